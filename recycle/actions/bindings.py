@@ -1,0 +1,61 @@
+"""The relationships of instances to EIPs, EBS volumes, load balancers and tags, for a whole chunk at a time."""
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models.functions import JSONObject
+
+from recycle.models import ElasticIP, InstanceTag, RealServer, Volume
+from recycle.models.sql import JSONList
+
+
+def _listed(rows: QuerySet[Any], **fields: str) -> Subquery:
+    """The rows bound to the outer instance as one JSON array of objects; null when there is none."""
+    bound = rows.filter(instance=OuterRef("pk")).order_by().values("instance")
+    return Subquery(bound.annotate(listed=JSONList(JSONObject(**fields))).values("listed"))
+
+
+def described() -> JSONObject:
+    """Every relationship of the outer instance, as an event keeps it when they are cancelled."""
+    return JSONObject(
+        eips=_listed(ElasticIP.objects.all(), id="id", address="address"),
+        volumes=_listed(
+            Volume.objects.all(),
+            id="id",
+            name="name",
+            type="type",
+            size_gb="size_gb",
+            delete_with_instance="delete_with_instance",
+            mount_point="mount_point",
+        ),
+        real_servers=_listed(
+            RealServer.objects.all(),
+            id="id",
+            listener="listener_id",
+            listener_name="listener__name",
+            load_balancer="listener__load_balancer_id",
+            load_balancer_name="listener__load_balancer__name",
+            protocol="listener__protocol",
+            listener_port="listener__port",
+            address="address",
+            port="port",
+            weight="weight",
+        ),
+        tags=_listed(InstanceTag.objects.all(), id="tag_id", key="tag__key", value="tag__value"),
+    )
+
+
+def cancel(ids: Sequence[UUID], *, released: bool) -> None:
+    """Take every relationship off these instances.
+
+    EIPs and volumes survive unbound; on release, volumes attached with `delete_with_instance` go.
+    """
+    RealServer.objects.filter(instance__id__among=ids).delete()
+    InstanceTag.objects.filter(instance__id__among=ids).delete()
+    ElasticIP.objects.filter(instance__id__among=ids).update(instance=None)
+    volumes = Volume.objects.filter(instance__id__among=ids)
+    if released:
+        volumes.filter(delete_with_instance=True).delete()
+    volumes.update(instance=None, mount_point="", delete_with_instance=False)

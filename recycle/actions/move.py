@@ -1,0 +1,202 @@
+"""How any action is carried out: in chunks, each one transaction and a constant number of statements."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from itertools import islice
+from typing import Any
+from uuid import UUID
+
+from django.db import DatabaseError, OperationalError, transaction
+from django.db.models import BigIntegerField, Case, CharField, F, JSONField, UUIDField, Value, When
+from django.db.models import DateTimeField as DateTime
+from django.db.models.functions import Cast
+
+from recycle.actions import bindings
+from recycle.actions.outcome import Done, Failed, Outcome, Refused
+from recycle.lifecycle import TRANSITIONS, UNBOUND, Action, State
+from recycle.models import Event, Instance, InstanceQuerySet, User
+from recycle.models.sql import insert_from
+from recycle.policy import Refusal, Role, deletion_of, why_not
+
+logger = logging.getLogger(__name__)
+
+# Measured: larger chunks bring little and hold their locks longer.
+CHUNK = 1_000
+# Up to this many different sets of new values are written with an UPDATE each, more with one CASE.
+ALIKE = 8
+LONGEST_WAIT = timedelta(days=1)
+
+Row = tuple[UUID, str]
+# The new values of one instance.
+Changes = Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Move:
+    """One request, or one pass of the schedule: what is done to whom, by whom, when and why."""
+
+    action: Action
+    instances: InstanceQuerySet
+    # None: the schedule.
+    by: User | None
+    now: datetime
+    changes: Callable[[Instance, State], Changes] = lambda instance, target: {}
+    # Asked after why_not, of each instance.
+    also: Callable[[Instance], Refusal | None] = lambda instance: None
+    reason: str = ""
+    # The schedule passes over what somebody else holds; it will come by again.
+    skip_locked: bool = False
+
+    def refuses(self, instance: Instance) -> Refusal | None:
+        role = self.by.role_in(instance.account_id) if self.by else Role.SYSTEM
+        return why_not(self.action, instance, role=role, now=self.now) or self.also(instance)
+
+
+def carry_out(move: Move, *, limit: int | None = None) -> Outcome:
+    """Work through the instances of `move`, `limit` of them at most. Whatever happens to one, the others go on.
+
+    Costs three statements a chunk, and six more where relationships are cancelled.
+    """
+    outcome = Outcome(move.action)
+    rows = iter(list(move.instances.values_list("pk", "name")[:limit]))
+    while chunk := list(islice(rows, CHUNK)):
+        outcome.extend(_carry_out_chunk(move, chunk, outcome.batch))
+    return outcome
+
+
+def _carry_out_chunk(move: Move, chunk: Sequence[Row], batch: UUID) -> Outcome:
+    try:
+        with transaction.atomic():
+            return _write(move, chunk, batch)
+    except OperationalError:
+        # Not the rows' fault: the database is gone or overloaded. What was committed stays, the rest was not touched.
+        raise
+    except DatabaseError as error:
+        if len(chunk) == 1:
+            return _fail(move, chunk[0], str(error), batch)
+        # One bad row must not roll back its neighbours.
+        outcome = Outcome(move.action, batch)
+        for row in chunk:
+            outcome.extend(_carry_out_chunk(move, [row], batch))
+        return outcome
+
+
+def _write(move: Move, chunk: Sequence[Row], batch: UUID) -> Outcome:
+    outcome = Outcome(move.action, batch)
+    # The caller's own question and the rules are asked again of the locked rows: what was read before may be stale.
+    locked = list(move.instances.filter(pk__among=[pk for pk, _ in chunk]).locked(skip_locked=move.skip_locked))
+    if not move.skip_locked:
+        found = {instance.pk for instance in locked}
+        outcome.refused += [Refused(pk, name, Refusal.CHANGED) for pk, name in chunk if pk not in found]
+
+    approved: dict[Action, list[Instance]] = defaultdict(list)
+    for instance in locked:
+        if refusal := move.refuses(instance):
+            outcome.refused.append(Refused(instance.pk, instance.name, refusal))
+        else:
+            action = deletion_of(instance.billing_mode) if move.action is Action.DELETE else move.action
+            approved[action].append(instance)
+
+    for action, instances in approved.items():
+        _transit(move, action, instances, batch)
+        outcome.done += [Done(instance.pk, instance.name, action) for instance in instances]
+    return outcome
+
+
+def _transit(move: Move, action: Action, instances: Sequence[Instance], batch: UUID) -> None:
+    targets = TRANSITIONS[action]
+    ids = [instance.pk for instance in instances]
+    # Only what is in use can be bound.
+    bound = [instance.pk for instance in instances if instance.state not in UNBOUND]
+    cancels = bool(bound) and any(target in UNBOUND for target in targets.values())
+
+    _record(move, action, ids, batch, cancels=cancels)
+    if cancels:
+        bindings.cancel(bound, released=State.PURGED in targets.values())
+    _update(
+        (instance, {"state": target, "changed_at": move.now, **move.changes(instance, target)})
+        for instance in instances
+        for target in (targets[State(instance.state)],)
+    )
+
+
+def _record(move: Move, action: Action, ids: Sequence[UUID], batch: UUID, *, cancels: bool) -> None:
+    """One event for each instance, written by the database from the rows as they still are."""
+    rows = Instance.objects.filter(pk__among=ids).order_by("pk")
+    to_state = Case(*(When(state=source, then=Value(target)) for source, target in TRANSITIONS[action].items()))
+    insert_from(
+        Event,
+        rows.annotate(
+            at=Value(move.now, DateTime()),
+            batch=Value(batch, UUIDField()),
+            action=Value(action.value),
+            instance_id=F("pk"),
+            instance_name=F("name"),
+            from_state=F("state"),
+            to_state=Cast(to_state, CharField()),
+            by_id=Cast(Value(move.by and move.by.pk), BigIntegerField()),
+            by_name=Value(move.by.get_username() if move.by else ""),
+            reason=Value(move.reason),
+            detail=bindings.described() if cancels else Value({}, JSONField()),
+        ).values(
+            "account_id",
+            "at",
+            "batch",
+            "action",
+            "instance_id",
+            "instance_name",
+            "from_state",
+            "to_state",
+            "by_id",
+            "by_name",
+            "reason",
+            "detail",
+        ),
+    )
+
+
+def _update(changed: Iterator[tuple[Instance, dict[str, Any]]]) -> None:
+    """Write the new values: one UPDATE for all that change alike, which nearly always is all."""
+    alike: dict[tuple[Any, ...], list[Instance]] = defaultdict(list)
+    for instance, changes in changed:
+        alike[tuple(changes.items())].append(instance)
+    if len(alike) <= ALIKE:
+        for changes_, instances in alike.items():
+            Instance.objects.filter(pk__among=[instance.pk for instance in instances]).update(**dict(changes_))
+        return
+    for changes_, instances in alike.items():
+        for instance in instances:
+            for field, value in changes_:
+                setattr(instance, field, value)
+    fields = {field for changes_ in alike for field, _ in changes_}
+    Instance.objects.bulk_update([instance for group in alike.values() for instance in group], sorted(fields))
+
+
+def _fail(move: Move, row: Row, error: str, batch: UUID) -> Outcome:
+    pk, name = row
+    logger.error("%s of instance %s failed: %s", move.action, pk, error.strip())
+    if move.by is None:
+        try_later(pk, error, move.now)
+    return Outcome(move.action, batch, failed=[Failed(pk, name, error)])
+
+
+def try_later(pk: UUID, error: str, now: datetime) -> None:
+    """The schedule leaves the row alone for a while: a minute, then two, four, ... a day at most."""
+    try:
+        with transaction.atomic():
+            # Somebody may hold it, or have deleted it, by now: it is not worth waiting for.
+            instance = Instance.objects.filter(pk=pk).locked(skip_locked=True).first()
+            if instance is None:
+                return
+            wait = min(timedelta(minutes=2 ** min(instance.attempts, 20)), LONGEST_WAIT)
+            Instance.objects.filter(pk=pk).update(
+                attempts=instance.attempts + 1, retry_at=now + wait, last_error=" ".join(error.split())[:200]
+            )
+    except OperationalError:
+        raise
+    except DatabaseError as again:
+        # Not even this can be written to the row; the others go on all the same.
+        logger.error("instance %s cannot be marked for a later try: %s", pk, str(again).strip())

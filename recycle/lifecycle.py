@@ -1,0 +1,61 @@
+"""The states of an instance, and the actions that lead from one to another. Pure data, no queries."""
+
+from django.db.models import TextChoices
+from django.utils.translation import gettext_lazy as _
+
+
+class State(TextChoices):
+    ACTIVE = "active", _("Running")
+    STOPPED = "stopped", _("Stopped")
+    EXPIRED = "expired", _("Expired")
+    RECYCLED = "recycled", _("Recycled")
+    PURGED = "purged", _("Deleted for good")
+
+
+class Action(TextChoices):
+    START = "start", _("Start")
+    STOP = "stop", _("Stop")
+    RESTART = "restart", _("Restart")
+    # What an owner asks for. The billing mode decides whether it means RECYCLE, RELEASE or a refusal.
+    DELETE = "delete", _("Delete")
+    RECYCLE = "recycle", _("Move to the recycle bin")
+    RELEASE = "release", _("Release at once")
+    EXPIRE = "expire", _("Expire")
+    RENEW = "renew", _("Renew")
+    RESTORE = "restore", _("Restore")
+    PURGE = "purge", _("Delete permanently")
+
+
+IN_USE = (State.ACTIVE, State.STOPPED)
+LIVING = (*IN_USE, State.EXPIRED)
+# Here an instance has a deadline, `purge_at`.
+WAITING = (State.EXPIRED, State.RECYCLED)
+# Whatever enters these loses its SLB, EIP, EBS and tag relationships.
+UNBOUND = (State.RECYCLED, State.PURGED)
+
+TRANSITIONS: dict[Action, dict[State, State]] = {
+    Action.START: {State.STOPPED: State.ACTIVE},
+    Action.STOP: {State.ACTIVE: State.STOPPED},
+    Action.RESTART: {State.ACTIVE: State.ACTIVE},
+    # Into the bin means a forced stop.
+    Action.RECYCLE: {State.ACTIVE: State.RECYCLED, State.STOPPED: State.RECYCLED},
+    Action.RELEASE: {State.ACTIVE: State.PURGED, State.STOPPED: State.PURGED},
+    Action.EXPIRE: {State.ACTIVE: State.EXPIRED, State.STOPPED: State.EXPIRED},
+    # Renewing an expired subscription starts it again by itself; a living one only gets more time.
+    Action.RENEW: {State.ACTIVE: State.ACTIVE, State.STOPPED: State.STOPPED, State.EXPIRED: State.ACTIVE},
+    # A restored instance comes back stopped: starting it is the owner's call.
+    Action.RESTORE: {State.RECYCLED: State.STOPPED},
+    Action.PURGE: {State.RECYCLED: State.PURGED, State.EXPIRED: State.PURGED},
+}
+
+
+def diagram() -> str:
+    """The table as a Mermaid state diagram, as the README shows it."""
+    lines = ["stateDiagram-v2", "    [*] --> active"]
+    lines += [
+        f"    {source} --> {target}: {action}"
+        for action, moves in TRANSITIONS.items()
+        for source, target in moves.items()
+        if source != target
+    ]
+    return "\n".join([*lines, f"    {State.PURGED} --> [*]"])

@@ -1,0 +1,30 @@
+"""The nouns, one file per subject."""
+
+from recycle.models.catalogue import InstanceType, Region, Zone
+from recycle.models.event import Event
+from recycle.models.instance import Instance, InstanceQuerySet
+from recycle.models.network import ElasticIP, Listener, LoadBalancer, RealServer
+from recycle.models.storage import Volume
+from recycle.models.sweep import Sweep
+from recycle.models.tag import InstanceTag, Tag
+from recycle.models.tenancy import Account, Membership, User
+
+__all__ = [
+    "Account",
+    "ElasticIP",
+    "Event",
+    "Instance",
+    "InstanceQuerySet",
+    "InstanceTag",
+    "InstanceType",
+    "Listener",
+    "LoadBalancer",
+    "Membership",
+    "RealServer",
+    "Region",
+    "Sweep",
+    "Tag",
+    "User",
+    "Volume",
+    "Zone",
+]

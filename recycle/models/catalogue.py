@@ -1,0 +1,57 @@
+"""What instances are made of and where they stand."""
+
+from django.db import models
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from recycle.policy import NO_FEES_FAMILIES
+
+
+class Region(models.Model):
+    code = models.CharField(_("code"), max_length=32, primary_key=True)
+    name = models.CharField(_("name"), max_length=64)
+
+    class Meta:
+        verbose_name = _("region")
+        verbose_name_plural = _("regions")
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class Zone(models.Model):
+    code = models.CharField(_("code"), max_length=32, primary_key=True)
+    region = models.ForeignKey(Region, models.PROTECT, related_name="zones", verbose_name=_("region"))
+
+    class Meta:
+        verbose_name = _("zone")
+        verbose_name_plural = _("zones")
+
+    def __str__(self) -> str:
+        return self.code
+
+
+class InstanceType(models.Model):
+    """A shape such as N3.2B. The vendor's own figures are not public; vCPU and memory here are ours."""
+
+    name = models.CharField(_("name"), max_length=32, primary_key=True)
+    family = models.CharField(_("family"), max_length=16)
+    vcpu = models.PositiveSmallIntegerField("vCPU")
+    memory_gb = models.PositiveIntegerField(_("memory (GB)"))
+
+    class Meta:
+        verbose_name = _("instance type")
+        verbose_name_plural = _("instance types")
+        constraints = [
+            # `Instance.family` reads the family off the name and saves a join.
+            models.CheckConstraint(
+                condition=Q(name__startswith=F("family")), name="instance_type_name_starts_with_its_family"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def no_fees_upon_shutdown(self) -> bool:
+        return self.family in NO_FEES_FAMILIES

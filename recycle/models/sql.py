@@ -1,0 +1,53 @@
+"""The few pieces of SQL that Django does not write: one array for many ids, and INSERT ... SELECT.
+
+Both work on PostgreSQL and SQLite, so that the actions above are the same code on either.
+"""
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from django.db import connections, models
+from django.db.models import Aggregate, JSONField, Lookup, QuerySet, UUIDField
+
+if TYPE_CHECKING:
+    AnyLookup = Lookup[Any]
+else:
+    AnyLookup = Lookup
+
+
+@UUIDField.register_lookup
+class Among(AnyLookup):
+    """`pk__among=ids`: like `__in`, with the ids as one parameter instead of a thousand."""
+
+    lookup_name = "among"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        column, params = self.process_lhs(compiler, connection)
+        return f"{column} = ANY(%s)", (*params, list(self.rhs))
+
+    def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        column, params = self.process_lhs(compiler, connection)
+        ids = json.dumps([uuid.hex for uuid in self.rhs])
+        return f"{column} IN (SELECT value FROM json_each(%s))", (*params, ids)
+
+
+class JSONList(Aggregate):
+    """The values of a group as one JSON array."""
+
+    function = "JSONB_AGG"
+    output_field = JSONField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, function="JSON_GROUP_ARRAY", **context)
+
+
+def insert_from(model: type[models.Model], rows: QuerySet[Any, Any]) -> None:
+    """INSERT INTO the model's table what `rows`, a `.values(...)` whose names are the model's columns, selects."""
+    connection = connections[rows.db]
+    compiler = rows.query.get_compiler(connection=connection)
+    select, params = compiler.as_sql()
+    columns = [*rows.query.values_select, *rows.query.annotation_select]
+    quoted = ", ".join(connection.ops.quote_name(column) for column in columns)
+    with connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({quoted}) {select}", params)

@@ -1,0 +1,43 @@
+"""EBS data volumes. System disks go with their instance and are fields of it."""
+
+import uuid
+
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from recycle.models.catalogue import Zone
+from recycle.models.instance import Instance
+from recycle.models.tenancy import Account
+from recycle.policy import BillingMode
+
+
+class Volume(models.Model):
+    """A data volume, attached to at most one instance, which stands in its own zone.
+
+    The zone rule spans two tables and is a trigger, `volume_in_zone_of_its_instance`, in both databases.
+    """
+
+    id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, models.PROTECT, related_name="volumes", verbose_name=_("account"))
+    zone = models.ForeignKey(Zone, models.PROTECT, related_name="+", verbose_name=_("zone"), db_index=False)
+    name = models.CharField(_("name"), max_length=50, blank=True)
+    type = models.CharField(_("type"), max_length=32)
+    size_gb = models.PositiveIntegerField(_("size (GB)"))
+    billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode, default=BillingMode.DAILY)
+    instance = models.ForeignKey(
+        Instance, models.PROTECT, null=True, blank=True, related_name="volumes", verbose_name=_("instance")
+    )
+    delete_with_instance = models.BooleanField(_("delete with instance"), default=False)
+    mount_point = models.CharField(_("mount point"), max_length=32, blank=True)
+    created_at = models.DateTimeField(_("created"))
+
+    class Meta:
+        verbose_name = _("EBS volume")
+        verbose_name_plural = _("EBS volumes")
+        constraints = [
+            models.CheckConstraint(condition=Q(size_gb__gte=1), name="volume_has_a_size"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or str(self.id)

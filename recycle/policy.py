@@ -1,0 +1,218 @@
+"""What each billing mode allows, who may do what, and why not. Tables and pure functions, no queries."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from django.db.models import IntegerChoices, TextChoices
+from django.utils.translation import gettext_lazy as _
+
+from recycle.lifecycle import TRANSITIONS, Action, State
+
+
+class BillingMode(TextChoices):
+    """The values are the API's ChargeType."""
+
+    MONTHLY = "Monthly", _("Subscription")
+    DAILY = "Daily", _("Pay-By-Daily-Config")
+    HOURLY = "HourlyInstantSettlement", _("Pay-As-You-Go")
+
+
+class Role(IntegerChoices):
+    """What a user may do in an account; each role may do all that a lower one may."""
+
+    NONE = 0, _("No access")
+    VIEWER = 10, _("Viewer")
+    OPERATOR = 20, _("Operator")
+    ADMINISTRATOR = 30, _("Administrator")
+    # The schedule acts as this. Nobody is given it.
+    SYSTEM = 100, _("System")
+
+
+class Refusal(TextChoices):
+    """Why an action is not carried out: a code for programs, a sentence for people."""
+
+    ROLE = "role", _("Your role does not allow this.")
+    RUNNING = "running", _("It is running.")
+    STOPPED = "stopped", _("It is stopped.")
+    EXPIRED = "expired", _("Its subscription has expired. Renew it first.")
+    IN_BIN = "in_bin", _("It is in the recycle bin.")
+    GONE = "gone", _("It has been deleted for good.")
+    SUBSCRIPTION = (
+        "subscription",
+        _("A Subscription instance cannot be deleted; it is kept for 7 days after it expires."),
+    )
+    NOT_SUBSCRIPTION = "not_subscription", _("Only Subscription instances are renewed.")
+    TOO_YOUNG = "too_young", _("It can be deleted once it is more than 1 hour old.")
+    NO_BIN = "no_bin", _("Its billing mode has no recycle bin.")
+    HAS_BIN = "has_bin", _("Its billing mode goes through the recycle bin.")
+    UNCONFIRMED = "unconfirmed", _("It would be released at once, for good, and that was not confirmed.")
+    PAST_DEADLINE = "past_deadline", _("Its time is over; it is being deleted for good.")
+    NOT_DUE = "not_due", _("Its time is not over yet.")
+    NO_FEES_MODE = "no_fees_mode", _("No Fees Upon Shutdown is for Pay-As-You-Go only.")
+    NO_FEES_FAMILY = "no_fees_family", _("No Fees Upon Shutdown is for families N1, N2, N3, C4 and S4 only.")
+    CHANGED = "changed", _("It has changed in the meantime.")
+
+
+class Subject(Protocol):
+    """What the rules look at in an instance."""
+
+    state: str
+    billing_mode: str
+    created_at: datetime
+    expires_at: datetime | None
+    purge_at: datetime | None
+
+    @property
+    def family(self) -> str: ...
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What a billing mode allows."""
+
+    deletable: bool = True
+    # Deletable only when older than this.
+    min_age: timedelta = timedelta(0)
+    # Time in the recycle bin; None: there is no bin, a delete releases at once.
+    keep_for: timedelta | None = None
+    # Time after expiry, counted from expiry; None: it does not expire.
+    keep_expired_for: timedelta | None = None
+    no_fees_upon_shutdown: bool = False
+
+
+POLICIES: dict[str, Policy] = {
+    BillingMode.MONTHLY: Policy(deletable=False, keep_expired_for=timedelta(days=7)),
+    BillingMode.DAILY: Policy(min_age=timedelta(hours=1), keep_for=timedelta(hours=2)),
+    BillingMode.HOURLY: Policy(no_fees_upon_shutdown=True),
+}
+
+NO_FEES_FAMILIES = frozenset({"N1", "N2", "N3", "C4", "S4"})
+
+# Months a subscription can be renewed for.
+RENEWAL_MONTHS = (*range(1, 10), 12, 24, 36)
+
+NEEDED: dict[Action, Role] = {
+    Action.START: Role.OPERATOR,
+    Action.STOP: Role.OPERATOR,
+    Action.RESTART: Role.OPERATOR,
+    Action.DELETE: Role.OPERATOR,
+    Action.RECYCLE: Role.OPERATOR,
+    Action.RELEASE: Role.OPERATOR,
+    Action.EXPIRE: Role.SYSTEM,
+    Action.RENEW: Role.OPERATOR,
+    Action.RESTORE: Role.OPERATOR,
+    Action.PURGE: Role.ADMINISTRATOR,
+}
+
+WRONG_STATE: dict[str, Refusal] = {
+    State.ACTIVE: Refusal.RUNNING,
+    State.STOPPED: Refusal.STOPPED,
+    State.EXPIRED: Refusal.EXPIRED,
+    State.RECYCLED: Refusal.IN_BIN,
+    State.PURGED: Refusal.GONE,
+}
+
+
+def deletion_of(billing_mode: str) -> Action:
+    """What a delete means for this billing mode: RECYCLE, or RELEASE where there is no bin to go to."""
+    policy = POLICIES[billing_mode]
+    return Action.RECYCLE if policy.keep_for is not None else Action.RELEASE
+
+
+def deletable_from(instance: Subject) -> datetime:
+    """The moment after which its age no longer stands in the way of a delete."""
+    return instance.created_at + POLICIES[instance.billing_mode].min_age
+
+
+Rule = Callable[[Subject, Role, datetime], Refusal | None]
+
+
+def _is_deletable(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return None if POLICIES[instance.billing_mode].deletable else Refusal.SUBSCRIPTION
+
+
+def _is_old_enough(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    min_age = POLICIES[instance.billing_mode].min_age
+    return Refusal.TOO_YOUNG if min_age and now <= instance.created_at + min_age else None
+
+
+def _has_bin(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return None if deletion_of(instance.billing_mode) is Action.RECYCLE else Refusal.NO_BIN
+
+
+def _has_no_bin(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return None if deletion_of(instance.billing_mode) is Action.RELEASE else Refusal.HAS_BIN
+
+
+def _is_subscription(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return None if POLICIES[instance.billing_mode].keep_expired_for is not None else Refusal.NOT_SUBSCRIPTION
+
+
+def _has_not_run_out(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return Refusal.EXPIRED if instance.expires_at is not None and instance.expires_at <= now else None
+
+
+def _has_run_out(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return None if instance.expires_at is not None and instance.expires_at <= now else Refusal.NOT_DUE
+
+
+def _is_before_its_end(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    """From `purge_at` on nothing brings it back, whether or not the sweep has come by."""
+    return Refusal.PAST_DEADLINE if instance.purge_at is not None and now >= instance.purge_at else None
+
+
+def _may_end_now(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    """The schedule purges what is due; a person purges what is in the bin, never an expired subscription."""
+    if role is not Role.SYSTEM:
+        return Refusal.SUBSCRIPTION if instance.state == State.EXPIRED else None
+    # A missing deadline means never, not now.
+    return None if instance.purge_at is not None and instance.purge_at <= now else Refusal.NOT_DUE
+
+
+RULES: dict[Action, tuple[Rule, ...]] = {
+    Action.START: (_has_not_run_out,),
+    Action.STOP: (),
+    Action.RESTART: (_has_not_run_out,),
+    Action.RECYCLE: (_has_bin, _is_old_enough),
+    Action.RELEASE: (_is_deletable, _has_no_bin, _is_old_enough),
+    Action.EXPIRE: (_has_run_out,),
+    Action.RENEW: (_is_subscription, _is_before_its_end),
+    Action.RESTORE: (_is_before_its_end,),
+    Action.PURGE: (_may_end_now,),
+}
+
+
+def why_not(action: Action, instance: Subject, *, role: Role, now: datetime) -> Refusal | None:
+    """Why `role` may not carry out `action` on this instance at `now`; None when it may.
+
+    The disabled button, its tooltip, the dialog, the admin and the action itself are this one answer.
+    """
+    if role < NEEDED[action]:
+        return Refusal.ROLE
+    if action is Action.DELETE:
+        action = deletion_of(instance.billing_mode)
+    if instance.state not in TRANSITIONS[action]:
+        # An expired subscription is refused for what it is, or the advice to renew would be wrong for a delete.
+        if action is Action.RELEASE and instance.state == State.EXPIRED:
+            return Refusal.SUBSCRIPTION
+        return WRONG_STATE[instance.state]
+    return next((refusal for rule in RULES[action] if (refusal := rule(instance, role, now))), None)
+
+
+def why_not_no_fees(instance: Subject) -> Refusal | None:
+    """Why a stop cannot be one with No Fees Upon Shutdown; None when it can."""
+    if not POLICIES[instance.billing_mode].no_fees_upon_shutdown:
+        return Refusal.NO_FEES_MODE
+    return None if instance.family in NO_FEES_FAMILIES else Refusal.NO_FEES_FAMILY
+
+
+def deadline(instance: Subject, target: str, now: datetime) -> datetime | None:
+    """`purge_at` of an instance that enters `target` at `now`: stamped once, moved by nothing afterwards."""
+    policy = POLICIES[instance.billing_mode]
+    if target == State.RECYCLED and policy.keep_for is not None:
+        return now + policy.keep_for
+    if target == State.EXPIRED and policy.keep_expired_for is not None and instance.expires_at is not None:
+        return instance.expires_at + policy.keep_expired_for
+    return None

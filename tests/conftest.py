@@ -1,0 +1,167 @@
+"""Alice owns things, Mallory does not. Factories for the rest."""
+
+import itertools
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+import pytest
+from django.utils import timezone
+
+from recycle.lifecycle import State
+from recycle.models import (
+    Account,
+    ElasticIP,
+    Instance,
+    InstanceTag,
+    InstanceType,
+    Listener,
+    LoadBalancer,
+    Membership,
+    RealServer,
+    Region,
+    Tag,
+    User,
+    Volume,
+    Zone,
+)
+from recycle.policy import BillingMode, Role
+
+HTMX = {"HX-Request": "true"}
+SUBNET = UUID("9fd83a5e-33cf-4196-b8df-59fc57478488")
+LONG_AGO = timedelta(days=3)
+
+_numbers = itertools.count(1)
+
+
+@pytest.fixture
+def now() -> datetime:
+    return timezone.now()
+
+
+@pytest.fixture
+def zone(db: None) -> Zone:
+    region, _ = Region.objects.get_or_create(code="cn-beijing-6", defaults={"name": "Beijing"})
+    return Zone.objects.get_or_create(code="cn-beijing-6a", region=region)[0]
+
+
+@pytest.fixture
+def instance_type(db: None) -> InstanceType:
+    shape = {"family": "N3", "vcpu": 2, "memory_gb": 4}
+    return InstanceType.objects.get_or_create(name="N3.2B", defaults=shape)[0]
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    return Account.objects.create(name="Acme Research")
+
+
+def make_user(name: str, account: Account, role: Role) -> User:
+    user = User.objects.create_user(name)
+    Membership.objects.create(user=user, account=account, role=role)
+    return user
+
+
+@pytest.fixture
+def alice(account: Account) -> User:
+    return make_user("alice", account, Role.ADMINISTRATOR)
+
+
+@pytest.fixture
+def oscar(account: Account) -> User:
+    """An operator of Alice's account."""
+    return make_user("oscar", account, Role.OPERATOR)
+
+
+@pytest.fixture
+def victor(account: Account) -> User:
+    """A viewer of Alice's account."""
+    return make_user("victor", account, Role.VIEWER)
+
+
+@pytest.fixture
+def mallory(db: None) -> User:
+    """A stranger, administrator of her own account."""
+    return make_user("mallory", Account.objects.create(name="Mallory's"), Role.ADMINISTRATOR)
+
+
+Make = Callable[..., Any]
+
+
+@pytest.fixture
+def make_instance(account: Account, zone: Zone, instance_type: InstanceType) -> Make:
+    """An instance in any state, with times that fit it; every field can be given."""
+
+    def make(state: State = State.ACTIVE, billing_mode: str = BillingMode.DAILY, **fields: Any) -> Instance:
+        number = next(_numbers)
+        now = fields.pop("now", None) or timezone.now()
+        if state == State.EXPIRED:
+            billing_mode = BillingMode.MONTHLY
+        times: dict[str, Any] = {"created_at": now - LONG_AGO, "changed_at": now - LONG_AGO}
+        if billing_mode == BillingMode.MONTHLY:
+            times["expires_at"] = now - timedelta(days=1) if state == State.EXPIRED else now + timedelta(days=20)
+        if state == State.RECYCLED:
+            times |= {"recycled_at": now - timedelta(minutes=10), "purge_at": now + timedelta(minutes=110)}
+        if state == State.EXPIRED:
+            times["purge_at"] = now + timedelta(days=6)
+        if state == State.PURGED:
+            times["purged_at"] = now
+        defaults = {
+            "account": account,
+            "zone": zone,
+            "instance_type": instance_type,
+            "name": f"web-{number}",
+            "private_ip": f"10.{number >> 16 & 255}.{number >> 8 & 255}.{number & 255}",
+            "subnet_id": SUBNET,
+            "image_name": "Debian 12",
+        }
+        return Instance.objects.create(state=state, billing_mode=billing_mode, **{**defaults, **times, **fields})
+
+    return make
+
+
+@pytest.fixture
+def bind(account: Account, zone: Zone, now: datetime) -> Callable[[Instance], None]:
+    """Give an instance one relationship of every kind, and a second volume that goes with it."""
+
+    def bind(instance: Instance) -> None:
+        number = next(_numbers)
+        balancer = LoadBalancer.objects.create(account=account, region=zone.region, name="front", created_at=now)
+        listener = Listener.objects.create(
+            load_balancer=balancer, name="http", protocol="HTTP", port=80, created_at=now
+        )
+        RealServer.objects.create(listener=listener, instance=instance, address=instance.private_ip, port=8080)
+        ElasticIP.objects.create(
+            account=account,
+            region=zone.region,
+            address=f"120.92.{number >> 8 & 255}.{number & 255}",
+            instance=instance,
+            created_at=now,
+        )
+        for name, goes in (("data", False), ("scratch", True)):
+            Volume.objects.create(
+                account=account,
+                zone=zone,
+                name=name,
+                type="SSD3.0",
+                size_gb=40,
+                instance=instance,
+                mount_point=f"/dev/vd{'c' if goes else 'b'}",
+                delete_with_instance=goes,
+                created_at=now,
+            )
+        tag, _ = Tag.objects.get_or_create(account=account, key="env", value="prod")
+        InstanceTag.objects.create(instance=instance, tag=tag)
+
+    return bind
+
+
+@pytest.fixture
+def recycled(make_instance: Make) -> Instance:
+    return make_instance(State.RECYCLED)
+
+
+def at(hours: float) -> datetime:
+    """A moment on the day the tests without a database live in."""
+    return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(hours=hours)

@@ -1,0 +1,124 @@
+"""The verbs, one rule a test."""
+
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from recycle import actions
+from recycle.lifecycle import Action, State
+from recycle.models import ElasticIP, Event, Instance, InstanceTag, RealServer, Volume
+from recycle.policy import BillingMode, Refusal
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both]
+
+
+def only(instance):
+    return Instance.objects.filter(pk=instance.pk)
+
+
+def test_delete_moves_a_daily_instance_to_the_bin_and_cancels_what_bound_it(alice, make_instance, bind, now):
+    instance = make_instance()
+    bind(instance)
+
+    outcome = actions.delete(only(instance), by=alice, may_release=False, now=now, reason="wrong stack")
+
+    instance.refresh_from_db()
+    assert [done.action for done in outcome.done] == [Action.RECYCLE]
+    assert (instance.state, instance.recycled_at, instance.recycled_by) == (State.RECYCLED, now, alice)
+    assert instance.purge_at == now + timedelta(hours=2)
+    assert not RealServer.objects.exists() and not InstanceTag.objects.exists()
+    assert [eip.instance for eip in ElasticIP.objects.all()] == [None]
+    assert [volume.instance for volume in Volume.objects.all()] == [None, None]
+
+
+def test_the_event_says_who_when_why_from_where_and_what_was_cancelled(alice, make_instance, bind, now):
+    instance = make_instance()
+    bind(instance)
+
+    outcome = actions.delete(only(instance), by=alice, may_release=False, now=now, reason="wrong stack")
+
+    event = Event.objects.get()
+    assert (event.action, event.from_state, event.to_state) == ("recycle", "active", "recycled")
+    assert (event.by, event.by_name, event.reason, event.at, event.batch) == (
+        alice, "alice", "wrong stack", now, outcome.batch,
+    )  # fmt: skip
+    assert (event.instance_id, event.instance_name) == (instance.pk, instance.name)
+    assert event.detail["eips"][0]["address"] == str(ElasticIP.objects.get().address)
+    assert {volume["name"]: volume["delete_with_instance"] for volume in event.detail["volumes"]} == {
+        "data": False, "scratch": True,
+    }  # fmt: skip
+    assert event.detail["real_servers"][0]["load_balancer_name"] == "front"
+    assert event.detail["tags"][0]["key"] == "env"
+
+
+@pytest.mark.parametrize("count", [3, 30])
+def test_a_chunk_costs_the_same_number_of_statements_whatever_its_size(alice, make_instance, bind, count):
+    for _ in range(count):
+        bind(make_instance())
+
+    with CaptureQueriesContext(connection, ) as queries:
+        outcome = actions.delete(Instance.objects.all(), by=alice, may_release=False)
+
+    assert len(outcome.done) == count
+    statements = [query["sql"] for query in queries if not query["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN"))]
+    assert len(statements) <= 10
+
+
+def test_restore_brings_it_back_stopped_and_unbound(alice, recycled, now):
+    outcome = actions.restore(only(recycled), by=alice, now=now)
+
+    recycled.refresh_from_db()
+    assert len(outcome.done) == 1
+    assert (recycled.state, recycled.purge_at, recycled.recycled_at) == (State.STOPPED, None, None)
+
+
+def test_nothing_brings_it_back_from_its_end_on(alice, recycled):
+    outcome = actions.restore(only(recycled), by=alice, now=recycled.purge_at)
+
+    assert [refused.refusal for refused in outcome.refused] == [Refusal.PAST_DEADLINE]
+    assert only(recycled).get().state == State.RECYCLED
+
+
+def test_a_release_deletes_the_volumes_that_go_with_the_instance(alice, make_instance, bind, now):
+    instance = make_instance(billing_mode=BillingMode.HOURLY)
+    bind(instance)
+
+    outcome = actions.delete(only(instance), by=alice, may_release=True, now=now)
+
+    assert [done.action for done in outcome.done] == [Action.RELEASE]
+    assert only(instance).get().state == State.PURGED
+    assert [volume.name for volume in Volume.objects.all()] == ["data"]
+
+
+def test_a_release_that_was_not_confirmed_is_refused(alice, make_instance):
+    instance = make_instance(billing_mode=BillingMode.HOURLY)
+
+    outcome = actions.delete(only(instance), by=alice, may_release=False)
+
+    assert [refused.refusal for refused in outcome.refused] == [Refusal.UNCONFIRMED]
+    assert only(instance).get().state == State.ACTIVE
+
+
+def test_renewing_an_expired_subscription_starts_it_again(alice, make_instance, now):
+    instance = make_instance(State.EXPIRED)
+
+    actions.renew(only(instance), by=alice, months=1, now=now)
+
+    instance.refresh_from_db()
+    assert (instance.state, instance.purge_at) == (State.ACTIVE, None)
+    assert instance.expires_at > now + timedelta(days=27)
+
+
+def test_the_sweep_purges_what_is_due_and_nothing_else(make_instance, now):
+    due = make_instance(State.RECYCLED, purge_at=now, recycled_at=now - timedelta(hours=2))
+    waiting = make_instance(State.RECYCLED)
+
+    outcome = actions.purge_due(now=now)
+
+    assert [done.id for done in outcome.done] == [due.pk]
+    assert only(due).get().state == State.PURGED
+    assert only(waiting).get().state == State.RECYCLED
+    assert actions.purge_due(now=now).done == []
+    assert Event.objects.count() == 1
