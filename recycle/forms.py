@@ -1,0 +1,422 @@
+"""All input: the filters of the lists, and what is selected in them."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
+from urllib.parse import urlencode, urlsplit
+from uuid import UUID
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.http import QueryDict
+from django.urls import Resolver404, resolve
+from django.utils.dateparse import parse_datetime
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy, ngettext
+
+from recycle.http import Request
+from recycle.lifecycle import Action, State
+from recycle.listing import Cursor, Page, paginate
+from recycle.models import ElasticIP, Event, InstanceQuerySet, InstanceTag
+from recycle.models.instance import NO_FEES_LABEL
+from recycle.policy import RENEWAL_MONTHS, BillingMode
+
+# Ids that one request may name, and instances that it works through.
+MAX_NAMED = 1_000
+MAX_SELECTED = 10_000
+PAGE_SIZES = (10, 20, 50, 100)
+DEFAULT_SIZE = 20
+NO_FEES = "no_fees"
+
+
+class ListForm(forms.Form):
+    """What every list takes from its address: region, order, page. Subclasses add filters and `narrow`."""
+
+    default_sort: ClassVar[str]
+    sorts: ClassVar[Sequence[str]]
+    # What the person may hide, with its heading.
+    columns: ClassVar[dict[str, Any]] = {}
+
+    region = forms.ChoiceField(required=False, widget=forms.HiddenInput)
+    q = forms.CharField(required=False, max_length=64, label=gettext_lazy("Search"))
+    sort = forms.ChoiceField(required=False, widget=forms.HiddenInput)
+    size = forms.TypedChoiceField(
+        required=False, coerce=int, empty_value=None, choices=[(size, str(size)) for size in PAGE_SIZES]
+    )
+    cursor = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)
+
+    def __init__(self, data: QueryDict, *, request: Request) -> None:
+        shell = request.shell
+        data = data.copy()
+        if "region" not in data and shell.region:
+            data["region"] = shell.region.pk
+        super().__init__(data)
+        self.now = request.now
+        self._choices("region").choices = [("", ""), *((region.pk, region.pk) for region in shell.regions)]
+        self._choices("sort").choices = [("", ""), *((sort, sort) for sort in self.sorts)]
+        if "zone" in self.fields:
+            zones = [zone.pk for zone in shell.zones if not shell.region or zone.region_id == shell.region.pk]
+            self._choices("zone").choices = [("", _("All zones")), *((zone, zone) for zone in zones)]
+
+    def _choices(self, name: str) -> forms.ChoiceField:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)
+        return field
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        data["sort"] = data.get("sort") or self.default_sort
+        data["size"] = data.get("size") or DEFAULT_SIZE
+        if data.get("cursor"):
+            data["cursor"] = Cursor.read(data["cursor"], data["sort"])
+        return data
+
+    @property
+    def chosen(self) -> dict[str, str]:
+        """The filters that are set, without order and page: what "all that match" means."""
+        return {
+            name: value
+            for name in self.fields
+            if name not in {"sort", "size", "cursor"} and (value := self.data.get(name, ""))
+        }
+
+    @property
+    def canonical(self) -> str:
+        """The same for the same filter, however the address spells it."""
+        return urlencode(sorted(self.chosen.items()))
+
+    def narrow(self, rows: Any) -> Any:
+        raise NotImplementedError
+
+    def page(self, rows: QuerySet[Any, Any]) -> Page:
+        """The page the address asks for; an empty one when it asks for something that does not exist."""
+        if not self.is_valid():
+            return Page(rows=[], previous=None, next=None, total=0, capped=False)
+        data = self.cleaned_data
+        return paginate(self.narrow(rows), sort=data["sort"], size=data["size"], cursor=data["cursor"] or None)
+
+
+def _matches(text: str) -> Q:
+    """Id, name or private IP contains `text`; a whole id is looked up by its index."""
+    try:
+        return Q(pk=UUID(text))
+    except ValueError:
+        pass
+    matches = Q(name__icontains=text)
+    if set(text) <= set("0123456789.:abcdefABCDEF"):
+        bound = ElasticIP.objects.filter(instance=OuterRef("pk"), address__contains=text)
+        matches |= Q(private_ip__contains=text) | Q(Exists(bound))
+    if set(text) <= set("0123456789abcdefABCDEF-"):
+        matches |= Q(pk__icontains=text)
+    return matches
+
+
+class InstanceListForm(ListForm):
+    """What the lists of instances have in common."""
+
+    zone = forms.ChoiceField(required=False, label=gettext_lazy("Zone"))
+    billing = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Billing mode"),
+        choices=[("", gettext_lazy("All billing modes")), *BillingMode.choices],
+    )
+
+    def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
+        data = self.cleaned_data
+        if data["region"]:
+            rows = rows.filter(zone__region=data["region"])
+        if data["zone"]:
+            rows = rows.filter(zone=data["zone"])
+        if data["billing"]:
+            rows = rows.filter(billing_mode=data["billing"])
+        if text := data["q"].strip():
+            rows = rows.filter(_matches(text))
+        return rows
+
+
+class InstanceFilter(InstanceListForm):
+    default_sort = "-created_at"
+    sorts = ("created_at", "-created_at", "name", "-name")
+    columns = {
+        "configuration": gettext_lazy("Configuration"),
+        "ip": gettext_lazy("Private IP / EIP"),
+        "billing": gettext_lazy("Billing mode"),
+        "zone": gettext_lazy("Zone"),
+        "tags": gettext_lazy("Tags"),
+        "created": gettext_lazy("Created"),
+    }
+
+    status = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("Status"),
+        choices=[
+            ("", gettext_lazy("All statuses")),
+            (State.ACTIVE.value, State.ACTIVE.label),
+            (State.STOPPED.value, State.STOPPED.label),
+            (NO_FEES, NO_FEES_LABEL),
+            (State.EXPIRED.value, State.EXPIRED.label),
+        ],
+    )
+    tag = forms.CharField(required=False, max_length=255, label=gettext_lazy("Tag"))
+    # The instances one request acted on: where its message leads.
+    batch = forms.UUIDField(required=False, widget=forms.HiddenInput)
+
+    def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
+        data = self.cleaned_data
+        rows = super().narrow(rows.living())
+        if status := data["status"]:
+            state = State.STOPPED if status == NO_FEES else status
+            rows = rows.filter(state=state, no_fees=status == NO_FEES)
+        if data["tag"]:
+            key, equals, value = data["tag"].partition("=")
+            tagged = InstanceTag.objects.filter(instance=OuterRef("pk"), tag__key=key.strip())
+            rows = rows.filter(Exists(tagged.filter(tag__value=value.strip()) if equals else tagged))
+        if data["batch"]:
+            rows = rows.filter(Exists(Event.objects.filter(instance_id=OuterRef("pk"), batch=data["batch"])))
+        return rows
+
+
+class BinFilter(InstanceListForm):
+    default_sort = "-recycled_at"
+    sorts = ("recycled_at", "-recycled_at", "purge_at", "-purge_at")
+    columns = {
+        "configuration": gettext_lazy("Configuration"),
+        "ip": gettext_lazy("Private IP / Zone"),
+        "deleted": gettext_lazy("Deleted"),
+        "former": gettext_lazy("Former relationships"),
+    }
+
+    deleted_by = forms.CharField(required=False, max_length=150, label=gettext_lazy("Deleted by"))
+    deleted_from = forms.DateField(
+        required=False, label=gettext_lazy("Deleted from"), widget=forms.DateInput(attrs={"type": "date"})
+    )
+    deleted_to = forms.DateField(
+        required=False, label=gettext_lazy("Deleted until"), widget=forms.DateInput(attrs={"type": "date"})
+    )
+    ends = forms.TypedChoiceField(
+        required=False,
+        label=gettext_lazy("Ends"),
+        coerce=int,
+        empty_value=None,
+        choices=[
+            ("", gettext_lazy("Ends: any time")),
+            ("15", gettext_lazy("Ends within 15 min")),
+            ("60", gettext_lazy("Ends within 1 h")),
+            ("1440", gettext_lazy("Ends within 24 h")),
+        ],
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        start, end = data.get("deleted_from"), data.get("deleted_to")
+        if start and end and start > end:
+            self.add_error("deleted_to", _("The last day is before the first."))
+        return data
+
+    def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
+        data = self.cleaned_data
+        rows = super().narrow(rows.in_bin())
+        if data["deleted_by"]:
+            rows = rows.filter(recycled_by__username__icontains=data["deleted_by"].strip())
+        if data["deleted_from"]:
+            rows = rows.filter(recycled_at__date__gte=data["deleted_from"])
+        if data["deleted_to"]:
+            rows = rows.filter(recycled_at__date__lte=data["deleted_to"])
+        if data["ends"]:
+            rows = rows.filter(purge_at__lte=self.now + timedelta(minutes=data["ends"]))
+        return rows
+
+
+class ExpiredFilter(InstanceListForm):
+    default_sort = "purge_at"
+    sorts = ("purge_at", "-purge_at")
+    columns = {
+        "configuration": gettext_lazy("Configuration"),
+        "ip": gettext_lazy("Private IP / Zone"),
+        "expired": gettext_lazy("Expired at"),
+    }
+
+    def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
+        return super().narrow(rows.expired())
+
+
+class LogFilter(ListForm):
+    """The Operation Log. It is not divided by region: its instances may be gone."""
+
+    default_sort = "-id"
+    sorts = ("-id", "id")
+
+    action = forms.ChoiceField(
+        required=False, label=gettext_lazy("Action"), choices=[("", gettext_lazy("All actions")), *Action.choices]
+    )
+    by = forms.CharField(required=False, max_length=150, label=gettext_lazy("By"))
+    batch = forms.UUIDField(required=False, label=gettext_lazy("Batch"))
+    since = forms.DateField(required=False, label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"}))
+    until = forms.DateField(required=False, label=gettext_lazy("Until"), widget=forms.DateInput(attrs={"type": "date"}))
+
+    def narrow(self, rows: QuerySet[Event]) -> QuerySet[Event]:
+        data = self.cleaned_data
+        if text := data["q"].strip():
+            try:
+                rows = rows.filter(instance_id=UUID(text))
+            except ValueError:
+                rows = rows.filter(instance_name__icontains=text)
+        if data["action"]:
+            rows = rows.filter(action=data["action"])
+        if data["by"]:
+            rows = rows.filter(by_name__icontains=data["by"].strip())
+        if data["batch"]:
+            rows = rows.filter(batch=data["batch"])
+        if data["since"]:
+            rows = rows.filter(at__date__gte=data["since"])
+        if data["until"]:
+            rows = rows.filter(at__date__lte=data["until"])
+        return rows
+
+
+# The lists instances can be selected in, by the name of their address.
+LISTS: dict[str, type[InstanceListForm]] = {
+    "instances": InstanceFilter,
+    "bin": BinFilter,
+    "expired": ExpiredFilter,
+}
+
+
+class SelectionForm(forms.Form):
+    """Instances named one by one, or all that matched a list's filter when it was shown.
+
+    Nothing here ever means more than what was named: an unknown or foreign id refuses the whole request, and so does a
+    form from a window that showed another account or region.
+    """
+
+    ids = forms.Field(required=False)
+    all = forms.BooleanField(required=False)
+    # The list, with its filter: where the person came from and goes back to.
+    back = forms.CharField(required=False, max_length=4_000)
+    scope = forms.CharField(required=False, max_length=64)
+    as_of = forms.CharField(required=False, max_length=40)
+    confirmed = forms.BooleanField(required=False)
+    reason = forms.CharField(required=False, max_length=200)
+    # Retyped name or number, where nothing brings the instance back.
+    confirm = forms.CharField(required=False, max_length=64)
+
+    data: QueryDict
+
+    def __init__(self, data: QueryDict, *, request: Request, home: str) -> None:
+        super().__init__(data)
+        self.request = request
+        self.home = home
+
+    def clean_ids(self) -> list[UUID]:
+        try:
+            ids = [UUID(text) for text in dict.fromkeys(self.data.getlist("ids"))]
+        except ValueError:
+            raise ValidationError(_("That is not the ID of an instance."), code="not_found") from None
+        if len(ids) > MAX_NAMED:
+            raise ValidationError(
+                _("At most %(max)d instances can be named at once. Select all that match instead.") % {"max": MAX_NAMED}
+            )
+        known = self.request.shell.instances().filter(pk__among=ids).count()
+        if known < len(ids):
+            raise ValidationError(
+                ngettext(
+                    "%(count)d instance was not found. Nothing was changed.",
+                    "%(count)d instances were not found. Nothing was changed.",
+                    len(ids) - known,
+                )
+                % {"count": len(ids) - known},
+                code="not_found",
+            )
+        return ids
+
+    def clean_back(self) -> str:
+        back: str = self.cleaned_data["back"]
+        return back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith("/") else self.home
+
+    def clean_as_of(self) -> datetime | None:
+        try:
+            moment = parse_datetime(self.cleaned_data["as_of"])
+        except ValueError:
+            moment = None
+        return moment if moment and moment.tzinfo else None
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if self.errors:
+            return data
+        # Instances named by id are the same in every region; "all that match" is not.
+        shown, present = data["scope"], self.request.shell.scope
+        if not data["all"]:
+            shown, present = shown.partition(":")[0], present.partition(":")[0]
+        if shown and shown != present:
+            raise ValidationError(
+                _("You have switched the account or region in another window. Nothing was changed."), code="scope"
+            )
+        if data["all"]:
+            data["instances"] = self._all_that_match(data)
+        elif data["ids"]:
+            data["instances"] = self.request.shell.instances().filter(pk__among=data["ids"])
+        else:
+            raise ValidationError(_("Select at least one instance."), code="empty")
+        return data
+
+    def _all_that_match(self, data: dict[str, Any]) -> InstanceQuerySet:
+        """What matched when the list was shown: whatever was acted on since then is left alone."""
+        where = urlsplit(data["back"])
+        try:
+            form_class = LISTS[resolve(where.path).url_name or ""]
+        except (Resolver404, KeyError):
+            raise ValidationError(_("Select at least one instance."), code="empty") from None
+        query = form_class(QueryDict(where.query), request=self.request)
+        if not query.is_valid() or not data["scope"] or data["as_of"] is None:
+            raise ValidationError(_("The filter of this list is not valid. Nothing was changed."), code="filter")
+        instances: InstanceQuerySet = query.narrow(self.request.shell.instances())
+        return instances.filter(changed_at__lte=data["as_of"])
+
+
+class StopForm(SelectionForm):
+    mode = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("KeepCharging", gettext_lazy("Retain and Charge")),
+            ("StopCharging", gettext_lazy("No Fees Upon Shutdown")),
+        ],
+    )
+
+
+class RenewForm(SelectionForm):
+    months = forms.TypedChoiceField(
+        required=False, coerce=int, empty_value=None, choices=[(months, str(months)) for months in RENEWAL_MONTHS]
+    )
+
+    def clean_months(self) -> int:
+        return self.cleaned_data["months"] or 1
+
+
+class ColumnsForm(forms.Form):
+    """Which columns of a list a person wants to see."""
+
+    data: QueryDict
+
+    list = forms.ChoiceField(choices=[(name, name) for name in LISTS])
+    columns = forms.Field(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if "list" in data:
+            known = LISTS[data["list"]].columns
+            wanted = self.data.getlist("columns")
+            if unknown := set(wanted) - set(known):
+                raise ValidationError(_("There is no column %(name)s.") % {"name": sorted(unknown)[0]})
+            data["columns"] = [name for name in known if name in wanted]
+        return data
+
+
+class TipForm(forms.Form):
+    tip = forms.ChoiceField(choices=[("bin", "bin"), ("instances", "instances"), ("expired", "expired")])
+
+
+class ThemeForm(forms.Form):
+    theme = forms.ChoiceField(choices=[("light", "light"), ("dark", "dark"), ("auto", "auto")])

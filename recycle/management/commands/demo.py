@@ -1,0 +1,290 @@
+"""An account worth looking at: every billing mode and status, bindings of all kinds, a bin about to empty, and a history.
+
+Instances are born here, in use and bound; everything that happens to them afterwards is done by the actions, in the past.
+"""
+
+import random
+from argparse import ArgumentParser
+from collections.abc import Callable
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import transaction
+from django.utils import timezone
+
+from console import env
+from recycle import actions
+from recycle.lifecycle import State
+from recycle.models import (
+    Account,
+    ElasticIP,
+    Instance,
+    InstanceQuerySet,
+    InstanceTag,
+    InstanceType,
+    Listener,
+    LoadBalancer,
+    Membership,
+    RealServer,
+    Region,
+    Tag,
+    User,
+    Volume,
+    Zone,
+)
+from recycle.policy import NO_FEES_FAMILIES, BillingMode, Role
+
+NAME = "Acme Research"
+REGIONS = {
+    "cn-beijing-6": ("Beijing", "abc"),
+    "cn-shanghai-2": ("Shanghai", "ab"),
+    "cn-guangzhou-1": ("Guangzhou", "a"),
+}
+# Family: memory in GB for each vCPU. The vendor's own figures are not public; these are ours.
+FAMILIES = {"N3": 4, "C4": 2, "S4": 4, "E1": 8, "I3": 4}
+SIZES = (1, 2, 4, 8, 16)
+IMAGES = ("Debian 12", "Ubuntu 22.04", "CentOS 7.9", "Rocky Linux 9.4")
+PURPOSES = ("web-frontend", "batch-worker", "ledger-replica", "search-node", "build-agent", "api-gateway", "cache")
+REASONS = ("wrong stack", "scale-in", "replaced by a larger one", "end of the experiment", "")
+TAGS = (("env", "prod"), ("env", "test"), ("team", "search"), ("team", "ledger"), ("cost-center", "4711"))
+# How long the entries in the bin still have.
+ENDS_IN = (2, 20, 35, 62, 77, 95, 110)
+
+
+class Command(BaseCommand):
+    help = __doc__
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--instances", type=int, default=60, help="how many instances (at least 20)")
+        parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same account")
+        parser.add_argument("--if-empty", action="store_true", help="do nothing when there is an account already")
+
+    def handle(self, *args: Any, instances: int, seed: int, if_empty: bool, **options: Any) -> None:
+        if if_empty and Account.objects.exists():
+            return
+        if instances < 20:
+            raise CommandError("At least 20 instances are needed to show every status.")
+        if Account.objects.filter(name=NAME).exists():
+            raise CommandError(f"The demo account, {NAME}, is there already.")
+        with transaction.atomic():
+            Demo(instances, random.Random(seed), timezone.now()).make()
+        self.stdout.write(f"Made the account {NAME} with {instances} instances.")
+
+
+class Demo:
+    def __init__(self, count: int, chance: random.Random, now: datetime) -> None:
+        self.count, self.chance, self.now = count, chance, now
+        self.account = Account.objects.create(name=NAME)
+        self.numbers: dict[str, int] = {}
+
+    def make(self) -> None:
+        self._people()
+        self._catalogue()
+        self._network()
+        instances = [self._instance(number) for number in range(self.count)]
+        Instance.objects.bulk_create(instances)
+        self._bind(instances)
+        self._live(instances)
+
+    def _uuid(self) -> UUID:
+        return UUID(int=self.chance.getrandbits(128), version=4)
+
+    def _people(self) -> None:
+        password = env.secret("CONSOLE_DEMO_PASSWORD", kept_in=settings.DATA_DIR / "demo-password", size=12)
+        demo = User.objects.create_superuser("demo", password=password)
+        self.people = [demo]
+        Membership.objects.create(user=demo, account=self.account, role=Role.ADMINISTRATOR)
+        for name, role in (("li.wei", Role.OPERATOR), ("chen.yu", Role.OPERATOR), ("wang.fang", Role.VIEWER)):
+            user, _ = User.objects.get_or_create(username=name)
+            Membership.objects.create(user=user, account=self.account, role=role)
+            if role == Role.OPERATOR:
+                self.people.append(user)
+
+    def _catalogue(self) -> None:
+        self.zones = []
+        for code, (name, letters) in REGIONS.items():
+            region, _ = Region.objects.get_or_create(code=code, defaults={"name": name})
+            for letter in letters:
+                zone, _ = Zone.objects.get_or_create(code=f"{code}{letter}", defaults={"region": region})
+                self.zones.append(zone)
+        self.types = []
+        for family, memory in FAMILIES.items():
+            for size in SIZES:
+                shape = {"family": family, "vcpu": size, "memory_gb": size * memory}
+                made, _ = InstanceType.objects.get_or_create(name=f"{family}.{size}B", defaults=shape)
+                self.types.append(made)
+
+    def _network(self) -> None:
+        self.vpcs = {code: self._uuid() for code in REGIONS}
+        self.subnets = {zone.pk: self._uuid() for zone in self.zones}
+        self.listeners: dict[str, list[Listener]] = {}
+        for code in REGIONS:
+            balancer = LoadBalancer.objects.create(
+                id=self._uuid(),
+                account=self.account,
+                region_id=code,
+                name=f"front-{code}",
+                vpc_id=self.vpcs[code],
+                created_at=self.now - timedelta(days=80),
+            )
+            self.listeners[code] = [
+                Listener.objects.create(
+                    id=self._uuid(),
+                    load_balancer=balancer,
+                    name=protocol.lower(),
+                    protocol=protocol,
+                    port=port,
+                    created_at=balancer.created_at,
+                )
+                for protocol, port in (("HTTP", 80), ("HTTPS", 443))
+            ]
+        self.tags = [Tag.objects.create(account=self.account, key=key, value=value) for key, value in TAGS]
+
+    def _instance(self, number: int) -> Instance:
+        chance = self.chance
+        # Half by the day, and a quarter each of the others.
+        mode = (BillingMode.DAILY, BillingMode.HOURLY, BillingMode.DAILY, BillingMode.MONTHLY)[number % 4]
+        zone = chance.choices(self.zones, weights=[4, 3, 2, 2, 1, 1])[0]
+        purpose = chance.choice(PURPOSES)
+        self.numbers[purpose] = self.numbers.get(purpose, 0) + 1
+        created = self.now - timedelta(days=chance.uniform(2, 75))
+        expires = None
+        if mode == BillingMode.MONTHLY:
+            # Some ran out lately, the others go on for a while.
+            gone = number % 16 == 3
+            expires = self.now + timedelta(days=-chance.uniform(0.2, 6.6) if gone else chance.uniform(1, 160))
+        kind = chance.choice(self.types)
+        if mode == BillingMode.HOURLY and number % 8 == 1:
+            kind = chance.choice([shape for shape in self.types if shape.family in NO_FEES_FAMILIES])
+        subnet = 1 + self.zones.index(zone)
+        return Instance(
+            id=self._uuid(),
+            account=self.account,
+            zone=zone,
+            instance_type=kind,
+            name=f"{purpose}-{self.numbers[purpose]:02}",
+            state=State.ACTIVE,
+            billing_mode=mode,
+            image_name=chance.choice(IMAGES),
+            image_id=str(self._uuid()),
+            system_disk_type="SSD3.0",
+            system_disk_gb=40,
+            private_ip=f"10.0.{subnet + 10 * (number // 240)}.{10 + number % 240}",
+            subnet_id=self.subnets[zone.pk],
+            vpc_id=self.vpcs[zone.region_id],
+            security_group_ids=[str(self.vpcs[zone.region_id])],
+            created_at=created,
+            changed_at=created,
+            expires_at=expires,
+        )
+
+    def _bind(self, instances: list[Instance]) -> None:
+        chance = self.chance
+        servers, eips, volumes, tags = [], [], [], []
+        for number, instance in enumerate(instances):
+            region = instance.zone.region_id
+            if instance.name.startswith(("web", "api")):
+                servers += [
+                    RealServer(
+                        id=self._uuid(), listener=listener, instance=instance, address=instance.private_ip, port=8080
+                    )
+                    for listener in self.listeners[region]
+                ]
+            if chance.random() < 0.45:
+                eips.append(self._eip(number, region, instance))
+            volumes += [
+                self._volume(instance.zone, instance.name, disk, instance)
+                for disk in range(chance.choice((0, 1, 1, 2)))
+            ]
+            tags += [InstanceTag(instance=instance, tag=tag) for tag in chance.sample(self.tags, chance.randint(0, 3))]
+        for number in range(4):
+            eips.append(self._eip(len(instances) + number, chance.choice(list(REGIONS)), None))
+            volumes.append(self._volume(chance.choice(self.zones), "spare", number, None))
+        RealServer.objects.bulk_create(servers)
+        ElasticIP.objects.bulk_create(eips)
+        Volume.objects.bulk_create(volumes)
+        InstanceTag.objects.bulk_create(tags)
+
+    def _eip(self, number: int, region: str, instance: Instance | None) -> ElasticIP:
+        return ElasticIP(
+            id=self._uuid(),
+            account=self.account,
+            region_id=region,
+            address=f"120.92.{number // 250}.{1 + number % 250}",
+            bandwidth_mbps=self.chance.choice((1, 5, 10, 100)),
+            instance=instance,
+            created_at=self.now - timedelta(days=40),
+        )
+
+    def _volume(self, zone: Zone, name: str, disk: int, instance: Instance | None) -> Volume:
+        return Volume(
+            id=self._uuid(),
+            account=self.account,
+            zone=zone,
+            name=f"{name}-data-{disk + 1}",
+            type=self.chance.choice(("SSD3.0", "EHDD", "ESSD_PL1")),
+            size_gb=self.chance.choice((40, 100, 200, 500)),
+            instance=instance,
+            mount_point=f"/dev/vd{'bcdefg'[disk]}" if instance else "",
+            delete_with_instance=bool(instance) and self.chance.random() < 0.2,
+            created_at=self.now - timedelta(days=40),
+        )
+
+    def _live(self, instances: list[Instance]) -> None:
+        """What happened to them, oldest first."""
+        chance, now = self.chance, self.now
+        daily = [instance for instance in instances if instance.billing_mode == BillingMode.DAILY]
+        hourly = [instance for instance in instances if instance.billing_mode == BillingMode.HOURLY]
+        chance.shuffle(daily)
+        gone, back, binned, used = daily[:2], daily[2:4], daily[4 : 4 + len(ENDS_IN)], daily[4 + len(ENDS_IN) :]
+
+        steps: list[tuple[datetime, Callable[[datetime], object]]] = []
+
+        def then(ago: timedelta, step: Callable[[datetime], object]) -> None:
+            steps.append((now - ago, step))
+
+        for days, instance in enumerate((*used, *hourly)):
+            then(timedelta(hours=30 + days), partial(self._stop, instance))
+            if days % 3:
+                then(timedelta(hours=29 + days, minutes=48), partial(self._start, instance))
+        for hours, instance in enumerate(back):
+            then(timedelta(hours=20 + hours), partial(self._delete, instance))
+            then(timedelta(hours=19 + hours, minutes=35), partial(self._restore, instance))
+        for instance in gone:
+            then(timedelta(hours=7), partial(self._delete, instance))
+        then(timedelta(hours=5), lambda moment: actions.purge_due(now=moment))
+        for instance in hourly[:1]:
+            then(timedelta(hours=4), partial(self._delete, instance))
+        for minutes, instance in zip(ENDS_IN, binned, strict=False):
+            then(timedelta(minutes=120 - minutes), partial(self._delete, instance))
+        no_fees = [instance for instance in hourly[1:] if instance.family in NO_FEES_FAMILIES]
+        for instance in no_fees[: max(1, len(no_fees) // 3)]:
+            then(timedelta(hours=3), partial(self._start, instance))
+            then(timedelta(hours=1), partial(self._stop, instance, no_fees=True))
+        then(timedelta(0), lambda moment: actions.expire_due(now=moment))
+        for moment, step in sorted(steps, key=lambda pair: pair[0]):
+            step(moment)
+
+    def _start(self, instance: Instance, moment: datetime) -> None:
+        actions.start(_only(instance), by=self._someone(), now=moment)
+
+    def _stop(self, instance: Instance, moment: datetime, *, no_fees: bool = False) -> None:
+        actions.stop(_only(instance), by=self._someone(), no_fees=no_fees, now=moment)
+
+    def _restore(self, instance: Instance, moment: datetime) -> None:
+        actions.restore(_only(instance), by=self._someone(), now=moment)
+
+    def _delete(self, instance: Instance, moment: datetime) -> None:
+        reason = self.chance.choice(REASONS)
+        actions.delete(_only(instance), by=self._someone(), may_release=True, now=moment, reason=reason)
+
+    def _someone(self) -> User:
+        return self.chance.choice(self.people)
+
+
+def _only(instance: Instance) -> InstanceQuerySet:
+    return Instance.objects.filter(pk=instance.pk)

@@ -1,0 +1,150 @@
+"""What templates say about instances: why not, how long still, and the link that asks for an action."""
+
+from datetime import datetime, timedelta
+from typing import Any
+from urllib.parse import urlencode
+from uuid import UUID
+
+from django import template
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+
+from recycle import policy
+from recycle.lifecycle import Action
+from recycle.models import Instance
+from recycle.policy import Refusal
+
+register = template.Library()
+
+SOON, NOW = timedelta(minutes=30), timedelta(minutes=5)
+
+
+@register.simple_tag
+def icon(name: str, extra: str = "") -> SafeString:
+    return format_html(
+        '<svg class="icon{}" aria-hidden="true"><use href="{}#{}"/></svg>',
+        f" {extra}" if extra else "",
+        static("icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def why_not(context: dict[str, Any], instance: Instance, action: str) -> Refusal | None:
+    """Why the person may not do this to the instance at this moment; None when they may."""
+    request = context["request"]
+    return policy.why_not(Action(action), instance, role=request.shell.role, now=request.now)
+
+
+@register.simple_tag(takes_context=True)
+def operation(context: dict[str, Any], instance: Instance, action: str, extra: str = "") -> SafeString:
+    """The link that opens the dialog of an action, or its name with the reason why it cannot be done."""
+    label = Action(action).label
+    reason = why_not(context, instance, action)
+    if reason is not None:
+        return format_html(
+            '<span class="off" title="{0}" tabindex="0">{1}<span class="visually-hidden">: {0}</span></span>',
+            reason.label,
+            label,
+        )
+    query = urlencode({"ids": instance.pk, "back": context["request"].get_full_path()})
+    return format_html(
+        '<a class="{2}" href="{0}" hx-get="{0}" hx-target="#dialog" hx-push-url="false">{1}</a>',
+        f"{reverse(f'recycle:{action}')}?{query}",
+        label,
+        extra,
+    )
+
+
+@register.filter
+def time_left(end: datetime, now: datetime) -> str:
+    """The time until `end` in two units at most, rounded down, as the page's script goes on counting it."""
+    seconds = int((end - now).total_seconds())
+    if seconds <= 0:
+        return _("ending")
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    words = [
+        (_("{n} d"), days),
+        (_("{n} h"), hour if days else hours),
+        (_("{n} min"), minute if hours else minutes),
+        (_("{n} s"), second),
+    ]
+    if days:
+        shown = words[:2]
+    elif hours:
+        shown = words[1:3]
+    elif seconds >= NOW.total_seconds():
+        shown = words[2:3]
+    elif minutes:
+        shown = words[2:]
+    else:
+        shown = words[3:]
+    return " ".join(word.format(n=number) for word, number in shown)
+
+
+@register.filter
+def urgency(end: datetime, now: datetime) -> str:
+    left = end - now
+    return "now" if left < NOW else "soon" if left < SOON else ""
+
+
+@register.filter
+def time_since(moment: datetime, now: datetime) -> str:
+    """How long ago, in its largest unit."""
+    seconds = max(0, int((now - moment).total_seconds()))
+    for size, word in ((86_400, _("{n} d ago")), (3_600, _("{n} h ago")), (60, _("{n} min ago"))):
+        if seconds >= size:
+            return word.format(n=seconds // size)
+    return _("just now")
+
+
+@register.filter
+def seconds_between(end: datetime, start: datetime) -> int:
+    return max(0, int((end - start).total_seconds()))
+
+
+@register.simple_tag(takes_context=True)
+def sort_header(context: dict[str, Any], column: str, label: str, first: str = "") -> SafeString:
+    """The head of a sortable column: a link that sorts by it, and the other way round when it already does."""
+    request, form = context["request"], context["form"]
+    sort = form.cleaned_data.get("sort", form.default_sort) if form.is_valid() else form.default_sort
+    current = {column: "ascending", f"-{column}": "descending"}.get(sort, "none")
+    other = f"-{column}" if sort == column else column if sort == f"-{column}" else first + column
+    query = request.GET.copy()
+    query["sort"] = other
+    query.pop("cursor", None)
+    return format_html(
+        '<th scope="col" aria-sort="{}"><a id="sort-{}" href="?{}" hx-get="?{}" hx-target="#{}" hx-push-url="true">{}</a></th>',
+        current,
+        column,
+        query.urlencode(),
+        query.urlencode(),
+        context["list_name"],
+        label,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def page_link(context: dict[str, Any], cursor: object, name: str, label: str) -> SafeString:
+    """Previous or Next; without a cursor there is no such page."""
+    if cursor is None:
+        return format_html('<a class="btn" id="{}" role="link" aria-disabled="true">{}</a>', name, label)
+    query = context["request"].GET.copy()
+    query["cursor"] = str(cursor)
+    return format_html(
+        '<a class="btn" id="{0}" href="?{1}" hx-get="?{1}" hx-target="#{2}" hx-push-url="true">{3}</a>',
+        name,
+        query.urlencode(),
+        context["list_name"],
+        label,
+    )
+
+
+@register.filter
+def short(value: UUID) -> str:
+    return str(value)[:18]

@@ -1,0 +1,76 @@
+"""The Instance page and the page of one instance."""
+
+from uuid import UUID
+
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.shortcuts import render
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from recycle.actions.bindings import described
+from recycle.forms import BinFilter, InstanceFilter
+from recycle.http import Request
+from recycle.lifecycle import UNBOUND, Action
+from recycle.models import Event, Instance
+from recycle.views.lists import show_list, stream_csv
+
+# The buttons over the list.
+BATCH = [
+    (action.value, action.label) for action in (Action.START, Action.STOP, Action.RESTART, Action.DELETE, Action.RENEW)
+]
+EXPORT = (
+    (_("Instance ID"), lambda row: row.pk),
+    (_("Name"), lambda row: row.name),
+    (_("Status"), lambda row: row.status),
+    (_("Instance type"), lambda row: row.instance_type_id),
+    (_("vCPU"), lambda row: row.instance_type.vcpu),
+    (_("Memory (GB)"), lambda row: row.instance_type.memory_gb),
+    (_("Image"), lambda row: row.image_name),
+    (_("Private IP"), lambda row: row.private_ip),
+    (_("Billing mode"), lambda row: row.get_billing_mode_display()),
+    (_("Expires"), lambda row: row.expires_at),
+    (_("Zone"), lambda row: row.zone_id),
+    (_("Created"), lambda row: row.created_at),
+)
+
+
+@require_GET
+def index(request: Request) -> HttpResponse:
+    form = InstanceFilter(request.GET, request=request)
+    rows = request.shell.instances().select_related("instance_type").annotate(bound=described())
+    in_bin = _also_in_bin(request, form)
+    return show_list(request, "instances", form, rows, "instances", in_bin=in_bin, batch=BATCH)
+
+
+def _also_in_bin(request: Request, form: InstanceFilter) -> bool:
+    """Whether what somebody searches for here lies in the recycle bin."""
+    text = request.GET.get("q", "").strip()
+    if not text or not form.is_valid():
+        return False
+    bin_form = BinFilter(request.GET, request=request)
+    return bin_form.is_valid() and bin_form.narrow(request.shell.instances()).exists()
+
+
+@require_GET
+def export(request: Request) -> HttpResponseBase:
+    form = InstanceFilter(request.GET, request=request)
+    rows = request.shell.instances().select_related("instance_type")
+    return stream_csv(request, "instances", form, rows, EXPORT)
+
+
+@require_GET
+def detail(request: Request, pk: UUID) -> HttpResponse:
+    """One instance, wherever it is: in use, in the bin, or gone. 404 for whose it is not."""
+    rows = Instance.objects.visible_to(request.user).select_related("instance_type", "account", "zone", "recycled_by")
+    instance = rows.filter(pk=pk).annotate(bound=described()).first()
+    if instance is None:
+        raise Http404
+    events = list(Event.objects.visible_to(request.user).filter(instance_id=pk).order_by("-id")[:50])
+    former = next((event.detail for event in events if any(event.detail.values())), None)
+    context = {
+        "instance": instance,
+        "events": events,
+        "former": former if instance.state in UNBOUND or former else None,
+        "now": request.now,
+    }
+    return render(request, "instances/detail.html", context)

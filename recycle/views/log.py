@@ -1,0 +1,37 @@
+"""The Operation Log: what was done to instances, by whom and why."""
+
+from django.http import HttpResponse, HttpResponseBase
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from recycle.forms import LogFilter
+from recycle.http import Request
+from recycle.models import Event
+from recycle.models.event import EventQuerySet
+from recycle.views.lists import show_list, stream_csv
+
+EXPORT = (
+    (_("Time"), lambda event: event.at),
+    (_("Action"), lambda event: event.get_action_display()),
+    (_("Instance ID"), lambda event: event.instance_id),
+    (_("Name"), lambda event: event.instance_name),
+    (_("From"), lambda event: event.get_from_state_display()),
+    (_("To"), lambda event: event.get_to_state_display()),
+    (_("By"), lambda event: event.by_name),
+    (_("Reason"), lambda event: event.reason),
+    (_("Batch"), lambda event: event.batch),
+)
+
+
+@require_GET
+def index(request: Request) -> HttpResponse:
+    return show_list(request, "log", LogFilter(request.GET, request=request), _events(request), "log")
+
+
+@require_GET
+def export(request: Request) -> HttpResponseBase:
+    return stream_csv(request, "operation-log", LogFilter(request.GET, request=request), _events(request), EXPORT)
+
+
+def _events(request: Request) -> EventQuerySet:
+    return Event.objects.visible_to(request.user).filter(account=request.shell.account)

@@ -1,0 +1,109 @@
+"""The Overview: how many instances there are, and what the recycle bin will do next."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Count
+from django.db.models.functions import TruncDay, TruncHour
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_GET
+
+from recycle.forms import NO_FEES
+from recycle.http import Request
+from recycle.lifecycle import WAITING, State
+from recycle.listing import COUNTED
+from recycle.models import InstanceQuerySet, Sweep
+from recycle.models.instance import NO_FEES_LABEL
+
+CHART_HEIGHT = 140
+CHART_TOP = 24
+
+
+@dataclass(frozen=True)
+class Bar:
+    start: datetime
+    count: int
+    # Of the chart: percent across, units down.
+    x: float
+    width: float
+    y: float
+    height: float
+    minor: bool
+
+    @property
+    def middle(self) -> float:
+        return round(self.x + self.width / 2, 2)
+
+
+@require_GET
+def index(request: Request) -> HttpResponse:
+    rows = request.shell.instances()
+    if request.shell.region:
+        rows = rows.filter(zone__region=request.shell.region)
+    days = request.GET.get("span") == "7d"
+    bars = _forecast(rows, request.now, days=days)
+    sweep = Sweep.objects.filter(name="purge_due").first()
+    context = {
+        "stats": _stats(rows),
+        "in_bin": _count(rows.in_bin()),
+        "expired": _count(rows.expired()),
+        "next": rows.filter(state__in=WAITING).select_related("instance_type").order_by("purge_at", "pk")[:10],
+        "bars": bars,
+        "most": max(bar.count for bar in bars),
+        "total": sum(bar.count for bar in bars),
+        "days": days,
+        "sweep": sweep,
+        "late": sweep is None or sweep.is_late(request.now),
+        "now": request.now,
+        "list_name": "next",
+    }
+    return render(request, "overview/index.html", context)
+
+
+def _stats(rows: InstanceQuerySet) -> list[dict[str, Any]]:
+    kinds: list[tuple[Any, str, str, dict[str, Any]]] = [
+        (State.ACTIVE.label, "active", State.ACTIVE, {"state": State.ACTIVE}),
+        (State.STOPPED.label, "stopped", State.STOPPED, {"state": State.STOPPED, "no_fees": False}),
+        (NO_FEES_LABEL, "nofees", NO_FEES, {"state": State.STOPPED, "no_fees": True}),
+        (State.EXPIRED.label, "expired", State.EXPIRED, {"state": State.EXPIRED}),
+    ]
+    return [
+        {"label": label, "dot": dot, "status": status, "count": _count(rows.filter(**query))}
+        for label, dot, status, query in kinds
+    ]
+
+
+def _count(rows: InstanceQuerySet) -> str:
+    """Counted up to a bound, so that the page costs the same whatever the account holds."""
+    count = rows[: COUNTED + 1].count()
+    return _("%(count)s+") % {"count": f"{COUNTED:,}"} if count > COUNTED else f"{count:,}"
+
+
+def _forecast(rows: InstanceQuerySet, now: datetime, *, days: bool) -> list[Bar]:
+    """How many instances end in each of the next 24 hours, or 7 days. What is overdue counts as ending now."""
+    step, number, trunc = (timedelta(days=1), 7, TruncDay) if days else (timedelta(hours=1), 24, TruncHour)
+    local = timezone.localtime(now)
+    first = local.replace(hour=0 if days else local.hour, minute=0, second=0, microsecond=0)
+    ending = rows.filter(state__in=WAITING, purge_at__lt=first + number * step)
+    counts = dict(ending.annotate(slot=trunc("purge_at")).order_by().values_list("slot").annotate(Count("pk")))
+    slots = [first + index * step for index in range(number)]
+    amounts = [counts.get(slot, 0) for slot in slots]
+    amounts[0] += sum(count for slot, count in counts.items() if slot < first)
+    most = max(*amounts, 1)
+    width = 100 / number
+    return [
+        Bar(
+            start=slot,
+            count=amount,
+            x=round(index * width + width * 0.15, 2),
+            width=round(width * 0.7, 2),
+            y=round(CHART_TOP + CHART_HEIGHT * (1 - amount / most), 1),
+            height=round(CHART_HEIGHT * amount / most, 1),
+            minor=not days and index % 4 != 0,
+        )
+        for index, (slot, amount) in enumerate(zip(slots, amounts, strict=True))
+    ]

@@ -1,0 +1,66 @@
+"""The KEC Instance Recycle Bin: what can be restored, and the subscriptions that can still be renewed."""
+
+from django.db.models import OuterRef, Subquery
+from django.http import HttpResponse, HttpResponseBase
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from recycle.forms import BinFilter, ExpiredFilter
+from recycle.http import Request
+from recycle.lifecycle import Action
+from recycle.listing import COUNTED
+from recycle.models import Event, InstanceQuerySet
+from recycle.views.lists import show_list, stream_csv
+
+EXPORT = (
+    (_("Instance ID"), lambda row: row.pk),
+    (_("Name"), lambda row: row.name),
+    (_("Billing mode"), lambda row: row.get_billing_mode_display()),
+    (_("Instance type"), lambda row: row.instance_type_id),
+    (_("Image"), lambda row: row.image_name),
+    (_("Private IP"), lambda row: row.private_ip),
+    (_("Zone"), lambda row: row.zone_id),
+)
+BIN_EXPORT = (
+    *EXPORT,
+    (_("Deleted"), lambda row: row.recycled_at),
+    (_("Deleted by"), lambda row: row.recycled_by),
+    (_("Ends"), lambda row: row.purge_at),
+)
+EXPIRED_EXPORT = (*EXPORT, (_("Expired at"), lambda row: row.expires_at), (_("Ends"), lambda row: row.purge_at))
+
+
+@require_GET
+def index(request: Request) -> HttpResponse:
+    entry = Event.objects.filter(instance_id=OuterRef("pk"), action=Action.RECYCLE).order_by("-id")
+    rows = _rows(request).annotate(
+        former=Subquery(entry.values("detail")[:1]), why=Subquery(entry.values("reason")[:1])
+    )
+    form = BinFilter(request.GET, request=request)
+    return show_list(request, "bin", form, rows, "recycle_bin", other=_count(request.shell.instances().expired()))
+
+
+@require_GET
+def expired(request: Request) -> HttpResponse:
+    form = ExpiredFilter(request.GET, request=request)
+    other = _count(request.shell.instances().in_bin())
+    return show_list(request, "expired", form, _rows(request), "recycle_bin", other=other)
+
+
+@require_GET
+def export(request: Request) -> HttpResponseBase:
+    return stream_csv(request, "recycle-bin", BinFilter(request.GET, request=request), _rows(request), BIN_EXPORT)
+
+
+@require_GET
+def export_expired(request: Request) -> HttpResponseBase:
+    form = ExpiredFilter(request.GET, request=request)
+    return stream_csv(request, "expired-subscriptions", form, _rows(request), EXPIRED_EXPORT)
+
+
+def _rows(request: Request) -> InstanceQuerySet:
+    return request.shell.instances().select_related("instance_type", "recycled_by")
+
+
+def _count(rows: InstanceQuerySet) -> int:
+    return rows[: COUNTED + 1].count()
