@@ -1,14 +1,16 @@
 """All input: the filters of the lists, and what is selected in them."""
 
 from collections.abc import Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 from urllib.parse import urlencode, urlsplit
 from uuid import UUID
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
+from django.db.models.functions import Cast, Replace
+from django.db.models.lookups import IContains
 from django.http import QueryDict
 from django.urls import Resolver404, resolve
 from django.utils.dateparse import parse_datetime
@@ -45,7 +47,8 @@ class ListForm(forms.Form):
     size = forms.TypedChoiceField(
         required=False, coerce=int, empty_value=None, choices=[(size, str(size)) for size in PAGE_SIZES]
     )
-    cursor = forms.CharField(required=False, max_length=500, widget=forms.HiddenInput)
+    # Long enough for the longest name in any script.
+    cursor = forms.CharField(required=False, max_length=2_000, widget=forms.HiddenInput)
 
     def __init__(self, data: QueryDict, *, request: Request) -> None:
         shell = request.shell
@@ -72,6 +75,12 @@ class ListForm(forms.Form):
         if data.get("cursor"):
             data["cursor"] = Cursor.read(data["cursor"], data["sort"])
         return data
+
+    def _check_order(self, first: str, last: str) -> None:
+        """Say so where a span of days ends before it begins, instead of finding nothing."""
+        start, end = self.cleaned_data.get(first), self.cleaned_data.get(last)
+        if start and end and start > end:
+            self.add_error(last, _("The last day is before the first."))
 
     @property
     def chosen(self) -> dict[str, str]:
@@ -108,8 +117,11 @@ def _matches(text: str) -> Q:
     if set(text) <= set("0123456789.:abcdefABCDEF"):
         bound = ElasticIP.objects.filter(instance=OuterRef("pk"), address__contains=text)
         matches |= Q(private_ip__contains=text) | Q(Exists(bound))
-    if set(text) <= set("0123456789abcdefABCDEF-"):
-        matches |= Q(pk__icontains=text)
+    digits = text.replace("-", "")
+    if digits and set(digits) <= set("0123456789abcdefABCDEF"):
+        # With its dashes or without, however the database keeps it.
+        bare = Replace(Cast("pk", CharField()), Value("-"), Value(""))
+        matches |= Q(IContains(bare, digits))
     return matches
 
 
@@ -209,11 +221,8 @@ class BinFilter(InstanceListForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        data = super().clean()
-        start, end = data.get("deleted_from"), data.get("deleted_to")
-        if start and end and start > end:
-            self.add_error("deleted_to", _("The last day is before the first."))
-        return data
+        self._check_order("deleted_from", "deleted_to")
+        return super().clean()
 
     def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
         data = self.cleaned_data
@@ -255,6 +264,10 @@ class LogFilter(ListForm):
     batch = forms.UUIDField(required=False, label=gettext_lazy("Batch"))
     since = forms.DateField(required=False, label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(required=False, label=gettext_lazy("Until"), widget=forms.DateInput(attrs={"type": "date"}))
+
+    def clean(self) -> dict[str, Any]:
+        self._check_order("since", "until")
+        return super().clean()
 
     def narrow(self, rows: QuerySet[Event]) -> QuerySet[Event]:
         data = self.cleaned_data
@@ -311,7 +324,7 @@ class SelectionForm(forms.Form):
 
     def clean_ids(self) -> list[UUID]:
         try:
-            ids = [UUID(text) for text in dict.fromkeys(self.data.getlist("ids"))]
+            ids = list(dict.fromkeys(UUID(text) for text in self.data.getlist("ids")))
         except ValueError:
             raise ValidationError(_("That is not the ID of an instance."), code="not_found") from None
         if len(ids) > MAX_NAMED:
@@ -338,9 +351,9 @@ class SelectionForm(forms.Form):
     def clean_as_of(self) -> datetime | None:
         try:
             moment = parse_datetime(self.cleaned_data["as_of"])
-        except ValueError:
-            moment = None
-        return moment if moment and moment.tzinfo else None
+            return moment.astimezone(UTC) if moment and moment.tzinfo else None
+        except (ValueError, OverflowError):
+            return None
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
@@ -355,23 +368,31 @@ class SelectionForm(forms.Form):
                 _("You have switched the account or region in another window. Nothing was changed."), code="scope"
             )
         if data["all"]:
-            data["instances"] = self._all_that_match(data)
+            instances = self._all_that_match(data)
         elif data["ids"]:
-            data["instances"] = self.request.shell.instances().filter(pk__among=data["ids"])
+            instances = self.request.shell.instances().filter(pk__among=data["ids"])
         else:
             raise ValidationError(_("Select at least one instance."), code="empty")
+        # In one order: of more than MAX_SELECTED, the dialog and the action mean the same ones.
+        data["instances"] = instances.order_by("name", "pk")
         return data
 
     def _all_that_match(self, data: dict[str, Any]) -> InstanceQuerySet:
         """What matched when the list was shown: whatever was acted on since then is left alone."""
+        invalid = ValidationError(_("The filter of this list is not valid. Nothing was changed."), code="filter")
+        # The way home that stands in for a bad `back` names no filter: it would mean everything.
+        if data["back"] != self.data.get("back") or not data["scope"] or data["as_of"] is None:
+            raise invalid
         where = urlsplit(data["back"])
         try:
             form_class = LISTS[resolve(where.path).url_name or ""]
         except (Resolver404, KeyError):
-            raise ValidationError(_("Select at least one instance."), code="empty") from None
+            raise invalid from None
         query = form_class(QueryDict(where.query), request=self.request)
-        if not query.is_valid() or not data["scope"] or data["as_of"] is None:
-            raise ValidationError(_("The filter of this list is not valid. Nothing was changed."), code="filter")
+        if not query.is_valid():
+            raise invalid
+        # "Ends within 15 minutes" goes on from when the list was shown, not from now.
+        query.now = data["as_of"]
         instances: InstanceQuerySet = query.narrow(self.request.shell.instances())
         return instances.filter(changed_at__lte=data["as_of"])
 
@@ -409,7 +430,7 @@ class ColumnsForm(forms.Form):
             known = LISTS[data["list"]].columns
             wanted = self.data.getlist("columns")
             if unknown := set(wanted) - set(known):
-                raise ValidationError(_("There is no column %(name)s.") % {"name": sorted(unknown)[0]})
+                raise ValidationError(_("There is no column %(name)s.") % {"name": min(unknown)})
             data["columns"] = [name for name in known if name in wanted]
         return data
 

@@ -100,7 +100,7 @@ class Shell:
     def nav(self) -> list[dict[str, Any]]:
         groups = [
             ("", [(_("Overview"), "overview", "recycle:overview")]),
-            (_("Instances"), [(_("Instance"), "server", "recycle:instances")]),
+            (pgettext("navigation", "Instances"), [(_("Instance"), "server", "recycle:instances")]),
             (_("Recycle Bin"), [(_("KEC Instance Recycle Bin"), "recycle", "recycle:bin")]),
             (pgettext("navigation", "Access"), [(_("Operation Log"), "log", "recycle:log")]),
         ]
@@ -144,10 +144,10 @@ class ConsoleMiddleware:
 
     def _remember_region(self, request: Request) -> None:
         code = request.GET.get("region")
-        anonymous: bool = request.user.is_anonymous
-        if code is None or anonymous or request.session.get("region") == code:
+        if code is None or request.session.get("region") == code:
             return
-        if code == "" or any(region.pk == code for region in request.shell.regions):
+        anonymous: bool = request.user.is_anonymous
+        if not anonymous and (code == "" or request.shell.region):
             request.session["region"] = code
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 
 from recycle.lifecycle import State
@@ -28,11 +29,28 @@ from recycle.models import (
 )
 from recycle.policy import BillingMode, Role
 
+# What the browser tests need; pytest finds fixtures here.
+from tests.browser import (  # noqa: F401
+    chromium,
+    complaints,
+    django_db_modify_db_settings,
+    open_page,
+    page,
+    server,
+    static_files,
+)
+
 HTMX = {"HX-Request": "true"}
 SUBNET = UUID("9fd83a5e-33cf-4196-b8df-59fc57478488")
 LONG_AGO = timedelta(days=3)
 
 _numbers = itertools.count(1)
+
+
+@pytest.fixture
+def client(static_files: None, client: Client) -> Client:  # noqa: F811
+    """Pages name their static files, so those are collected first."""
+    return client
 
 
 @pytest.fixture

@@ -27,6 +27,8 @@ logger = logging.getLogger(__name__)
 CHUNK = 1_000
 # Up to this many different sets of new values are written with an UPDATE each, more with one CASE.
 ALIKE = 8
+# What the rules look at; the rest of a row is not read.
+JUDGED = ("account", "name", "state", "billing_mode", "instance_type", "created_at", "expires_at", "purge_at")
 LONGEST_WAIT = timedelta(days=1)
 
 Row = tuple[UUID, str]
@@ -87,7 +89,8 @@ def _carry_out_chunk(move: Move, chunk: Sequence[Row], batch: UUID) -> Outcome:
 def _write(move: Move, chunk: Sequence[Row], batch: UUID) -> Outcome:
     outcome = Outcome(move.action, batch)
     # The caller's own question and the rules are asked again of the locked rows: what was read before may be stale.
-    locked = list(move.instances.filter(pk__among=[pk for pk, _ in chunk]).locked(skip_locked=move.skip_locked))
+    asked = move.instances.select_related(None).filter(pk__among=[pk for pk, _ in chunk]).only(*JUDGED)
+    locked = list(asked.locked(skip_locked=move.skip_locked))
     if not move.skip_locked:
         found = {instance.pk for instance in locked}
         outcome.refused += [Refused(pk, name, Refusal.CHANGED) for pk, name in chunk if pk not in found]

@@ -1,4 +1,4 @@
-"""What happens by itself. Every pass may run twice, late, or in ten workers at a time: rows are claimed by their locks."""
+"""What happens by itself. A pass may run twice, late, or in ten workers at a time: rows are claimed by their locks."""
 
 import logging
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """What people do to instances. Each takes a queryset, and answers for each instance in it.
 
-`by` is the user who acts; their role in each instance's account is asked at that moment. Beside what a verb needs, all take
-the options in `Options`.
+`by` is the user who acts; their role in each instance's account is asked at that moment. Beside what a verb needs, all
+take the options in `Options`.
 """
 
 from collections.abc import Mapping

@@ -35,7 +35,7 @@ class Event(models.Model):
     # The user's name at the time; empty when the schedule acted.
     by_name = models.CharField(_("by"), max_length=150, blank=True)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
-    # The relationships that were cancelled, by kind ("eips", "volumes", "real_servers", "tags"): a list, or null for none.
+    # The relationships that were cancelled, by kind (eips, volumes, real_servers, tags): a list, or null for none.
     detail = models.JSONField(_("detail"), default=dict, blank=True)
 
     objects = EventQuerySet.as_manager()

@@ -119,10 +119,10 @@ def sort_header(context: dict[str, Any], column: str, label: str, first: str = "
     query["sort"] = other
     query.pop("cursor", None)
     return format_html(
-        '<th scope="col" aria-sort="{}"><a id="sort-{}" href="?{}" hx-get="?{}" hx-target="#{}" hx-push-url="true">{}</a></th>',
+        '<th scope="col" aria-sort="{0}">'
+        '<a id="sort-{1}" href="?{2}" hx-get="?{2}" hx-target="#{3}" hx-push-url="true">{4}</a></th>',
         current,
         column,
-        query.urlencode(),
         query.urlencode(),
         context["list_name"],
         label,

@@ -2,7 +2,7 @@
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import DatabaseError
+from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from redis import Redis, RedisError
@@ -27,7 +27,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
             state["sweep_ran_at"] = sweep.ran_at.isoformat()
             if sweep.is_late(timezone.now()):
                 state["sweep"] = "late"
-    except DatabaseError:
+    except Error:
         state["database"] = "does not answer"
         state["sweep"] = "unknown"
     try:

@@ -1,8 +1,9 @@
 """The Instance page and the page of one instance."""
 
+from urllib.parse import urlencode
 from uuid import UUID
 
-from django.http import Http404, HttpResponse, HttpResponseBase
+from django.http import Http404, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
@@ -10,8 +11,8 @@ from django.views.decorators.http import require_GET
 from recycle.actions.bindings import described
 from recycle.forms import BinFilter, InstanceFilter
 from recycle.http import Request
-from recycle.lifecycle import UNBOUND, Action
-from recycle.models import Event, Instance
+from recycle.lifecycle import Action
+from recycle.models import Event
 from recycle.views.lists import show_list, stream_csv
 
 # The buttons over the list.
@@ -47,7 +48,8 @@ def _also_in_bin(request: Request, form: InstanceFilter) -> bool:
     text = request.GET.get("q", "").strip()
     if not text or not form.is_valid():
         return False
-    bin_form = BinFilter(request.GET, request=request)
+    # The text alone, as in the link to there: the order and the other filters are this list's own.
+    bin_form = BinFilter(QueryDict(urlencode({"q": text})), request=request)
     return bin_form.is_valid() and bin_form.narrow(request.shell.instances()).exists()
 
 
@@ -60,8 +62,8 @@ def export(request: Request) -> HttpResponseBase:
 
 @require_GET
 def detail(request: Request, pk: UUID) -> HttpResponse:
-    """One instance, wherever it is: in use, in the bin, or gone. 404 for whose it is not."""
-    rows = Instance.objects.visible_to(request.user).select_related("instance_type", "account", "zone", "recycled_by")
+    """One instance of the chosen account, wherever it is: in use, in the bin, or gone. 404 for any other."""
+    rows = request.shell.instances().select_related("instance_type", "account", "recycled_by")
     instance = rows.filter(pk=pk).annotate(bound=described()).first()
     if instance is None:
         raise Http404
@@ -70,7 +72,7 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
     context = {
         "instance": instance,
         "events": events,
-        "former": former if instance.state in UNBOUND or former else None,
+        "former": former,
         "now": request.now,
     }
     return render(request, "instances/detail.html", context)

@@ -22,6 +22,8 @@ def show_list(
 ) -> HttpResponse:
     """The list `name` with the templates index.html and _list.html of `folder`. 400 when its address makes no sense."""
     page = form.page(rows)
+    partial = f"{folder}/_{name}.html"
+    template = pick(request, page=f"{folder}/index.html", partial=partial)
     wrong = [str(error) for errors in form.errors.values() for error in errors]
     for error in dict.fromkeys(wrong):
         messages.error(request, error)
@@ -34,13 +36,13 @@ def show_list(
         "all_columns": [(key, label, key in shown) for key, label in form.columns.items()],
         # What the filter form has to pass on, though it has no field for it.
         "carried": [(key, request.GET[key]) for key in ("sort", "region") if key in request.GET],
-        "partial": f"{folder}/_{name}.html",
+        "partial": partial,
+        "piece": template == partial,
         "now": request.now,
         "tip": name not in request.user.preferences.get("dismissed", []),
         # Rows that an action has just refused stay selected.
         "keep": request.session.pop("keep", []) if "keep" in request.session else [],
     }
-    template = pick(request, page=f"{folder}/index.html", partial=f"{folder}/_{name}.html")
     return render(request, template, context, status=400 if wrong else 200)
 
 

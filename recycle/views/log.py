@@ -2,6 +2,7 @@
 
 from django.http import HttpResponse, HttpResponseBase
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_GET
 
 from recycle.forms import LogFilter
@@ -15,8 +16,8 @@ EXPORT = (
     (_("Action"), lambda event: event.get_action_display()),
     (_("Instance ID"), lambda event: event.instance_id),
     (_("Name"), lambda event: event.instance_name),
-    (_("From"), lambda event: event.get_from_state_display()),
-    (_("To"), lambda event: event.get_to_state_display()),
+    (pgettext_lazy("status", "From"), lambda event: event.get_from_state_display()),
+    (pgettext_lazy("status", "To"), lambda event: event.get_to_state_display()),
     (_("By"), lambda event: event.by_name),
     (_("Reason"), lambda event: event.reason),
     (_("Batch"), lambda event: event.batch),

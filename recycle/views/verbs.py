@@ -149,7 +149,7 @@ def _parameters(verb: Verb, form: SelectionForm, groups: Sequence[Group]) -> dic
 
 def _groups(request: Request, verb: Verb, form: SelectionForm) -> list[Group]:
     """The selected instances, grouped by what would become of them now; empty groups are left out."""
-    instances = form.cleaned_data["instances"].order_by("name", "pk")[:MAX_SELECTED]
+    instances = form.cleaned_data["instances"][:MAX_SELECTED]
     done, released, refused = (
         Group(_done_title(verb.action), "ok"),
         Group(_("Will be released at once, for good"), "danger", final=True),
@@ -191,7 +191,8 @@ def _prospect(request: Request, action: Action, instance: Instance) -> str:
 
 def _reason(instance: Instance, refusal: Refusal) -> str:
     if refusal is Refusal.TOO_YOUNG:
-        return f"{refusal.label} {_('From %(time)s on.') % {'time': _moment(deletable_from(instance))}}"
+        since = _("From %(time)s on.") % {"time": _moment(deletable_from(instance))}
+        return f"{refusal.label} {since}"
     return str(refusal.label)
 
 
@@ -202,7 +203,10 @@ def _moment(moment: Any) -> str:
 def _to_retype(groups: Sequence[Group]) -> str:
     """What has to be typed where nothing brings an instance back: its name, or how many they are."""
     final = [instance for group in groups if group.final for instance in group.instances]
-    return "" if not final else final[0].name if len(final) == 1 else str(len(final))
+    if not final:
+        return ""
+    name = final[0].name.strip()
+    return name if len(final) == 1 and name else str(len(final))
 
 
 def _ask(

@@ -164,13 +164,14 @@ on("click", "[data-select-all]", (button) => { recall(button.form).all = true; s
 on("click", "[data-clear]", (button) => { forget(); button.form.focus({ preventScroll: true }); });
 // Another account, another person: their picks mean nothing here.
 on("submit", "[data-forget]", () => { picksOf.clear(); sessionStorage.clear(); });
-// Before htmx hears of it: a button that is off says why instead of asking the server.
+// Before htmx hears of it: a button that is off says why instead of asking the server, and Cancel closes its dialog.
 document.addEventListener("click", (event) => {
-  const off = event.target.closest?.("[aria-disabled=true]");
-  if (!off) return;
+  const stop = event.target.closest?.("[aria-disabled=true], dialog:modal [data-close]");
+  if (!stop) return;
   event.preventDefault();
   event.stopImmediatePropagation();
-  if (off.dataset.needsSelection) toast("warning", off.dataset.needsSelection);
+  if (stop.matches("[data-close]")) close();
+  else if (stop.dataset.needsSelection) toast("warning", stop.dataset.needsSelection);
 }, true);
 
 /* --- Dialogs: what is swapped into #dialog opens; an answer with HX-Trigger: done closes it ------------------ */
@@ -196,7 +197,6 @@ function compare(input) {
   if (button) button.disabled = !same;
 }
 const close = () => live("dialog[data-modal]:modal").forEach((dialog) => dialog.close());
-on("click", "dialog:modal [data-close]", (link, event) => { event.preventDefault(); event.stopImmediatePropagation(); close(); });
 on("input", "[data-must-equal]", compare);
 // As a page of its own there is no list to go back to by a swap: send it as a plain form.
 document.addEventListener("submit", (event) => { if (event.target.closest("main .modal")) event.stopImmediatePropagation(); }, true);
@@ -241,10 +241,10 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
     // A refusal that brings its own words (a piece, or a page for somebody who followed a link) is shown as it is.
     const told = whole ? visit && requestConfig.verb === "get" : xhr.status < 500 && xhr.responseText.trim() !== "";
     if (told) { detail.shouldSwap = true; detail.isError = false; }
-  } else if (whole && !visit && detail.target !== document.body && !requestConfig.headers?.["HX-History-Restore-Request"]) {
-    // A page where a piece was asked for: the session has ended. Go where the answer came from.
+  } else if (whole && detail.target !== document.body) {
+    // A page where a piece was asked for: the session has ended. Asked for as a page, this one comes back after the login.
     detail.shouldSwap = false;
-    location.assign(xhr.responseURL);
+    location.reload();
   }
 });
 

@@ -1,6 +1,7 @@
-"""An account worth looking at: every billing mode and status, bindings of all kinds, a bin about to empty, and a history.
+"""An account worth looking at: every billing mode and status, bindings of all kinds, a bin about to empty, a history.
 
-Instances are born here, in use and bound; everything that happens to them afterwards is done by the actions, in the past.
+Instances are born here, in use and bound; everything that happens to them afterwards is done by the actions, in the
+past.
 """
 
 import random

@@ -1,0 +1,294 @@
+"""The rules as tables, without a database."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+import pytest
+
+from recycle.lifecycle import TRANSITIONS, Action, State
+from recycle.policy import (
+    NEEDED,
+    POLICIES,
+    RENEWAL_MONTHS,
+    RULES,
+    WRONG_STATE,
+    BillingMode,
+    Refusal,
+    Role,
+    deadline,
+    deletable_from,
+    deletion_of,
+    why_not,
+    why_not_no_fees,
+)
+from tests.conftest import at
+
+NOW = at(12)
+MOMENT = timedelta(microseconds=1)
+HOUR = timedelta(hours=1)
+
+
+@dataclass
+class Server:
+    """As much of an instance as the rules look at."""
+
+    state: str = State.ACTIVE
+    billing_mode: str = BillingMode.DAILY
+    created_at: datetime = NOW - timedelta(days=3)
+    expires_at: datetime | None = None
+    purge_at: datetime | None = None
+    family: str = "N3"
+
+
+def server(state: str, billing_mode: str) -> Server:
+    """Three days old, with times that fit its state and are not over."""
+    expires_at = purge_at = None
+    if billing_mode == BillingMode.MONTHLY:
+        expires_at = NOW + timedelta(days=-1 if state == State.EXPIRED else 20)
+    if state == State.EXPIRED:
+        purge_at = NOW + timedelta(days=6)
+    if state == State.RECYCLED:
+        purge_at = NOW + HOUR
+    return Server(state, billing_mode, expires_at=expires_at, purge_at=purge_at)
+
+
+# What somebody who may do it is told. "-": only subscriptions expire; some refusal, whichever.
+ANSWERS = """
+                 active            stopped           expired       recycled  purged
+start   Monthly  running           yes               expired       in_bin    gone
+start   Daily    running           yes               -             in_bin    gone
+start   Hourly   running           yes               -             in_bin    gone
+stop    Monthly  yes               stopped           expired       in_bin    gone
+stop    Daily    yes               stopped           -             in_bin    gone
+stop    Hourly   yes               stopped           -             in_bin    gone
+restart Monthly  yes               stopped           expired       in_bin    gone
+restart Daily    yes               stopped           -             in_bin    gone
+restart Hourly   yes               stopped           -             in_bin    gone
+delete  Monthly  subscription      subscription      subscription  in_bin    gone
+delete  Daily    yes               yes               -             in_bin    gone
+delete  Hourly   yes               yes               -             in_bin    gone
+recycle Monthly  no_bin            no_bin            expired       in_bin    gone
+recycle Daily    yes               yes               -             in_bin    gone
+recycle Hourly   no_bin            no_bin            -             in_bin    gone
+release Monthly  subscription      subscription      subscription  in_bin    gone
+release Daily    has_bin           has_bin           -             in_bin    gone
+release Hourly   yes               yes               -             in_bin    gone
+expire  Monthly  not_due           not_due           expired       in_bin    gone
+expire  Daily    not_due           not_due           -             in_bin    gone
+expire  Hourly   not_due           not_due           -             in_bin    gone
+renew   Monthly  yes               yes               yes           in_bin    gone
+renew   Daily    not_subscription  not_subscription  -             in_bin    gone
+renew   Hourly   not_subscription  not_subscription  -             in_bin    gone
+restore Monthly  running           stopped           expired       yes       gone
+restore Daily    running           stopped           -             yes       gone
+restore Hourly   running           stopped           -             yes       gone
+purge   Monthly  running           stopped           subscription  yes       gone
+purge   Daily    running           stopped           -             yes       gone
+purge   Hourly   running           stopped           -             yes       gone
+"""
+MODES = {"Monthly": BillingMode.MONTHLY, "Daily": BillingMode.DAILY, "Hourly": BillingMode.HOURLY}
+LOWEST = dict.fromkeys(Action, Role.OPERATOR) | {
+    Action.PURGE: Role.ADMINISTRATOR,
+    Action.EXPIRE: Role.SYSTEM,
+}
+
+
+HEADER, *ROWS = (line.split() for line in ANSWERS.strip().splitlines())
+CELLS = [
+    pytest.param(Action(action), MODES[mode], State(state), answer, id=f"{action}-{mode}-{state}")
+    for action, mode, *answers in ROWS
+    for state, answer in zip(HEADER, answers, strict=True)
+]
+
+
+def expected(answer: str, action: Action, state: State, role: Role) -> Refusal | None:
+    if role < LOWEST[action]:
+        return Refusal.ROLE
+    # The schedule ends nothing before its time, a subscription included.
+    if action is Action.PURGE and role is Role.SYSTEM and state in (State.EXPIRED, State.RECYCLED):
+        return Refusal.NOT_DUE
+    return None if answer == "yes" else Refusal(answer)
+
+
+@pytest.mark.parametrize(("action", "billing_mode", "state", "answer"), CELLS)
+def test_why_not_answers_as_the_table_says_in_every_role(action, billing_mode, state, answer):
+    subject = server(state, billing_mode)
+
+    answers = {role: why_not(action, subject, role=role, now=NOW) for role in Role}
+
+    if answer == "-":
+        assert None not in answers.values()
+    else:
+        assert answers == {role: expected(answer, action, state, role) for role in Role}
+
+
+def test_the_table_above_has_every_action_in_every_billing_mode_and_state():
+    asked = {cell.values[:3] for cell in CELLS}
+
+    assert asked == {(action, mode, state) for action in Action for mode in BillingMode for state in State}
+
+
+@pytest.mark.parametrize(
+    ("age", "refusal"),
+    [
+        (timedelta(0), Refusal.TOO_YOUNG),
+        (HOUR - MOMENT, Refusal.TOO_YOUNG),
+        (HOUR, Refusal.TOO_YOUNG),
+        (HOUR + MOMENT, None),
+        (timedelta(days=900), None),
+    ],
+)
+@pytest.mark.parametrize("action", [Action.DELETE, Action.RECYCLE])
+def test_a_daily_instance_is_deletable_once_it_is_more_than_an_hour_old(action, age, refusal):
+    young = Server(created_at=NOW - age)
+
+    assert why_not(action, young, role=Role.OPERATOR, now=NOW) is refusal
+
+
+def test_a_pay_as_you_go_instance_is_deletable_at_any_age():
+    young = Server(billing_mode=BillingMode.HOURLY, created_at=NOW)
+
+    assert why_not(Action.DELETE, young, role=Role.OPERATOR, now=NOW) is None
+
+
+def test_a_subscription_is_refused_for_what_it_is_and_not_for_its_age():
+    young = replace(server(State.ACTIVE, BillingMode.MONTHLY), created_at=NOW)
+
+    assert why_not(Action.DELETE, young, role=Role.OPERATOR, now=NOW) is Refusal.SUBSCRIPTION
+
+
+def test_age_stands_in_the_way_until_the_moment_that_the_dialog_names():
+    young = Server(created_at=at(8))
+
+    assert deletable_from(young) == at(9)
+    assert deletable_from(replace(young, billing_mode=BillingMode.HOURLY)) == at(8)
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMINISTRATOR, Role.SYSTEM])
+@pytest.mark.parametrize(
+    ("left", "refusal"),
+    [(HOUR, None), (MOMENT, None), (timedelta(0), Refusal.PAST_DEADLINE), (-MOMENT, Refusal.PAST_DEADLINE)],
+)
+def test_from_its_deadline_on_nobody_restores_or_renews(role, left, refusal):
+    recycled = Server(State.RECYCLED, purge_at=NOW + left)
+    expired = replace(server(State.EXPIRED, BillingMode.MONTHLY), purge_at=NOW + left)
+
+    assert why_not(Action.RESTORE, recycled, role=role, now=NOW) is refusal
+    assert why_not(Action.RENEW, expired, role=role, now=NOW) is refusal
+
+
+@pytest.mark.parametrize("state", [State.RECYCLED, State.EXPIRED])
+@pytest.mark.parametrize(
+    ("left", "refusal"),
+    [(HOUR, Refusal.NOT_DUE), (MOMENT, Refusal.NOT_DUE), (timedelta(0), None), (-MOMENT, None)],
+)
+def test_the_schedule_purges_from_the_deadline_on_and_not_before(state, left, refusal):
+    waiting = replace(server(state, BillingMode.MONTHLY), purge_at=NOW + left)
+
+    assert why_not(Action.PURGE, waiting, role=Role.SYSTEM, now=NOW) is refusal
+
+
+@pytest.mark.parametrize("state", [State.RECYCLED, State.EXPIRED])
+def test_a_missing_deadline_means_never_and_not_now(state):
+    waiting = Server(state, BillingMode.MONTHLY)
+
+    assert why_not(Action.PURGE, waiting, role=Role.SYSTEM, now=NOW) is Refusal.NOT_DUE
+
+
+@pytest.mark.parametrize(
+    ("left", "refusal"),
+    [(MOMENT, Refusal.NOT_DUE), (timedelta(0), None), (-MOMENT, None)],
+)
+@pytest.mark.parametrize("state", [State.ACTIVE, State.STOPPED])
+def test_a_subscription_expires_when_it_has_run_out_and_not_before(state, left, refusal):
+    subscription = Server(state, BillingMode.MONTHLY, expires_at=NOW + left)
+
+    assert why_not(Action.EXPIRE, subscription, role=Role.SYSTEM, now=NOW) is refusal
+
+
+@pytest.mark.parametrize(("action", "state"), [(Action.START, State.STOPPED), (Action.RESTART, State.ACTIVE)])
+@pytest.mark.parametrize(("left", "refusal"), [(MOMENT, None), (timedelta(0), Refusal.EXPIRED)])
+def test_what_has_run_out_is_not_started_before_the_schedule_comes_by(action, state, left, refusal):
+    subscription = Server(state, BillingMode.MONTHLY, expires_at=NOW + left)
+
+    assert why_not(action, subscription, role=Role.OPERATOR, now=NOW) is refusal
+
+
+@pytest.mark.parametrize(
+    ("billing_mode", "target", "moment"),
+    [
+        (BillingMode.DAILY, State.RECYCLED, NOW + 2 * HOUR),
+        (BillingMode.HOURLY, State.PURGED, None),
+        # Counted from expiry, however late the schedule comes by.
+        (BillingMode.MONTHLY, State.EXPIRED, NOW - timedelta(days=1) + timedelta(days=7)),
+        (BillingMode.DAILY, State.STOPPED, None),
+        (BillingMode.MONTHLY, State.ACTIVE, None),
+    ],
+)
+def test_the_deadline_is_two_hours_after_entry_or_seven_days_after_expiry(billing_mode, target, moment):
+    instance = Server(billing_mode=billing_mode)
+    if billing_mode == BillingMode.MONTHLY:
+        instance = replace(instance, expires_at=NOW - timedelta(days=1))
+
+    assert deadline(instance, target, NOW) == moment
+
+
+@pytest.mark.parametrize(
+    ("billing_mode", "action"),
+    [
+        (BillingMode.MONTHLY, Action.RELEASE),
+        (BillingMode.DAILY, Action.RECYCLE),
+        (BillingMode.HOURLY, Action.RELEASE),
+    ],
+)
+def test_the_billing_mode_says_what_a_delete_means(billing_mode, action):
+    assert deletion_of(billing_mode) is action
+
+
+@pytest.mark.parametrize("mode", BillingMode)
+@pytest.mark.parametrize("state", State)
+def test_a_delete_is_answered_like_what_it_means(mode, state):
+    instance = server(state, mode)
+
+    meant = why_not(deletion_of(mode), instance, role=Role.ADMINISTRATOR, now=NOW)
+
+    assert why_not(Action.DELETE, instance, role=Role.ADMINISTRATOR, now=NOW) is meant
+
+
+@pytest.mark.parametrize(
+    ("billing_mode", "family", "refusal"),
+    [
+        *((BillingMode.HOURLY, family, None) for family in ("N1", "N2", "N3", "C4", "S4")),
+        *((BillingMode.HOURLY, family, Refusal.NO_FEES_FAMILY) for family in ("N4", "S6", "C3", "N", "")),
+        *((mode, "N3", Refusal.NO_FEES_MODE) for mode in (BillingMode.DAILY, BillingMode.MONTHLY)),
+    ],
+)
+def test_no_fees_is_for_pay_as_you_go_of_five_families(billing_mode, family, refusal):
+    assert why_not_no_fees(Server(billing_mode=billing_mode, family=family)) is refusal
+
+
+def test_every_role_may_do_all_that_a_lower_one_may():
+    for action in Action:
+        for mode in BillingMode:
+            for state in State:
+                allowed = [
+                    why_not(action, server(state, mode), role=role, now=NOW) is not Refusal.ROLE for role in Role
+                ]
+                assert allowed == sorted(allowed)
+
+
+def test_every_member_has_its_row_in_every_table():
+    assert set(POLICIES) == set(BillingMode)
+    assert set(NEEDED) == set(Action)
+    assert set(WRONG_STATE) == set(State)
+    # A delete is answered by what it means.
+    assert set(RULES) == set(TRANSITIONS) == set(Action) - {Action.DELETE}
+
+
+def test_subscriptions_are_renewed_for_the_months_on_offer():
+    assert RENEWAL_MONTHS == (1, 2, 3, 4, 5, 6, 7, 8, 9, 12, 24, 36)
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_every_refusal_is_a_sentence(refusal):
+    assert str(refusal.label).endswith(".")
