@@ -4,23 +4,22 @@
 const root = document.documentElement;
 const words = () => document.getElementById("words").dataset;
 const live = (selector, scope = document) => [...scope.querySelectorAll(selector)];
-const on = (type, selector, act) =>
-  document.addEventListener(type, (event) => {
-    const element = event.target.closest?.(selector);
-    if (element) act(element, event);
-  });
+const heard = (type, act, capture = false) => document.addEventListener(type, act, capture);
+const on = (type, selector, act) => heard(type, (event) => {
+  const element = event.target.closest?.(selector);
+  if (element) act(element, event);
+});
 
 /* --- The server's clock ---------------------------------------------------------------------------------
    Deadlines are the server's, and laptops are off by minutes. The page says what time it was when it was
    made; every later answer says so again in its Date header, which also mends a page taken from a cache. */
 
-let offset = 0;
-const hear = (moment, heard) => { if (!Number.isNaN(moment)) offset = moment - heard; };
-hear(Date.parse(root.dataset.now), performance.timeOrigin + (performance.getEntriesByType("navigation")[0]?.responseStart ?? 0));
-document.addEventListener("htmx:afterRequest", ({ detail }) => {
-  // Whole seconds only: not worth a correction unless the difference can be seen.
-  const moment = Date.parse(detail.xhr?.getResponseHeader("Date"));
-  if (Math.abs(moment - Date.now() - offset) > 2000) hear(moment, Date.now());
+const arrived = performance.timeOrigin + (performance.getEntriesByType("navigation")[0]?.responseStart ?? 0);
+let offset = Date.parse(root.dataset.now) - arrived || 0;
+heard("htmx:afterRequest", ({ detail }) => {
+  // The header counts whole seconds: not worth a correction unless the difference can be seen.
+  const difference = Date.parse(detail.xhr?.getResponseHeader("Date")) - Date.now();
+  if (Math.abs(difference - offset) > 2000) offset = difference;
 });
 
 /* --- Countdown: [data-ends], with a progress element as its next sibling --------------------------------- */
@@ -29,7 +28,8 @@ const say = (unit, n) => words()[unit].replace("{n}", n);
 
 /** The same words as the server's template filter, so that the first tick changes nothing but the number. */
 function remaining(seconds) {
-  const d = Math.floor(seconds / 86400), h = Math.floor(seconds / 3600) % 24, min = Math.floor(seconds / 60) % 60, s = seconds % 60;
+  const d = Math.floor(seconds / 86400), h = Math.floor(seconds / 3600) % 24;
+  const min = Math.floor(seconds / 60) % 60, s = seconds % 60;
   if (d) return `${say("d", d)} ${say("h", h)}`;
   if (h) return `${say("h", h)} ${say("min", min)}`;
   if (min >= 5) return say("min", min);
@@ -65,16 +65,19 @@ function tick() {
   }
 }
 setInterval(tick, 1000);
-document.addEventListener("visibilitychange", tick);
+heard("visibilitychange", tick);
 
 /* --- Selection: a form[data-list] with checkboxes named ids ------------------------------------------------
    Picks outlive paging, sorting and refreshing, but not a change of the filter: what is acted on is never
    more than what was named. Picks that are not on this page go along as hidden inputs. */
 
+const boxesOf = (list) => live("input[name=ids][type=checkbox]", list);
 const picksOf = new Map(); // list key → {filter, ids: Set, all, place, shown}
 
 function recall(list) {
-  const { list: key, filter = "" } = list.dataset;
+  const { list: key } = list.dataset;
+  // The scope is the account and region: "all that match" must not come to mean those of another.
+  const filter = `${list.elements.scope?.value} ${list.dataset.filter}`;
   let picks = picksOf.get(key);
   if (!picks) {
     const kept = JSON.parse(sessionStorage.getItem(`picks:${key}`) ?? "null");
@@ -95,7 +98,7 @@ function forget(kept = []) {
 
 /** Bring the page in line with the picks; with fresh=true the rows have just arrived from the server. */
 function show(list, fresh = false) {
-  const boxes = live("input[name=ids][type=checkbox]", list);
+  const boxes = boxesOf(list);
   const master = list.querySelector("[data-check-page]");
   if (!master && !boxes.length && !list.querySelector("[data-sel]")) return;
   const picks = recall(list);
@@ -113,8 +116,7 @@ function show(list, fresh = false) {
     master.indeterminate = ticked > 0 && ticked < boxes.length;
   }
   list.querySelector("[data-picks]")?.remove();
-  const elsewhere = document.createElement("span");
-  elsewhere.hidden = true;
+  const elsewhere = Object.assign(document.createElement("span"), { hidden: true });
   elsewhere.dataset.picks = "";
   for (const id of picks.ids) if (!picks.all && !shown.has(id)) elsewhere.append(hidden("ids", id));
   if (picks.all) elsewhere.append(hidden("all", "1"));
@@ -135,18 +137,19 @@ function show(list, fresh = false) {
   }
   for (const button of live("[data-needs-selection]")) {
     if (listOf(button) !== list) continue;
-    if (n || picks.all) { button.removeAttribute("aria-disabled"); button.removeAttribute("title"); }
-    else { button.setAttribute("aria-disabled", "true"); button.title = button.dataset.needsSelection; }
+    button.ariaDisabled = n || picks.all ? null : "true";
+    button.title = n || picks.all ? "" : button.dataset.needsSelection;
   }
-  sessionStorage.setItem(`picks:${list.dataset.list}`, JSON.stringify({ filter: picks.filter, all: picks.all, place: picks.place, ids: [...picks.ids] }));
+  const { filter, all, place } = picks;
+  sessionStorage.setItem(`picks:${list.dataset.list}`, JSON.stringify({ filter, all, place, ids: [...picks.ids] }));
 }
 
 const hidden = (name, value) => Object.assign(document.createElement("input"), { type: "hidden", name, value });
-const listOf = (button) => document.getElementById(button.dataset.for ?? "") ?? button.form ?? button.closest("[data-list]");
-
+const listOf = (button) => document.getElementById(button.dataset.for) ?? button.form;
 let last = null; // the box ticked before, for shift-click
+
 on("click", "form[data-list] input[name=ids][type=checkbox]", (box, event) => {
-  const list = box.form, picks = recall(list), boxes = live("input[name=ids][type=checkbox]", list);
+  const list = box.form, picks = recall(list), boxes = boxesOf(list);
   if (picks.all) Object.assign(picks, { all: false, ids: new Set(boxes.filter((b) => b.checked).map((b) => b.value)) });
   const [from, to] = [boxes.indexOf(last), boxes.indexOf(box)].sort((a, b) => a - b);
   const range = event.shiftKey && from >= 0 ? boxes.slice(from, to + 1) : [box];
@@ -157,15 +160,19 @@ on("click", "form[data-list] input[name=ids][type=checkbox]", (box, event) => {
 on("change", "[data-check-page]", (master) => {
   const picks = recall(master.form);
   picks.all = false;
-  for (const box of live("input[name=ids][type=checkbox]", master.form)) picks.ids[master.checked ? "add" : "delete"](box.value);
+  for (const box of boxesOf(master.form)) picks.ids[master.checked ? "add" : "delete"](box.value);
   show(master.form);
 });
-on("click", "[data-select-all]", (button) => { recall(button.form).all = true; show(button.form); button.form.focus({ preventScroll: true }); });
-on("click", "[data-clear]", (button) => { forget(); button.form.focus({ preventScroll: true }); });
+on("click", "[data-select-all], [data-clear]", (button) => {
+  forget();
+  recall(button.form).all = button.matches("[data-select-all]");
+  show(button.form);
+  focus(button.form); // the button has gone
+});
 // Another account, another person: their picks mean nothing here.
 on("submit", "[data-forget]", () => { picksOf.clear(); sessionStorage.clear(); });
 // Before htmx hears of it: a button that is off says why instead of asking the server, and Cancel closes its dialog.
-document.addEventListener("click", (event) => {
+heard("click", (event) => {
   const stop = event.target.closest?.("[aria-disabled=true], dialog:modal [data-close]");
   if (!stop) return;
   event.preventDefault();
@@ -176,8 +183,11 @@ document.addEventListener("click", (event) => {
 
 /* --- Dialogs: what is swapped into #dialog opens; an answer with HX-Trigger: done closes it ------------------ */
 
+const modal = () => document.querySelector("dialog:modal");
+const close = () => modal()?.close();
+const focus = (element) => element?.focus({ preventScroll: true });
+const lost = () => !document.activeElement || document.activeElement === document.body;
 let opener = null;
-document.addEventListener("htmx:beforeRequest", ({ detail }) => { if (detail.target?.id === "dialog" && !document.querySelector("dialog:modal")) opener = detail.elt; });
 
 function open(dialog) {
   dialog.removeAttribute("open");
@@ -187,23 +197,18 @@ function open(dialog) {
   dialog.addEventListener("close", () => {
     dialog.remove();
     // The row that opened it may be gone by now; then the list is the next best place to be.
-    if (!document.activeElement || document.activeElement === document.body) (opener?.isConnected ? opener : document.querySelector("[data-list], h1, main"))?.focus({ preventScroll: true });
+    if (lost()) focus(opener?.isConnected ? opener : document.querySelector("[data-list], h1, main"));
   });
   live("[data-must-equal]", dialog).forEach(compare);
 }
 function compare(input) {
-  const same = input.value.trim() === input.dataset.mustEqual;
-  const button = input.form.querySelector("footer .main") ?? input.form.querySelector(".main");
-  if (button) button.disabled = !same;
+  input.form.querySelector("footer .main").disabled = input.value.trim() !== input.dataset.mustEqual;
 }
-const close = () => live("dialog[data-modal]:modal").forEach((dialog) => dialog.close());
 on("input", "[data-must-equal]", compare);
 // As a page of its own there is no list to go back to by a swap: send it as a plain form.
-document.addEventListener("submit", (event) => { if (event.target.closest("main .modal")) event.stopImmediatePropagation(); }, true);
-document.addEventListener("done", ({ detail }) => {
-  // After the swap that this answer brings: closing removes the element which asked for it.
-  setTimeout(() => { close(); forget(detail?.keep); });
-});
+heard("submit", (event) => { if (event.target.closest("main .modal")) event.stopImmediatePropagation(); }, true);
+// After the swap that this answer brings: closing removes the element which asked for it.
+heard("done", ({ detail }) => setTimeout(() => { close(); forget(detail?.keep); }));
 
 /* --- Messages ------------------------------------------------------------------------------------------------ */
 
@@ -211,13 +216,16 @@ function toast(level, text) {
   const { icons, close: label } = words();
   const box = document.createElement("div");
   box.className = `toast ${level}`;
-  box.innerHTML = `<svg class="icon" aria-hidden="true"><use href="${icons}#${level}"/></svg><div></div><button type="button" class="btn icon bare" data-close-toast><svg class="icon" aria-hidden="true"><use href="${icons}#close"/></svg></button>`;
+  const icon = (name) => `<svg class="icon" aria-hidden="true"><use href="${icons}#${name}"/></svg>`;
+  box.innerHTML = `${icon(level)}<div></div><button type="button" class="btn icon bare" data-close-toast>${icon("close")}</button>`;
   box.children[1].textContent = text;
   box.children[2].setAttribute("aria-label", label);
   // Under an open dialog a message could be neither read nor closed.
-  const form = document.querySelector("dialog:modal form");
-  if (form) { box.setAttribute("role", "alert"); form.querySelector(".toast")?.remove(); form.querySelector("footer").before(box); }
-  else document.getElementById("messages")?.replaceChildren(box);
+  const form = modal()?.querySelector("form");
+  if (!form) return document.getElementById("messages")?.replaceChildren(box);
+  box.role = "alert";
+  form.querySelector(".toast")?.remove();
+  form.querySelector("footer").before(box);
 }
 on("click", "[data-close-toast]", (button) => button.closest(".toast").remove());
 setInterval(() => {
@@ -228,19 +236,18 @@ setInterval(() => {
   }
 }, 1000);
 
-document.addEventListener("htmx:sendError", () => toast("error", words().offline));
-document.addEventListener("htmx:timeout", () => toast("error", words().offline));
-document.addEventListener("htmx:responseError", ({ detail }) => {
-  toast("error", detail.xhr.status === 403 ? words().forbidden : words().failed.replace("{n}", detail.xhr.status));
+heard("htmx:sendError", () => toast("error", words().offline));
+heard("htmx:timeout", () => toast("error", words().offline));
+heard("htmx:responseError", ({ detail: { xhr } }) => {
+  toast("error", xhr.status === 403 ? words().forbidden : words().failed.replace("{n}", xhr.status));
 });
-document.addEventListener("htmx:beforeSwap", ({ detail }) => {
-  const { xhr, requestConfig = {} } = detail;
+heard("htmx:beforeSwap", ({ detail }) => {
+  const { xhr, boosted, requestConfig } = detail;
   const whole = /<html[\s>]/i.test(xhr.responseText.slice(0, 2000));
-  const visit = detail.boosted || requestConfig.boosted || xhr.getResponseHeader("HX-Retarget") === "body";
   if (xhr.status >= 400) {
     // A refusal that brings its own words (a piece, or a page for somebody who followed a link) is shown as it is.
-    const told = whole ? visit && requestConfig.verb === "get" : xhr.status < 500 && xhr.responseText.trim() !== "";
-    if (told) { detail.shouldSwap = true; detail.isError = false; }
+    const told = whole ? boosted && requestConfig.verb === "get" : xhr.status < 500 && xhr.responseText.trim() !== "";
+    if (told) Object.assign(detail, { shouldSwap: true, isError: false });
   } else if (whole && detail.target !== document.body) {
     // A page where a piece was asked for: the session has ended. Asked for as a page, this one comes back after the login.
     detail.shouldSwap = false;
@@ -250,22 +257,24 @@ document.addEventListener("htmx:beforeSwap", ({ detail }) => {
 
 /* --- After a swap ---------------------------------------------------------------------------------------------- */
 
-const busy = (scope) => Boolean(scope.querySelector(":popover-open") || document.querySelector("dialog:modal"));
-let before = null;
-document.addEventListener("htmx:beforeRequest", (event) => {
+const busy = (scope) => Boolean(scope.querySelector(":popover-open") || modal());
+let before = { focus: false, scrolls: [] };
+
+heard("htmx:beforeRequest", (event) => {
+  const { target, elt, requestConfig } = event.detail;
+  if (target?.id === "dialog" && !modal()) opener = elt;
   // A list that refreshes by itself must not take away the menu or the dialog that somebody has just opened.
-  const { target, requestConfig } = event.detail;
-  if (!requestConfig?.triggeringEvent && requestConfig?.verb === "get" && target?.matches("[data-list]") && busy(target)) event.preventDefault();
+  if (!requestConfig.triggeringEvent && target?.matches("[data-list]") && busy(target)) event.preventDefault();
 });
-document.addEventListener("htmx:beforeSwap", ({ detail }) => {
+heard("htmx:beforeSwap", ({ detail }) => {
   before = {
-    focus: detail.target.contains(document.activeElement) && document.activeElement !== document.body,
-    scrolls: new Map(live("[data-list] .scroll").map((box) => [box.closest("[data-list]").dataset.list, box.scrollLeft])),
+    focus: detail.target.contains(document.activeElement) && !lost(),
+    scrolls: live("[data-list] .scroll").map((box) => box.scrollLeft),
   };
 });
-document.addEventListener("htmx:afterSwap", ({ detail }) => {
+heard("htmx:afterSwap", ({ detail }) => {
   const visit = detail.target === document.body;
-  for (const box of live("[data-list] .scroll")) if (!visit) box.scrollLeft = before?.scrolls.get(box.closest("[data-list]").dataset.list) ?? 0;
+  if (!visit) live("[data-list] .scroll").forEach((box, i) => { box.scrollLeft = before.scrolls[i] ?? 0; });
   const dialog = document.querySelector("#dialog > dialog[data-modal]:not(:modal)");
   if (dialog) open(dialog);
   live("form[data-list]").forEach((list) => show(list, true));
@@ -275,22 +284,24 @@ document.addEventListener("htmx:afterSwap", ({ detail }) => {
     scrollTo(0, 0);
     const title = document.querySelector("h1");
     title?.setAttribute("tabindex", "-1");
-    title?.focus({ preventScroll: true });
+    focus(title);
     const messages = document.getElementById("messages");
     setTimeout(() => messages?.append(...messages.childNodes), 100);
   }
 });
-document.addEventListener("htmx:afterSettle", ({ detail }) => {
-  if (before?.focus && detail.target !== document.body && (!document.activeElement || document.activeElement === document.body)) document.querySelector("[data-list]")?.focus({ preventScroll: true });
-  before = null;
+heard("htmx:afterSettle", ({ detail }) => {
+  if (before.focus && detail.target !== document.body && lost()) focus(document.querySelector("[data-list]"));
 });
 
 /* --- Theme, navigation, search, copying -------------------------------------------------------------------------- */
 
-const keep = (name, value) => { document.cookie = `${name}=${encodeURIComponent(value)}; Path=/; Max-Age=31536000; SameSite=Lax${location.protocol === "https:" ? "; Secure" : ""}`; };
+function keep(name, value) {
+  const secure = location.protocol === "https:" ? "; Secure" : "";
+  document.cookie = `${name}=${encodeURIComponent(value)}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+}
 
 // A quiet form changes something about the page that can be done here at once; the server only has to remember it.
-document.addEventListener("submit", (event) => {
+heard("submit", (event) => {
   const form = event.target.closest("form[data-quiet]");
   if (!form) return;
   event.preventDefault();
@@ -298,7 +309,8 @@ document.addEventListener("submit", (event) => {
   const choice = event.submitter;
   if (choice?.name === "theme") root.dataset.theme = choice.value;
   form.closest(":popover-open")?.hidePopover();
-  fetch(form.action, { method: "POST", body: new FormData(form, choice), redirect: "manual" }).catch(() => toast("error", words().offline));
+  fetch(form.action, { method: "POST", body: new FormData(form, choice), redirect: "manual" })
+    .catch(() => toast("error", words().offline));
   form.closest(".tip")?.remove();
 }, true);
 
@@ -306,8 +318,9 @@ on("click", "[data-fold]", () => {
   root.dataset.nav = root.dataset.nav === "mini" ? "" : "mini";
   keep("nav", root.dataset.nav);
 });
-document.addEventListener("keydown", (event) => {
-  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey || event.target.closest("input, textarea, select, dialog, [contenteditable]")) return;
+heard("keydown", (event) => {
+  if (event.key !== "/" || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (event.target.closest("input, textarea, select, dialog")) return;
   event.preventDefault();
   document.getElementById("find")?.focus();
 });
@@ -317,20 +330,11 @@ on("click", "[data-copy]", async (button) => {
     const field = Object.assign(document.createElement("textarea"), { value: button.dataset.copy });
     button.after(field); field.select(); document.execCommand("copy"); field.remove(); button.focus();
   }
-  const { title } = button, picture = button.querySelector("use"), href = picture?.getAttribute("href");
-  button.dataset.copied = ""; button.title = words().copied; picture?.setAttribute("href", `${words().icons}#tick`);
-  setTimeout(() => { delete button.dataset.copied; button.title = title; if (href) picture.setAttribute("href", href); }, 1500);
+  const picture = button.querySelector("use"), href = picture.getAttribute("href");
+  button.dataset.copied = "";
+  picture.setAttribute("href", `${words().icons}#tick`);
+  setTimeout(() => { delete button.dataset.copied; picture.setAttribute("href", href); }, 1500);
 });
-
-// Where a browser cannot anchor a popover to its button, it is put there by hand.
-if (!CSS.supports("position-area", "bottom span-left")) {
-  document.addEventListener("toggle", ({ target, newState }) => {
-    if (newState !== "open" || !target.matches(".menu")) return;
-    const at = document.querySelector(`[popovertarget="${target.id}"]`).getBoundingClientRect();
-    const top = at.bottom + 4 + target.offsetHeight > innerHeight ? at.top - 4 - target.offsetHeight : at.bottom + 4;
-    Object.assign(target.style, { inset: "auto", top: `${Math.max(4, top)}px`, left: `${Math.max(4, Math.min(at.right - target.offsetWidth, innerWidth - target.offsetWidth - 4))}px` });
-  }, true);
-}
 
 // The server shows moments in the reader's own time zone from the next page on.
 const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
