@@ -28,7 +28,8 @@ def test_delete_moves_a_daily_instance_to_the_bin_and_cancels_what_bound_it(alic
     assert [done.action for done in outcome.done] == [Action.RECYCLE]
     assert (instance.state, instance.recycled_at, instance.recycled_by) == (State.RECYCLED, now, alice)
     assert instance.purge_at == now + timedelta(hours=2)
-    assert not RealServer.objects.exists() and not InstanceTag.objects.exists()
+    assert not RealServer.objects.exists()
+    assert not InstanceTag.objects.exists()
     assert [eip.instance for eip in ElasticIP.objects.all()] == [None]
     assert [volume.instance for volume in Volume.objects.all()] == [None, None]
 
@@ -58,7 +59,9 @@ def test_a_chunk_costs_the_same_number_of_statements_whatever_its_size(alice, ma
     for _ in range(count):
         bind(make_instance())
 
-    with CaptureQueriesContext(connection, ) as queries:
+    with CaptureQueriesContext(
+        connection,
+    ) as queries:
         outcome = actions.delete(Instance.objects.all(), by=alice, may_release=False)
 
     assert len(outcome.done) == count

@@ -34,7 +34,10 @@ CONSTRAINTS = [
     for constraint in model._meta.constraints
 ]
 UNIQUE = {
-    constraint.name: (meta.db_table, [f.column for f in meta.concrete_fields if f.name in constraint.fields])
+    constraint.name: (
+        meta.db_table,
+        [{f.name: f.column for f in meta.concrete_fields}[name] for name in constraint.fields],
+    )
     for meta, constraint in CONSTRAINTS
     if isinstance(constraint, models.UniqueConstraint)
 }

@@ -15,7 +15,7 @@ from recycle import actions, tasks
 from recycle.actions import move as moving
 from recycle.actions import schedule
 from recycle.lifecycle import State
-from recycle.models import ElasticIP, Event, Instance, InstanceTag, RealServer, Sweep, Volume
+from recycle.models import ElasticIP, Event, Instance, InstanceTag, RealServer, Sweep, Tag, Volume
 from recycle.policy import BillingMode
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -477,7 +477,7 @@ def test_a_lost_task_comes_back_only_after_the_time_it_may_take():
     assert settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"] > settings.CELERY_TASK_TIME_LIMIT
 
 
-# --- The two pieces of SQL of our own -------------------------------------------------------------
+# --- SQL of our own -------------------------------------------------------------------------------
 
 
 def test_among_takes_none_one_and_very_many_ids(make_instance):
@@ -503,3 +503,32 @@ def test_a_batch_that_changes_each_row_in_its_own_way_still_writes_all(alice, ma
     ends = list(Instance.objects.order_by("expires_at").values_list("expires_at", flat=True))
     assert len(set(ends)) == len(expired)
     assert all(end > now + 27 * DAY for end in ends)
+
+
+def test_an_instance_that_a_join_names_twice_is_worked_on_once(alice, account, make_instance, now):
+    instance = make_instance()
+    for key in ("env", "team"):
+        InstanceTag.objects.create(instance=instance, tag=Tag.objects.create(account=account, key=key))
+    named_twice = Instance.objects.filter(instance_tags__tag__key__in=["env", "team"])
+
+    outcome = actions.stop(named_twice, by=alice, now=now)
+
+    assert [done.id for done in outcome.done] == [instance.pk]
+    assert Event.objects.count() == 1
+
+
+def test_an_event_tells_of_relationships_in_one_way_on_either_database(alice, make_instance, bind, now):
+    instance = make_instance()
+    bind(instance)
+    ids = {str(pk) for model in (ElasticIP, RealServer, Volume) for pk in model.objects.values_list("pk", flat=True)}
+    behind = RealServer.objects.select_related("listener").get().listener
+
+    actions.delete(Instance.objects.all(), by=alice, may_release=False, now=now)
+
+    told = Event.objects.get().detail
+    assert {row["id"] for kind in ("eips", "volumes", "real_servers") for row in told[kind]} == ids
+    assert told["real_servers"][0]["listener"] == str(behind.pk)
+    assert told["real_servers"][0]["load_balancer"] == str(behind.load_balancer_id)
+    goes = {volume["name"]: volume["delete_with_instance"] for volume in told["volumes"]}
+    assert goes["scratch"] is True
+    assert goes["data"] is False

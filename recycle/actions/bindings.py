@@ -4,14 +4,14 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import OuterRef, QuerySet, Subquery
+from django.db.models import Func, OuterRef, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 
 from recycle.models import ElasticIP, InstanceTag, RealServer, Volume
-from recycle.models.sql import JSONList
+from recycle.models.sql import Dashed, JSONList, Truth
 
 
-def _listed(rows: QuerySet[Any], **fields: str) -> Subquery:
+def _listed(rows: QuerySet[Any], **fields: str | Func) -> Subquery:
     """The rows bound to the outer instance as one JSON array of objects; null when there is none."""
     bound = rows.filter(instance=OuterRef("pk")).order_by().values("instance")
     return Subquery(bound.annotate(listed=JSONList(JSONObject(**fields))).values("listed"))
@@ -20,22 +20,22 @@ def _listed(rows: QuerySet[Any], **fields: str) -> Subquery:
 def described() -> JSONObject:
     """Every relationship of the outer instance, as an event keeps it when they are cancelled."""
     return JSONObject(
-        eips=_listed(ElasticIP.objects.all(), id="id", address="address"),
+        eips=_listed(ElasticIP.objects.all(), id=Dashed("id"), address="address"),
         volumes=_listed(
             Volume.objects.all(),
-            id="id",
+            id=Dashed("id"),
             name="name",
             type="type",
             size_gb="size_gb",
-            delete_with_instance="delete_with_instance",
+            delete_with_instance=Truth("delete_with_instance"),
             mount_point="mount_point",
         ),
         real_servers=_listed(
             RealServer.objects.all(),
-            id="id",
-            listener="listener_id",
+            id=Dashed("id"),
+            listener=Dashed("listener_id"),
             listener_name="listener__name",
-            load_balancer="listener__load_balancer_id",
+            load_balancer=Dashed("listener__load_balancer_id"),
             load_balancer_name="listener__load_balancer__name",
             protocol="listener__protocol",
             listener_port="listener__port",

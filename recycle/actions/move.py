@@ -63,7 +63,8 @@ def carry_out(move: Move, *, limit: int | None = None) -> Outcome:
     Costs three statements a chunk, and six more where relationships are cancelled.
     """
     outcome = Outcome(move.action)
-    rows = iter(list(move.instances.values_list("pk", "name")[:limit]))
+    # A join of the caller's may name an instance twice; it is worked on once.
+    rows = iter(dict(move.instances.values_list("pk", "name")[:limit]).items())
     while chunk := list(islice(rows, CHUNK)):
         outcome.extend(_carry_out_chunk(move, chunk, outcome.batch))
     return outcome
@@ -90,7 +91,7 @@ def _write(move: Move, chunk: Sequence[Row], batch: UUID) -> Outcome:
     outcome = Outcome(move.action, batch)
     # The caller's own question and the rules are asked again of the locked rows: what was read before may be stale.
     asked = move.instances.select_related(None).filter(pk__among=[pk for pk, _ in chunk]).only(*JUDGED)
-    locked = list(asked.locked(skip_locked=move.skip_locked))
+    locked = list({instance.pk: instance for instance in asked.locked(skip_locked=move.skip_locked)}.values())
     if not move.skip_locked:
         found = {instance.pk for instance in locked}
         outcome.refused += [Refused(pk, name, Refusal.CHANGED) for pk, name in chunk if pk not in found]

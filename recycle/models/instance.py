@@ -74,7 +74,7 @@ class Instance(models.Model):
     security_group_ids = models.JSONField(_("security groups"), default=list, blank=True)
 
     created_at = models.DateTimeField(_("created"))
-    # The last change of state.
+    # The last time something was done to it.
     changed_at = models.DateTimeField(_("changed"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     recycled_at = models.DateTimeField(_("deleted"), null=True, blank=True)

@@ -37,10 +37,10 @@ class LoadBalancer(models.Model):
 
 class Listener(models.Model):
     class Protocol(models.TextChoices):
-        TCP = "TCP"
-        UDP = "UDP"
-        HTTP = "HTTP"
-        HTTPS = "HTTPS"
+        TCP = "TCP", "TCP"
+        UDP = "UDP", "UDP"
+        HTTP = "HTTP", "HTTP"
+        HTTPS = "HTTPS", "HTTPS"
 
     class Method(models.TextChoices):
         ROUND_ROBIN = "RoundRobin", _("Round robin")

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models
-from django.db.models import Aggregate, JSONField, Lookup, QuerySet, UUIDField
+from django.db.models import Aggregate, BooleanField, Func, JSONField, Lookup, QuerySet, TextField, UUIDField
 
 if TYPE_CHECKING:
     AnyLookup = Lookup[Any]
@@ -40,6 +40,32 @@ class JSONList(Aggregate):
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
         return self.as_sql(compiler, connection, function="JSON_GROUP_ARRAY", **context)
+
+
+class Dashed(Func):
+    """A UUID inside JSON: as PostgreSQL writes it, on SQLite as well."""
+
+    arity = 1
+    template = "%(expressions)s"
+    output_field = TextField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        column, params = compiler.compile(self.source_expressions[0])
+        parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+        dashed = " || '-' || ".join(f"substr({column}, {start}, {length})" for start, length in parts)
+        return dashed, [*params] * len(parts)
+
+
+class Truth(Func):
+    """A boolean inside JSON: as PostgreSQL writes it, on SQLite as well."""
+
+    arity = 1
+    template = "%(expressions)s"
+    output_field = BooleanField()
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        template = "json(CASE WHEN %(expressions)s THEN 'true' ELSE 'false' END)"
+        return self.as_sql(compiler, connection, template=template, **context)
 
 
 def insert_from(model: type[models.Model], rows: QuerySet[Any, Any]) -> None:
