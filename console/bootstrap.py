@@ -19,7 +19,7 @@ VENV = PROJECT / ".venv"
 LOCKS = PROJECT / "requirements"
 
 # What these need comes with the test lock; it includes everything the console itself runs on.
-NEEDS_TEST_LOCK = {"test", "lint", "screenshots"}
+NEEDS_TEST_LOCK = {"test", "lint", "screenshots", "translations"}
 NEEDS_CHROMIUM = {"test": ("chromium",), "screenshots": ("chromium", "fonts-noto-cjk")}
 
 
