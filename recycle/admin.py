@@ -36,7 +36,7 @@ from recycle.models import (
     Zone,
 )
 
-admin.site.site_header = admin.site.site_title = "KEC Console"
+admin.site.site_header = admin.site.site_title = gettext_lazy("KEC Console")
 admin.site.index_title = gettext_lazy("Administration")
 # Staff without superuser rights have no business here: who may do what is a matter of memberships.
 admin.site.has_permission = lambda request: request.user.is_active and request.user.is_superuser  # type: ignore[method-assign]

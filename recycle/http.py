@@ -4,11 +4,13 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from typing import Any
+from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django_htmx.middleware import HtmxDetails
@@ -41,6 +43,8 @@ class Shell:
 
     def __init__(self, request: Request) -> None:
         self.request = request
+        # Where the navigation says one is; a page that belongs elsewhere than its address may say so.
+        self.here = request.path
 
     @cached_property
     def memberships(self) -> list[Membership]:
@@ -104,7 +108,6 @@ class Shell:
             (_("Recycle Bin"), [(_("KEC Instance Recycle Bin"), "recycle", "recycle:bin")]),
             (pgettext("navigation", "Access"), [(_("Operation Log"), "log", "recycle:log")]),
         ]
-        here = self.request.path
         return [
             {
                 "label": label,
@@ -113,7 +116,7 @@ class Shell:
                         "label": item,
                         "icon": icon,
                         "url": (url := reverse(name)),
-                        "current": here == url if name == "recycle:overview" else here.startswith(url),
+                        "current": self.here == url or (name != "recycle:overview" and self.here.startswith(url)),
                     }
                     for item, icon, name in items
                 ],
@@ -140,6 +143,8 @@ class ConsoleMiddleware:
         with timezone.override(_time_zone_of(request)):
             response = self.get_response(request)
         self._remember_region(request)
+        # The same address answers with a page or with a piece of it: no cache may take one for the other.
+        patch_vary_headers(response, ["HX-Request"])
         return response
 
     def _remember_region(self, request: Request) -> None:
@@ -154,6 +159,6 @@ class ConsoleMiddleware:
 def _time_zone_of(request: HttpRequest) -> ZoneInfo | None:
     """The zone the page's script found in the browser; None, the server's, without it or when it is not one."""
     try:
-        return ZoneInfo(request.COOKIES["tz"])
+        return ZoneInfo(unquote(request.COOKIES["tz"]))
     except (KeyError, ValueError, ZoneInfoNotFoundError, OSError):
         return None

@@ -48,8 +48,10 @@ _numbers = itertools.count(1)
 
 
 @pytest.fixture
-def client(static_files: None, client: Client) -> Client:  # noqa: F811
+def client(static_files: None, settings: Any, client: Client) -> Client:  # noqa: F811
     """Pages name their static files, so those are collected first."""
+    # Or whitenoise would look at every one of them anew for each test.
+    settings.WHITENOISE_AUTOREFRESH = True
     return client
 
 
@@ -177,7 +179,8 @@ def bind(account: Account, zone: Zone, now: datetime) -> Callable[[Instance], No
 
 @pytest.fixture
 def recycled(make_instance: Make) -> Instance:
-    return make_instance(State.RECYCLED)
+    instance: Instance = make_instance(State.RECYCLED)
+    return instance
 
 
 def at(hours: float) -> datetime:

@@ -48,7 +48,8 @@ def test_recycle_moves_to_the_bin_and_releases_nothing(client, root, make_instan
 
     assert Instance.objects.get(pk=daily.pk).state == State.RECYCLED
     assert Instance.objects.get(pk=hourly.pk).state == State.ACTIVE
-    assert "Done for 1 instance." in response.text and hourly.name in response.text
+    assert "Done for 1 instance." in response.text
+    assert hourly.name in response.text
     assert Event.objects.get().by == root
 
 

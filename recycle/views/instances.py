@@ -5,13 +5,14 @@ from uuid import UUID
 
 from django.http import Http404, HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import render
+from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from recycle.actions.bindings import described
 from recycle.forms import BinFilter, InstanceFilter
 from recycle.http import Request
-from recycle.lifecycle import Action
+from recycle.lifecycle import Action, State
 from recycle.models import Event
 from recycle.views.lists import show_list, stream_csv
 
@@ -67,6 +68,8 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
     instance = rows.filter(pk=pk).annotate(bound=described()).first()
     if instance is None:
         raise Http404
+    if instance.state == State.RECYCLED:
+        request.shell.here = reverse("recycle:bin")
     events = list(Event.objects.visible_to(request.user).filter(instance_id=pk).order_by("-id")[:50])
     former = next((event.detail for event in events if any(event.detail.values())), None)
     context = {

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from recycle.forms import ListForm
 from recycle.http import Request, pick
 
-# What a spreadsheet would take for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
+# What a spreadsheet would take for a formula, the full-width signs in East Asian ones.
+FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 
 
 def show_list(

@@ -2,6 +2,7 @@
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
@@ -20,6 +21,10 @@ def _back(request: HttpRequest) -> HttpResponse:
     return redirect(target if safe else settings.LOGIN_REDIRECT_URL)
 
 
+def _refuse(form: Form) -> HttpResponse:
+    return HttpResponseBadRequest(form.errors.as_text(), content_type="text/plain; charset=utf-8")
+
+
 @require_POST
 def account(request: Request) -> HttpResponse:
     chosen = request.POST.get("account", "")
@@ -35,7 +40,7 @@ def account(request: Request) -> HttpResponse:
 def theme(request: HttpRequest) -> HttpResponse:
     form = ThemeForm(request.POST)
     if not form.is_valid():
-        return HttpResponseBadRequest(form.errors.as_text(), content_type="text/plain; charset=utf-8")
+        return _refuse(form)
     response = _back(request)
     response.set_cookie(
         "theme", form.cleaned_data["theme"], max_age=YEAR, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE
@@ -47,7 +52,7 @@ def theme(request: HttpRequest) -> HttpResponse:
 def columns(request: Request) -> HttpResponse:
     form = ColumnsForm(request.POST)
     if not form.is_valid():
-        return HttpResponseBadRequest(form.errors.as_text(), content_type="text/plain; charset=utf-8")
+        return _refuse(form)
     chosen = {form.cleaned_data["list"]: form.cleaned_data["columns"]}
     request.user.preferences["columns"] = {**request.user.preferences.get("columns", {}), **chosen}
     request.user.save(update_fields=["preferences"])
@@ -60,7 +65,7 @@ def columns(request: Request) -> HttpResponse:
 def dismiss_tip(request: Request) -> HttpResponse:
     form = TipForm(request.POST)
     if not form.is_valid():
-        return HttpResponseBadRequest(form.errors.as_text(), content_type="text/plain; charset=utf-8")
+        return _refuse(form)
     dismissed = set(request.user.preferences.get("dismissed", [])) | {form.cleaned_data["tip"]}
     request.user.preferences["dismissed"] = sorted(dismissed)
     request.user.save(update_fields=["preferences"])

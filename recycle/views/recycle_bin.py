@@ -62,5 +62,6 @@ def _rows(request: Request) -> InstanceQuerySet:
     return request.shell.instances().select_related("instance_type", "recycled_by")
 
 
-def _count(rows: InstanceQuerySet) -> int:
-    return rows[: COUNTED + 1].count()
+def _count(rows: InstanceQuerySet) -> str:
+    count = rows[: COUNTED + 1].count()
+    return f"{COUNTED}+" if count > COUNTED else str(count)

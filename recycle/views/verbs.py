@@ -185,7 +185,8 @@ def _prospect(request: Request, action: Action, instance: Instance) -> str:
     if action is Action.DELETE:
         return _("until %(time)s") % {"time": _moment(deadline(instance, State.RECYCLED, request.now))}
     if action is Action.RENEW:
-        return _("expires %(time)s") % {"time": _moment(instance.expires_at)}
+        expires = _("expired %(time)s") if instance.state == State.EXPIRED else _("expires %(time)s")
+        return expires % {"time": _moment(instance.expires_at)}
     return ""
 
 
@@ -219,7 +220,11 @@ def _ask(
         bound = dict(Instance.objects.filter(pk__among=ids).annotate(bound=described()).values_list("pk", "bound"))
         for group in going:
             group.bound = bound
+    partial = f"verbs/_{verb.action.value}.html"
+    template = pick(request, page="verbs/page.html", partial=partial)
     context = {
+        "partial": partial,
+        "piece": template == partial,
         "action": verb.action,
         "url": reverse(f"recycle:{verb.action.value}"),
         "title": _title(verb.action, sum(len(group.instances) for group in groups)),
@@ -229,13 +234,10 @@ def _ask(
         "back": form.cleaned_data["back"],
         "scope": request.shell.scope,
         "expected": expected,
-        "limit": MAX_SELECTED,
         **_about_no_fees(verb.action, [instance for group in going for instance in group.instances]),
     }
-    template = pick(request, page="verbs/page.html", partial=f"verbs/_{verb.action.value}.html")
-    context["partial"] = f"verbs/_{verb.action.value}.html"
     response = render(request, template, context, status=status)
-    if request.htmx:
+    if template == partial:
         response["HX-Retarget"], response["HX-Reswap"] = "#dialog", "innerHTML"
     return response
 

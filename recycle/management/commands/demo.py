@@ -16,6 +16,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from console import env
 from recycle import actions
@@ -41,9 +42,9 @@ from recycle.policy import NO_FEES_FAMILIES, BillingMode, Role
 
 NAME = "Acme Research"
 REGIONS = {
-    "cn-beijing-6": ("Beijing", "abc"),
-    "cn-shanghai-2": ("Shanghai", "ab"),
-    "cn-guangzhou-1": ("Guangzhou", "a"),
+    "cn-beijing-6": (gettext_noop("Beijing"), "abc"),
+    "cn-shanghai-2": (gettext_noop("Shanghai"), "ab"),
+    "cn-guangzhou-1": (gettext_noop("Guangzhou"), "a"),
 }
 # Family: memory in GB for each vCPU. The vendor's own figures are not public; these are ours.
 FAMILIES = {"N3": 4, "C4": 2, "S4": 4, "E1": 8, "I3": 4}
@@ -72,7 +73,7 @@ class Command(BaseCommand):
         if Account.objects.filter(name=NAME).exists():
             raise CommandError(f"The demo account, {NAME}, is there already.")
         with transaction.atomic():
-            Demo(instances, random.Random(seed), timezone.now()).make()
+            Demo(instances, random.Random(seed), timezone.now()).make()  # noqa: S311 (not a secret)
         self.stdout.write(f"Made the account {NAME} with {instances} instances.")
 
 

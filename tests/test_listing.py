@@ -1,0 +1,353 @@
+"""Pages of a list by keyset, and what the filters of the lists find."""
+
+import re
+from datetime import timedelta
+
+import pytest
+from django.core import signing
+from django.urls import reverse
+
+from recycle import listing
+from recycle.lifecycle import State
+from recycle.listing import Cursor, paginate
+from recycle.models import Event, Instance, Region, Zone
+from recycle.policy import BillingMode
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both]
+
+
+def names(rows):
+    return [row.name for row in rows]
+
+
+def read(cursor, sort):
+    """A cursor as it comes back in a page link."""
+    return Cursor.read(str(cursor), sort)
+
+
+def walk(rows, sort, size):
+    """Every page from the first to the last, and back again."""
+    pages = [paginate(rows, sort=sort, size=size)]
+    while pages[-1].next and len(pages) < 9:
+        pages.append(paginate(rows, sort=sort, size=size, cursor=read(pages[-1].next, sort)))
+    back = [pages[-1]]
+    while back[-1].previous and len(back) < 9:
+        back.append(paginate(rows, sort=sort, size=size, cursor=read(back[-1].previous, sort)))
+    return [page.rows for page in pages], [page.rows for page in reversed(back)]
+
+
+@pytest.mark.parametrize("sort", ["created_at", "-created_at", "name", "-name"])
+def test_pages_show_every_row_once_and_in_order_also_with_ties(make_instance, now, sort):
+    for number in range(11):
+        tied = now - timedelta(days=number // 4)
+        make_instance(name=f"web-{number // 4}", created_at=tied, changed_at=tied)
+    sign = "-" if sort.startswith("-") else ""
+    ordered = list(Instance.objects.order_by(sort, f"{sign}pk"))
+
+    there, back = walk(Instance.objects.all(), sort, size=3)
+
+    assert [row for page in there for row in page] == ordered
+    assert [len(page) for page in there] == [3, 3, 3, 2]
+    assert back == there
+
+
+def test_a_name_of_any_script_and_length_has_a_next_page(client, alice, make_instance):
+    for _ in range(11):
+        make_instance(name="𠮷" * 64)
+    client.force_login(alice)
+    first = client.get(reverse("recycle:instances"), {"size": "10", "sort": "name"})
+
+    response = client.get(reverse("recycle:instances"), page_query(first, "next"))
+
+    assert response.status_code == 200
+    assert len(response.context["page"].rows) == 1
+
+
+def page_query(response, name):
+    """The query of the link Previous or Next."""
+    query = response.wsgi_request.GET.copy()
+    query["cursor"] = str(getattr(response.context["page"], name))
+    return query
+
+
+def test_a_row_that_arrives_or_leaves_does_not_shift_the_next_page(make_instance, now):
+    rows = [make_instance(created_at=now - timedelta(days=number)) for number in range(6)]
+    first = paginate(Instance.objects.all(), sort="-created_at", size=2)
+    make_instance(created_at=now)
+    rows[0].delete()
+
+    second = paginate(Instance.objects.all(), sort="-created_at", size=2, cursor=first.next)
+
+    assert second.rows == rows[2:4]
+
+
+@pytest.mark.parametrize("direction", ["next", "previous"])
+def test_where_a_page_has_gone_the_first_one_is_shown(make_instance, direction):
+    rows = [make_instance(name=f"web-{number}") for number in range(4)]
+    page = paginate(Instance.objects.all(), sort="name", size=2)
+    if direction == "previous":
+        page = paginate(Instance.objects.all(), sort="name", size=2, cursor=page.next)
+    gone = rows[2:] if direction == "next" else rows[:2]
+    Instance.objects.filter(pk__in=[row.pk for row in gone]).delete()
+
+    shown = paginate(Instance.objects.all(), sort="name", size=2, cursor=getattr(page, direction))
+
+    assert shown.rows == [row for row in rows if row not in gone]
+    assert shown.previous is None
+    assert shown.next is None
+
+
+def test_counting_stops_where_it_would_slow_the_page(make_instance, monkeypatch):
+    monkeypatch.setattr(listing, "COUNTED", 3)
+    for _ in range(3):
+        make_instance()
+
+    exact = paginate(Instance.objects.all(), sort="name", size=10)
+    make_instance()
+    capped = paginate(Instance.objects.all(), sort="name", size=10)
+
+    assert (exact.total, exact.capped) == (3, False)
+    assert (capped.total, capped.capped) == (3, True)
+
+
+def test_a_capped_list_says_so(client, alice, make_instance, monkeypatch):
+    monkeypatch.setattr(listing, "COUNTED", 3)
+    for _ in range(11):
+        make_instance(State.RECYCLED)
+    client.force_login(alice)
+
+    response = client.get(reverse("recycle:bin"), {"size": "10"})
+
+    assert "10,000+ items" in response.text
+    assert 'data-select-all="3+"' in response.text
+
+
+FORGED = {
+    "nonsense": "nonsense",
+    "not signed": "WyItbmFtZSIsZmFsc2UsIngiLCJ5Il0:1abc:def",
+    "signed for something else": signing.dumps(["-created_at", False, "x", "y"], salt="other"),
+    "of another order": str(Cursor("name", False, "web", "0" * 32)),
+    "of another shape": signing.dumps(["-created_at"], salt="cursor"),
+    "not even a list": signing.dumps(7, salt="cursor"),
+    "not of this alphabet": "é☃",
+    "NUL": "a\0b",
+}
+
+
+@pytest.mark.parametrize("cursor", FORGED.values(), ids=FORGED)
+@pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}], ids=["page", "partial"])
+def test_a_forged_page_link_is_refused_with_a_sentence(client, alice, make_instance, cursor, headers):
+    instance = make_instance()
+    client.force_login(alice)
+
+    response = client.get(reverse("recycle:instances"), {"cursor": cursor}, headers=headers)
+
+    assert response.status_code == 400
+    assert "This page link is not valid." in response.text or "Null characters" in response.text
+    assert instance.name not in response.text
+
+
+# --- Filters --------------------------------------------------------------------------------------
+
+
+def found(client, name, **query):
+    response = client.get(reverse(f"recycle:{name}"), query)
+    assert response.status_code == 200, response.context["form"].errors
+    return names(response.context["page"].rows)
+
+
+@pytest.fixture
+def lists(client, alice):
+    """What Alice finds in a list."""
+    client.force_login(alice)
+    return lambda name, **query: sorted(found(client, name, **query))
+
+
+def test_the_search_finds_part_of_a_name_in_any_case(lists, make_instance):
+    make_instance(name="Web-Front")
+    make_instance(name="database")
+
+    assert lists("instances", q="web-f") == ["Web-Front"]
+
+
+@pytest.mark.parametrize("text", ["10.9.8.7", "10.9.8", "9.8.7"])
+def test_the_search_finds_part_of_a_private_ip(lists, make_instance, text):
+    make_instance(name="web", private_ip="10.9.8.7")
+    make_instance(name="other", private_ip="10.9.7.8")
+
+    assert lists("instances", q=text) == ["web"]
+
+
+def test_the_search_finds_part_of_an_eip(lists, make_instance, bind):
+    bound = make_instance(name="bound")
+    make_instance(name="other")
+    bind(bound)
+    address = str(bound.elastic_ips.get().address)
+
+    assert lists("instances", q=address) == ["bound"]
+    assert lists("instances", q=address.removeprefix("120.")) == ["bound"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "3f2a9c1e-77aa-4b0c-9d55-1234567890ab",
+        "3F2A9C1E-77AA-4B0C-9D55-1234567890AB",
+        "3f2a9c1e77aa4b0c9d551234567890ab",
+        "3f2a9c1e",
+        "77aa-4b0c-9d55",
+        "77AA-4b0c",
+        "77aa4b0c",
+    ],
+)
+def test_the_search_finds_part_of_an_id_however_it_is_spelled(lists, make_instance, text):
+    make_instance(name="web", id="3f2a9c1e-77aa-4b0c-9d55-1234567890ab")
+    make_instance(name="other", id="11111111-2222-4333-8444-555555555555")
+
+    assert lists("instances", q=text) == ["web"]
+
+
+@pytest.mark.parametrize("text", ["%", "_", "\\", "'", '"; DROP TABLE', "-", "<b>", "٣٢"])
+def test_what_is_special_to_a_database_is_only_text(lists, make_instance, text):
+    make_instance(name="web")
+
+    assert lists("instances", q=text) == []
+
+
+def test_the_filters_of_the_instance_page(lists, make_instance, bind):
+    bind(make_instance(name="running"))
+    make_instance(State.STOPPED, name="stopped")
+    make_instance(State.STOPPED, BillingMode.HOURLY, name="free", no_fees=True)
+    make_instance(State.EXPIRED, name="expired")
+    make_instance(State.RECYCLED, name="recycled")
+    make_instance(State.PURGED, name="purged")
+
+    assert lists("instances") == ["expired", "free", "running", "stopped"]
+    assert lists("instances", status="active") == ["running"]
+    assert lists("instances", status="stopped") == ["stopped"]
+    assert lists("instances", status="no_fees") == ["free"]
+    assert lists("instances", status="expired") == ["expired"]
+    assert lists("instances", billing="Monthly") == ["expired"]
+    assert lists("instances", tag="env=prod") == lists("instances", tag="env") == ["running"]
+    assert lists("instances", tag="env=test") == lists("instances", tag="pro") == []
+
+
+def test_zone_and_region_narrow_a_list(lists, make_instance):
+    shanghai = Region.objects.create(code="cn-shanghai-2", name="Shanghai")
+    make_instance(name="beijing")
+    make_instance(name="shanghai", zone=Zone.objects.create(code="cn-shanghai-2a", region=shanghai))
+
+    assert lists("instances", zone="cn-shanghai-2a") == ["shanghai"]
+    assert lists("instances", region="cn-beijing-6") == ["beijing"]
+    assert lists("bin") == []  # the region is remembered ...
+    assert lists("instances") == ["beijing"]
+    assert lists("instances", region="") == ["beijing", "shanghai"]  # ... until another is chosen
+
+
+def test_the_filters_of_the_recycle_bin(lists, make_instance, alice, oscar, now):
+    yesterday = now - timedelta(days=1)
+    times = {"recycled_at": yesterday, "purge_at": now + timedelta(minutes=14)}
+    make_instance(State.RECYCLED, name="soon", recycled_by=oscar, **times)
+    make_instance(State.RECYCLED, name="later", recycled_by=alice)
+
+    assert lists("bin", ends="15") == ["soon"]
+    assert lists("bin", ends="1440") == ["later", "soon"]
+    assert lists("bin", deleted_by="OSC") == ["soon"]
+    assert lists("bin", deleted_to=f"{yesterday:%Y-%m-%d}") == ["soon"]
+    assert lists("bin", deleted_from=f"{now - timedelta(minutes=10):%Y-%m-%d}") == ["later"]
+    assert lists("bin", q="soon", billing="Daily") == ["soon"]
+
+
+def test_the_days_of_a_filter_are_those_of_the_browser(client, lists, make_instance, now):
+    late = now.replace(hour=23, minute=30) - timedelta(days=2)
+    make_instance(State.RECYCLED, name="late", recycled_at=late)
+    next_day = f"{late + timedelta(hours=1):%Y-%m-%d}"
+
+    assert lists("bin", deleted_from=next_day) == []
+    client.cookies["tz"] = "Asia/Shanghai"
+    assert lists("bin", deleted_from=next_day) == ["late"]
+
+
+def test_the_filters_of_the_log(client, alice, account, now):
+    def add(name, **fields):
+        defaults = {"at": now, "batch": "0" * 32, "action": "start", "instance_id": "1" * 32}
+        states = {"from_state": "stopped", "to_state": "active"}
+        Event.objects.create(account=account, instance_name=name, **{**defaults, **states, **fields})
+
+    add("web", by_name="alice")
+    add("db", action="stop", batch="2" * 32, instance_id="3" * 32)
+    add("old", at=now - timedelta(days=3))
+    client.force_login(alice)
+
+    def found(**query):
+        response = client.get(reverse("recycle:log"), query)
+        return sorted(event.instance_name for event in response.context["page"].rows)
+
+    assert found() == ["db", "old", "web"]
+    assert found(q="WE") == found(by="ali") == ["web"]
+    assert found(q="3" * 32) == found(action="stop") == found(batch="2" * 32) == ["db"]
+    assert found(until=f"{now - timedelta(days=2):%Y-%m-%d}") == ["old"]
+    assert found(since=f"{now - timedelta(days=2):%Y-%m-%d}") == ["db", "web"]
+
+
+WRONG = [
+    ("instances", {"status": "recycled"}),
+    ("instances", {"status": "purged"}),
+    ("instances", {"billing": "Weekly"}),
+    ("instances", {"zone": "cn-mars-1a"}),
+    ("instances", {"region": "cn-mars-1"}),
+    ("instances", {"size": "1000000000"}),
+    ("instances", {"size": "-1"}),
+    ("instances", {"size": "²"}),
+    ("instances", {"sort": "account__name"}),
+    ("instances", {"sort": "-purge_at"}),
+    ("instances", {"q": "a\0b"}),
+    ("instances", {"q": "a" * 65}),
+    ("instances", {"tag": "a" * 256}),
+    ("instances", {"batch": "7"}),
+    ("bin", {"ends": "16"}),
+    ("bin", {"deleted_from": "yesterday"}),
+    ("bin", {"deleted_from": "2026-02-30"}),
+    ("bin", {"deleted_from": "2026-03-02", "deleted_to": "2026-03-01"}),
+    ("bin", {"deleted_by": "a" * 151}),
+    ("bin", {"deleted_by": "\0"}),
+    ("expired", {"billing": "\0"}),
+    ("log", {"action": "format"}),
+    ("log", {"since": "2026-03-02", "until": "2026-03-01"}),
+    ("log", {"batch": "x"}),
+    ("log", {"q": "\0"}),
+]
+
+
+@pytest.mark.parametrize(("name", "query"), WRONG)
+def test_a_filter_that_makes_no_sense_shows_nothing_and_says_why(client, alice, make_instance, name, query):
+    rows = [make_instance(state) for state in (State.ACTIVE, State.RECYCLED, State.EXPIRED)]
+    client.force_login(alice)
+
+    for headers in ({}, {"HX-Request": "true"}):
+        response = client.get(reverse(f"recycle:{name}"), query, headers=headers)
+
+        assert response.status_code == 400
+        assert re.search(r'class="toast error".*?<div>[^<]+</div>', response.text, re.DOTALL)
+        assert not any(str(row.pk) in response.text for row in rows)
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_the_first_and_the_last_day_there_are_do_no_harm(client, alice, recycled, day):
+    client.force_login(alice)
+
+    for zone in ("UTC", "Pacific/Kiritimati", "Pacific/Niue"):
+        client.cookies["tz"] = zone
+        for name, fields in (("bin", ("deleted_from", "deleted_to")), ("log", ("since", "until"))):
+            for field in fields:
+                assert client.get(reverse(f"recycle:{name}"), {field: day}).status_code == 200
+
+
+def test_a_stranger_finds_nothing_whatever_is_asked_for(client, mallory, make_instance, recycled, bind):
+    instance = make_instance()
+    bind(instance)
+    client.force_login(mallory)
+
+    for text in (instance.name, str(instance.pk), instance.private_ip, "", "120.92"):
+        for name in ("instances", "bin", "expired"):
+            assert found(client, name, q=text) == []
