@@ -605,7 +605,7 @@ def test_more_than_fit_one_request_are_the_same_ones_in_the_dialog_and_after_ok(
     client, shown, make_instance, monkeypatch
 ):
     monkeypatch.setattr(verbs, "MAX_SELECTED", 3)
-    instances = [make_instance(State.RECYCLED, name=f"web-{number}") for number in (5, 4, 3, 2, 1)]
+    instances = [make_instance(State.RECYCLED, name=f"web-{number}") for number in (3, 5, 1, 4, 2)]
     selection = shown("bin")
 
     dialog = client.post(url("restore"), selection)

@@ -302,7 +302,7 @@ class Migration(migrations.Migration):
                 (
                     "protocol",
                     models.CharField(
-                        choices=[("TCP", "Tcp"), ("UDP", "Udp"), ("HTTP", "Http"), ("HTTPS", "Https")],
+                        choices=[("TCP", "TCP"), ("UDP", "UDP"), ("HTTP", "HTTP"), ("HTTPS", "HTTPS")],
                         max_length=8,
                         verbose_name="protocol",
                     ),
