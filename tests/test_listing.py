@@ -248,13 +248,14 @@ def test_the_filters_of_the_recycle_bin(lists, make_instance, alice, oscar, now)
     yesterday = now - timedelta(days=1)
     times = {"recycled_at": yesterday, "purge_at": now + timedelta(minutes=14)}
     make_instance(State.RECYCLED, name="soon", recycled_by=oscar, **times)
-    make_instance(State.RECYCLED, name="later", recycled_by=alice)
+    later = {"recycled_at": now, "purge_at": now + timedelta(minutes=110)}
+    make_instance(State.RECYCLED, name="later", recycled_by=alice, **later)
 
     assert lists("bin", ends="15") == ["soon"]
     assert lists("bin", ends="1440") == ["later", "soon"]
     assert lists("bin", deleted_by="OSC") == ["soon"]
     assert lists("bin", deleted_to=f"{yesterday:%Y-%m-%d}") == ["soon"]
-    assert lists("bin", deleted_from=f"{now - timedelta(minutes=10):%Y-%m-%d}") == ["later"]
+    assert lists("bin", deleted_from=f"{now:%Y-%m-%d}") == ["later"]
     assert lists("bin", q="soon", billing="Daily") == ["soon"]
 
 
