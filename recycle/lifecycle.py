@@ -24,6 +24,23 @@ class Action(TextChoices):
     RENEW = "renew", _("Renew")
     RESTORE = "restore", _("Restore")
     PURGE = "purge", _("Delete permanently")
+    EXTEND = "extend", _("Extend")
+    # A protected instance is not deleted until somebody switches the protection off.
+    PROTECT = "protect", _("Protect")
+    UNPROTECT = "unprotect", _("Switch protection off")
+    # A held one is not deleted for good until an administrator ends the hold.
+    HOLD = "hold", _("Place legal hold")
+    UNHOLD = "unhold", _("End legal hold")
+
+
+class ResourceAction(TextChoices):
+    """What is done to volumes, addresses, load balancers and tags, to instances by binding these, and to settings."""
+
+    CREATE = "create", _("Create")
+    UPDATE = "update", _("Change")
+    BIND = "bind", _("Bind")
+    UNBIND = "unbind", _("Unbind")
+    REMOVE = "remove", _("Delete")
 
 
 IN_USE = (State.ACTIVE, State.STOPPED)
@@ -46,6 +63,11 @@ TRANSITIONS: dict[Action, dict[State, State]] = {
     # A restored instance comes back stopped: starting it is the owner's call.
     Action.RESTORE: {State.RECYCLED: State.STOPPED},
     Action.PURGE: {State.RECYCLED: State.PURGED, State.EXPIRED: State.PURGED},
+    Action.EXTEND: {State.RECYCLED: State.RECYCLED},
+    Action.PROTECT: {state: state for state in LIVING},
+    Action.UNPROTECT: {state: state for state in LIVING},
+    Action.HOLD: {state: state for state in (*LIVING, State.RECYCLED)},
+    Action.UNHOLD: {state: state for state in (*LIVING, State.RECYCLED)},
 }
 
 

@@ -1,6 +1,6 @@
 """What each billing mode allows, who may do what, and why not. Tables and pure functions, no queries."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -51,8 +51,27 @@ class Refusal(TextChoices):
     PAST_DEADLINE = "past_deadline", _("Its time is over; it is being deleted for good.")
     NOT_DUE = "not_due", _("Its time is not over yet.")
     NO_FEES_MODE = "no_fees_mode", _("No Fees Upon Shutdown is for Pay-As-You-Go only.")
+    PROTECTED = "protected", _("It is protected. Switch the protection off first.")
+    NOT_PROTECTED = "not_protected", _("It is not protected.")
+    HELD = "held", _("It is under legal hold.")
+    NOT_HELD = "not_held", _("It is not under legal hold.")
+    NO_LONGER = "no_longer", _("It cannot be kept longer than 30 days.")
+    SOLD_OUT = "sold_out", _("Its zone is sold out.")
+    QUOTA = "quota", _("The account's quota is used up.")
+    TAKEN = "taken", _("It is taken by another one.")
+    ALREADY = "already", _("It is there already.")
+    NOT_BOUND = "not_bound", _("It is not bound.")
+    BOUND = "bound", _("Something is bound to it.")
+    OTHER_ZONE = "other_zone", _("It stands in another zone.")
+    OTHER_REGION = "other_region", _("It stands in another region.")
+    OTHER_VPC = "other_vpc", _("It stands in another VPC.")
+    PORT_TAKEN = "port_taken", _("This address and port are registered already.")
+    TOO_MANY = "too_many", _("There is no room for another one.")
     NO_FEES_FAMILY = "no_fees_family", _("No Fees Upon Shutdown is for families N1, N2, N3, C4 and S4 only.")
     CHANGED = "changed", _("It has changed in the meantime.")
+    TOO_LATE = "too_late", _("The time to undo this is over. Restore it from the recycle bin.")
+    NOT_YOURS = "not_yours", _("Only the person who deleted it, or an administrator, can undo this.")
+    TOO_LARGE = "too_large", _("So much at once cannot be undone. Restore it from the recycle bin.")
 
 
 class Subject(Protocol):
@@ -63,6 +82,8 @@ class Subject(Protocol):
     created_at: datetime
     expires_at: datetime | None
     purge_at: datetime | None
+    protected: bool
+    held_at: datetime | None
 
     @property
     def family(self) -> str: ...
@@ -90,6 +111,13 @@ POLICIES: dict[str, Policy] = {
 
 NO_FEES_FAMILIES = frozenset({"N1", "N2", "N3", "C4", "S4"})
 
+# What accounts and rules make longer, never shorter.
+STANDARD_KEEP = max(policy.keep_for for policy in POLICIES.values() if policy.keep_for is not None)
+# No retention, and no extension of one, goes beyond this.
+LONGEST_KEEP = timedelta(days=30)
+# What is left of the time at least when a hold or a protection ends.
+GRACE = timedelta(minutes=15)
+
 # Months a subscription can be renewed for.
 RENEWAL_MONTHS = (*range(1, 10), 12, 24, 36)
 
@@ -104,6 +132,11 @@ NEEDED: dict[Action, Role] = {
     Action.RENEW: Role.OPERATOR,
     Action.RESTORE: Role.OPERATOR,
     Action.PURGE: Role.ADMINISTRATOR,
+    Action.EXTEND: Role.OPERATOR,
+    Action.PROTECT: Role.OPERATOR,
+    Action.UNPROTECT: Role.OPERATOR,
+    Action.HOLD: Role.ADMINISTRATOR,
+    Action.UNHOLD: Role.ADMINISTRATOR,
 }
 
 WRONG_STATE: dict[str, Refusal] = {
@@ -159,7 +192,12 @@ def _has_run_out(instance: Subject, role: Role, now: datetime) -> Refusal | None
 
 
 def _is_before_its_end(instance: Subject, role: Role, now: datetime) -> Refusal | None:
-    """From `purge_at` on nothing brings it back, whether or not the sweep has come by."""
+    """From `purge_at` on nothing brings it back, whether or not the sweep has come by.
+
+    A hold or a protection suspends the end: as long as nothing may delete it, it can come back.
+    """
+    if instance.protected or instance.held_at is not None:
+        return None
     return Refusal.PAST_DEADLINE if instance.purge_at is not None and now >= instance.purge_at else None
 
 
@@ -171,16 +209,38 @@ def _may_end_now(instance: Subject, role: Role, now: datetime) -> Refusal | None
     return None if instance.purge_at is not None and instance.purge_at <= now else Refusal.NOT_DUE
 
 
+def _is_not_protected(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return Refusal.PROTECTED if instance.protected else None
+
+
+def _is_protected(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return None if instance.protected else Refusal.NOT_PROTECTED
+
+
+def _is_not_held(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return Refusal.HELD if instance.held_at is not None else None
+
+
+def _is_held(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return None if instance.held_at is not None else Refusal.NOT_HELD
+
+
 RULES: dict[Action, tuple[Rule, ...]] = {
     Action.START: (_has_not_run_out,),
     Action.STOP: (),
     Action.RESTART: (_has_not_run_out,),
-    Action.RECYCLE: (_has_bin, _is_old_enough),
-    Action.RELEASE: (_is_deletable, _has_no_bin, _is_old_enough),
+    Action.RECYCLE: (_has_bin, _is_not_protected, _is_old_enough),
+    Action.RELEASE: (_is_deletable, _has_no_bin, _is_not_protected, _is_not_held, _is_old_enough),
     Action.EXPIRE: (_has_run_out,),
     Action.RENEW: (_is_subscription, _is_before_its_end),
     Action.RESTORE: (_is_before_its_end,),
-    Action.PURGE: (_may_end_now,),
+    Action.PURGE: (_is_not_protected, _is_not_held, _may_end_now),
+    Action.EXTEND: (_is_before_its_end,),
+    # Or whoever is late with a renewal would only have to protect it first.
+    Action.PROTECT: (_is_not_protected, _is_before_its_end),
+    Action.UNPROTECT: (_is_protected,),
+    Action.HOLD: (_is_not_held,),
+    Action.UNHOLD: (_is_held,),
 }
 
 
@@ -208,11 +268,51 @@ def why_not_no_fees(instance: Subject) -> Refusal | None:
     return None if instance.family in NO_FEES_FAMILIES else Refusal.NO_FEES_FAMILY
 
 
-def deadline(instance: Subject, target: str, now: datetime) -> datetime | None:
-    """`purge_at` of an instance that enters `target` at `now`: stamped once, moved by nothing afterwards."""
-    policy = POLICIES[instance.billing_mode]
-    if target == State.RECYCLED and policy.keep_for is not None:
-        return now + policy.keep_for
-    if target == State.EXPIRED and policy.keep_expired_for is not None and instance.expires_at is not None:
-        return instance.expires_at + policy.keep_expired_for
-    return None
+class KeepRule(Protocol):
+    """A retention rule as an account has them."""
+
+    key: str
+    value: str
+    keep_for: timedelta | None
+
+    def matches(self, tags: Collection[tuple[str, str]]) -> bool: ...
+
+
+@dataclass(frozen=True)
+class Retention:
+    """How long something is kept in the bin, and where that comes from: "standard", "account", "rule KEY=VALUE"."""
+
+    keep_for: timedelta
+    basis: str = "standard"
+
+
+def retention(
+    billing_mode: str,
+    account_keeps: timedelta | None,
+    rules: Iterable[KeepRule],
+    tags: Collection[tuple[str, str]],
+) -> Retention | None:
+    """How long an instance with these tags would be kept in the bin; None where there is no bin.
+
+    The longest of the standard, the account's and the matching rules' wins; a matching rule without a time of its own
+    excludes from all but the standard.
+    """
+    standard = POLICIES[billing_mode].keep_for
+    if standard is None:
+        return None
+    found = [Retention(standard)]
+    if account_keeps is not None:
+        found.append(Retention(account_keeps, "account"))
+    for rule in rules:
+        if not rule.matches(tags):
+            continue
+        if rule.keep_for is None:
+            return Retention(standard)
+        found.append(Retention(rule.keep_for, f"rule {rule.key}={rule.value}" if rule.value else f"rule {rule.key}"))
+    return max(found, key=lambda each: each.keep_for)
+
+
+def end_of_expired(instance: Subject) -> datetime | None:
+    """`purge_at` of a subscription that expires: counted from its expiry, not from when that was noticed."""
+    kept = POLICIES[instance.billing_mode].keep_expired_for
+    return instance.expires_at + kept if kept is not None and instance.expires_at is not None else None

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from recycle.lifecycle import State
@@ -39,6 +40,7 @@ from tests.browser import (  # noqa: F401
     server,
     static_files,
 )
+from tests.threads import threads  # noqa: F401
 
 HTMX = {"HX-Request": "true"}
 SUBNET = UUID("9fd83a5e-33cf-4196-b8df-59fc57478488")
@@ -181,6 +183,94 @@ def bind(account: Account, zone: Zone, now: datetime) -> Callable[[Instance], No
 def recycled(make_instance: Make) -> Instance:
     instance: Instance = make_instance(State.RECYCLED)
     return instance
+
+
+@pytest.fixture
+def other_zone(zone: Zone) -> Zone:
+    """Another zone of the same region."""
+    return Zone.objects.get_or_create(code="cn-beijing-6b", region=zone.region)[0]
+
+
+@pytest.fixture
+def far_zone(db: None) -> Zone:
+    """A zone of another region."""
+    region, _ = Region.objects.get_or_create(code="cn-shanghai-2", defaults={"name": "Shanghai"})
+    return Zone.objects.get_or_create(code="cn-shanghai-2a", region=region)[0]
+
+
+@pytest.fixture
+def make_volume(account: Account, zone: Zone, now: datetime) -> Make:
+    """A volume, saved unless `new`."""
+
+    def make(*, new: bool = False, **fields: Any) -> Volume:
+        defaults = {"account": account, "zone": zone, "name": f"disk-{next(_numbers)}"}
+        volume = Volume(**{**defaults, "type": "SSD3.0", "size_gb": 40, "created_at": now, **fields})
+        return volume if new else _saved(volume)
+
+    return make
+
+
+@pytest.fixture
+def make_address(account: Account, zone: Zone, now: datetime) -> Make:
+    """An elastic IP, saved unless `new`."""
+
+    def make(*, new: bool = False, **fields: Any) -> ElasticIP:
+        number = next(_numbers)
+        ip = f"120.93.{number >> 8 & 255}.{number & 255}"
+        address = ElasticIP(
+            **{"account": account, "region": zone.region, "address": ip, "created_at": now, **fields},
+        )
+        return address if new else _saved(address)
+
+    return make
+
+
+@pytest.fixture
+def make_balancer(account: Account, zone: Zone, now: datetime) -> Make:
+    """A load balancer, saved unless `new`."""
+
+    def make(*, new: bool = False, **fields: Any) -> LoadBalancer:
+        defaults = {"account": account, "region": zone.region, "name": f"balancer-{next(_numbers)}", "created_at": now}
+        balancer = LoadBalancer(**{**defaults, **fields})
+        return balancer if new else _saved(balancer)
+
+    return make
+
+
+@pytest.fixture
+def make_listener(make_balancer: Make, now: datetime) -> Make:
+    """A listener, on a load balancer of its own unless one is given, saved unless `new`."""
+
+    def make(*, new: bool = False, **fields: Any) -> Listener:
+        balancer = fields.pop("load_balancer", None) or make_balancer()
+        listener = Listener(
+            **{"load_balancer": balancer, "protocol": "TCP", "port": 80, "created_at": now, **fields},
+        )
+        return listener if new else _saved(listener)
+
+    return make
+
+
+@pytest.fixture
+def make_tag(account: Account) -> Make:
+    """A tag, saved unless `new`."""
+
+    def make(key: str = "env", value: str = "", *, new: bool = False, **fields: Any) -> Tag:
+        tag = Tag(**{"account": account, "key": key, "value": value, **fields})
+        return tag if new else _saved(tag)
+
+    return make
+
+
+def _saved(row: Any) -> Any:
+    row.save(force_insert=True)
+    return row
+
+
+def send(client: Client, verb: str, *rows: Any, headers: dict[str, str] = HTMX, **answer: Any) -> Any:
+    """The OK of a dialog about these rows."""
+    answer |= {"ids": [row.pk for row in rows], "confirmed": "1"}
+    return client.post(reverse(f"recycle:{verb}"), answer, headers=headers)
 
 
 def at(hours: float) -> datetime:

@@ -19,6 +19,7 @@ from recycle.models import (
     LoadBalancer,
     Membership,
     RealServer,
+    RetentionRule,
     Tag,
     Volume,
     Zone,
@@ -88,6 +89,7 @@ def instance_rows():
     daily, hourly, monthly = BillingMode.DAILY, BillingMode.HOURLY, BillingMode.MONTHLY
     follows, purged = "instance_bin_times_follow_state", "instance_purged_at_follows_state"
     subscription, no_fees = "instance_expires_if_subscription", "instance_no_fees_only_while_stopped"
+    reason, kept = "instance_hold_has_a_reason", "instance_held_or_protected_is_never_purged"
     return [
         ("instance_billing_mode_is_known", State.ACTIVE, daily, {"billing_mode": "Peak"}),
         (follows, State.ACTIVE, daily, {"purge_at": HOUR}),
@@ -115,6 +117,12 @@ def instance_rows():
         (no_fees, State.STOPPED, daily, {"no_fees": True}),
         (no_fees, State.STOPPED, monthly, {"no_fees": True}),
         (no_fees, State.RECYCLED, hourly, {"no_fees": True}),
+        (reason, State.RECYCLED, daily, {"held_at": HOUR}),
+        (reason, State.ACTIVE, daily, {"hold_reason": "case 12"}),
+        (reason, State.ACTIVE, daily, {"held_at": HOUR, "hold_reason": ""}),
+        (kept, State.PURGED, daily, {"protected": True}),
+        (kept, State.PURGED, daily, {"held_at": HOUR, "hold_reason": "case 12"}),
+        ("instance_protected_is_never_recycled", State.RECYCLED, daily, {"protected": True}),
     ]
 
 
@@ -133,6 +141,51 @@ def test_an_instance_is_in_no_state_there_is_not(make_instance):
     # Its times fit no such state either; PostgreSQL names the rule that comes first in the alphabet.
     with refused("instance_state_is_known", "instance_bin_times_follow_state"):
         Instance.objects.filter(pk=instance.pk).update(state="lost")
+
+
+@pytest.mark.parametrize("state", [State.ACTIVE, State.STOPPED, State.EXPIRED])
+def test_a_protected_instance_does_not_go_into_the_bin_or_for_good(make_instance, now, state):
+    instance = make_instance(state, protected=True)
+    row = Instance.objects.filter(pk=instance.pk)
+
+    with refused("instance_protected_is_never_recycled"):
+        row.update(state=State.RECYCLED, recycled_at=now, purge_at=now + HOUR)
+    with refused("instance_held_or_protected_is_never_purged"):
+        row.update(state=State.PURGED, purged_at=now)
+
+
+@pytest.mark.parametrize("state", [State.ACTIVE, State.STOPPED, State.EXPIRED, State.RECYCLED])
+def test_a_held_instance_does_not_go_for_good(make_instance, now, state):
+    instance = make_instance(state, held_at=now, hold_reason="case 12")
+
+    with refused("instance_held_or_protected_is_never_purged"):
+        Instance.objects.filter(pk=instance.pk).update(state=State.PURGED, purged_at=now)
+
+
+@pytest.mark.parametrize("keep_for", [timedelta(0), -HOUR, timedelta(days=30, microseconds=1)])
+def test_no_account_and_no_rule_keeps_for_no_time_or_for_more_than_thirty_days(account, keep_for):
+    with refused("account_keeps_30_days_at_most"):
+        Account.objects.filter(pk=account.pk).update(keep_for=keep_for)
+    with refused("retention_rule_keeps_30_days_at_most"):
+        RetentionRule.objects.create(account=account, key="env", keep_for=keep_for)
+
+
+@pytest.mark.parametrize("keep_for", [None, timedelta(microseconds=1), timedelta(days=30)])
+def test_an_account_and_a_rule_keep_for_up_to_thirty_days_or_say_nothing(account, keep_for):
+    Account.objects.filter(pk=account.pk).update(keep_for=keep_for)
+    rule = RetentionRule.objects.create(account=account, key="env", keep_for=keep_for)
+
+    rule.refresh_from_db()
+    assert rule.keep_for == Account.objects.get().keep_for == keep_for
+
+
+def test_a_tag_has_one_rule_in_an_account(account):
+    RetentionRule.objects.create(account=account, key="env", value="prod")
+    RetentionRule.objects.create(account=account, key="env")
+    RetentionRule.objects.create(account=Account.objects.create(name="Another"), key="env", value="prod")
+
+    with refused("retention_rule_once_per_tag"):
+        RetentionRule.objects.create(account=account, key="env", value="prod", keep_for=HOUR)
 
 
 def test_only_a_subscription_expires(make_instance):

@@ -14,10 +14,12 @@ from recycle.policy import (
     WRONG_STATE,
     BillingMode,
     Refusal,
+    Retention,
     Role,
-    deadline,
     deletable_from,
     deletion_of,
+    end_of_expired,
+    retention,
     why_not,
     why_not_no_fees,
 )
@@ -37,6 +39,8 @@ class Server:
     created_at: datetime = NOW - timedelta(days=3)
     expires_at: datetime | None = None
     purge_at: datetime | None = None
+    protected: bool = False
+    held_at: datetime | None = None
     family: str = "N3"
 
 
@@ -85,11 +89,28 @@ restore Hourly   running           stopped           -             yes       gon
 purge   Monthly  running           stopped           subscription  yes       gone
 purge   Daily    running           stopped           -             yes       gone
 purge   Hourly   running           stopped           -             yes       gone
+extend  Monthly  running           stopped           expired       yes       gone
+extend  Daily    running           stopped           -             yes       gone
+extend  Hourly   running           stopped           -             yes       gone
+protect Monthly  yes               yes               yes           in_bin    gone
+protect Daily    yes               yes               yes           in_bin    gone
+protect Hourly   yes               yes               yes           in_bin    gone
+unprotect Monthly  not_protected     not_protected     not_protected in_bin    gone
+unprotect Daily    not_protected     not_protected     not_protected in_bin    gone
+unprotect Hourly   not_protected     not_protected     not_protected in_bin    gone
+hold    Monthly  yes               yes               yes           yes       gone
+hold    Daily    yes               yes               yes           yes       gone
+hold    Hourly   yes               yes               yes           yes       gone
+unhold  Monthly  not_held          not_held          not_held      not_held  gone
+unhold  Daily    not_held          not_held          not_held      not_held  gone
+unhold  Hourly   not_held          not_held          not_held      not_held  gone
 """
 MODES = {"Monthly": BillingMode.MONTHLY, "Daily": BillingMode.DAILY, "Hourly": BillingMode.HOURLY}
 LOWEST = dict.fromkeys(Action, Role.OPERATOR) | {
     Action.PURGE: Role.ADMINISTRATOR,
     Action.EXPIRE: Role.SYSTEM,
+    Action.HOLD: Role.ADMINISTRATOR,
+    Action.UNHOLD: Role.ADMINISTRATOR,
 }
 
 
@@ -214,23 +235,88 @@ def test_what_has_run_out_is_not_started_before_the_schedule_comes_by(action, st
     assert why_not(action, subscription, role=Role.OPERATOR, now=NOW) is refusal
 
 
+def test_an_expired_subscription_ends_seven_days_after_its_expiry_however_late_that_is_noticed():
+    subscription = Server(billing_mode=BillingMode.MONTHLY, expires_at=NOW - timedelta(days=1))
+
+    assert end_of_expired(subscription) == NOW + timedelta(days=6)
+    assert end_of_expired(Server()) is None
+
+
+@dataclass
+class Kept:
+    """As much of a retention rule as the policy looks at."""
+
+    tag: tuple[str, str]
+    keep_for: timedelta | None
+    key: str = "env"
+    value: str = ""
+
+    def matches(self, tags):
+        return self.tag in tags
+
+
+DAY = timedelta(days=1)
+PROD, TEST = ("env", "prod"), ("env", "test")
+
+
 @pytest.mark.parametrize(
-    ("billing_mode", "target", "moment"),
+    ("account_keeps", "rules", "kept", "basis"),
     [
-        (BillingMode.DAILY, State.RECYCLED, NOW + 2 * HOUR),
-        (BillingMode.HOURLY, State.PURGED, None),
-        # Counted from expiry, however late the schedule comes by.
-        (BillingMode.MONTHLY, State.EXPIRED, NOW - timedelta(days=1) + timedelta(days=7)),
-        (BillingMode.DAILY, State.STOPPED, None),
-        (BillingMode.MONTHLY, State.ACTIVE, None),
+        (None, [], 2 * HOUR, "standard"),
+        (DAY, [], DAY, "account"),
+        # Longer than the standard, never shorter.
+        (HOUR, [], 2 * HOUR, "standard"),
+        (DAY, [Kept(PROD, 7 * DAY)], 7 * DAY, "rule env"),
+        (7 * DAY, [Kept(PROD, DAY)], 7 * DAY, "account"),
+        (None, [Kept(PROD, DAY), Kept(PROD, 3 * DAY)], 3 * DAY, "rule env"),
+        (None, [Kept(TEST, 7 * DAY)], 2 * HOUR, "standard"),
+        # An exclusion leaves the standard alone, whatever else matches.
+        (DAY, [Kept(PROD, 7 * DAY), Kept(PROD, None)], 2 * HOUR, "standard"),
+        (DAY, [Kept(TEST, None)], DAY, "account"),
     ],
 )
-def test_the_deadline_is_two_hours_after_entry_or_seven_days_after_expiry(billing_mode, target, moment):
-    instance = Server(billing_mode=billing_mode)
-    if billing_mode == BillingMode.MONTHLY:
-        instance = replace(instance, expires_at=NOW - timedelta(days=1))
+def test_the_longest_retention_wins_unless_a_tag_excludes(account_keeps, rules, kept, basis):
+    assert retention(BillingMode.DAILY, account_keeps, rules, {PROD}) == Retention(kept, basis)
 
-    assert deadline(instance, target, NOW) == moment
+
+@pytest.mark.parametrize("mode", [BillingMode.HOURLY, BillingMode.MONTHLY])
+def test_no_rule_gives_a_bin_to_a_billing_mode_that_has_none(mode):
+    assert retention(mode, DAY, [Kept(PROD, DAY)], {PROD}) is None
+
+
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMINISTRATOR, Role.SYSTEM])
+@pytest.mark.parametrize(
+    ("action", "state", "mode"),
+    [
+        (Action.DELETE, State.ACTIVE, BillingMode.DAILY),
+        (Action.DELETE, State.STOPPED, BillingMode.HOURLY),
+        (Action.RECYCLE, State.ACTIVE, BillingMode.DAILY),
+        (Action.RELEASE, State.ACTIVE, BillingMode.HOURLY),
+    ],
+)
+def test_nobody_deletes_what_is_protected(action, state, mode, role):
+    instance = replace(server(state, mode), protected=True)
+
+    assert why_not(action, instance, role=role, now=NOW) is Refusal.PROTECTED
+
+
+@pytest.mark.parametrize(
+    ("suspended", "refusal"), [({"protected": True}, Refusal.PROTECTED), ({"held_at": NOW}, Refusal.HELD)]
+)
+@pytest.mark.parametrize("role", [Role.ADMINISTRATOR, Role.SYSTEM])
+def test_a_hold_and_a_protection_outlive_the_end_and_it_can_still_come_back(suspended, refusal, role):
+    expired = replace(server(State.EXPIRED, BillingMode.MONTHLY), purge_at=NOW - DAY, **suspended)
+
+    assert why_not(Action.PURGE, expired, role=role, now=NOW) is refusal
+    assert why_not(Action.RENEW, expired, role=role, now=NOW) is None
+
+
+def test_what_is_held_may_go_into_the_bin_but_is_not_released():
+    daily = replace(server(State.ACTIVE, BillingMode.DAILY), held_at=NOW)
+    hourly = replace(server(State.ACTIVE, BillingMode.HOURLY), held_at=NOW)
+
+    assert why_not(Action.DELETE, daily, role=Role.OPERATOR, now=NOW) is None
+    assert why_not(Action.DELETE, hourly, role=Role.OPERATOR, now=NOW) is Refusal.HELD
 
 
 @pytest.mark.parametrize(

@@ -1,14 +1,11 @@
 """Two at once, with real threads and real row locks. Gates, not sleeps, see to it that they meet."""
 
 import threading
-import time
 from collections import Counter
-from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
 from datetime import timedelta
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection
 
 from recycle import actions
 from recycle.actions import move as moving
@@ -16,6 +13,7 @@ from recycle.lifecycle import State
 from recycle.models import Event, Instance, RealServer, Sweep, User, Volume
 from recycle.policy import BillingMode, Refusal
 from tests.conftest import SUBNET
+from tests.threads import PATIENCE, done, held, nobody_writes_events, refusals, result
 
 pytestmark = [
     pytest.mark.postgres,
@@ -25,80 +23,10 @@ pytestmark = [
 
 HOUR = timedelta(hours=1)
 MOMENT = timedelta(microseconds=1)
-PATIENCE = 20
-
-
-class Threads:
-    """Runs things at once, each with a connection of its own."""
-
-    def __init__(self) -> None:
-        self.pool = ThreadPoolExecutor(max_workers=4)
-
-    def go(self, call, *args, **kwargs) -> Future:
-        return self.pool.submit(self._run, call, args, kwargs)
-
-    def _run(self, call, args, kwargs):
-        try:
-            return call(*args, **kwargs)
-        finally:
-            connections.close_all()
-
-    def wait_until_blocked(self, count: int) -> None:
-        """Until so many of them wait for a lock in the database."""
-        deadline = time.monotonic() + PATIENCE
-        while self._blocked() != count:
-            assert time.monotonic() < deadline, f"{self._blocked()} wait for a lock, not {count}"
-            time.sleep(0.005)
-
-    def _blocked(self) -> int:
-        with connection.cursor() as cursor:
-            # Inside a transaction the view is read once and kept.
-            cursor.execute("SELECT pg_stat_clear_snapshot()")
-            cursor.execute(
-                "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"
-            )
-            return int(cursor.fetchone()[0])
-
-
-@pytest.fixture
-def threads():
-    threads = Threads()
-    yield threads
-    threads.pool.shutdown()
-
-
-@contextmanager
-def nobody_writes_events():
-    """A gate: who has locked and judged its rows waits here before it writes."""
-    with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("LOCK TABLE recycle_event IN EXCLUSIVE MODE")
-        yield
-
-
-@contextmanager
-def held(*instances):
-    """Somebody holds these rows: who wants them has read them before, and waits."""
-    with transaction.atomic():
-        locked = Instance.objects.filter(pk__in=[instance.pk for instance in instances]).select_for_update()
-        assert len(locked) == len(instances)
-        yield
 
 
 def only(instance):
     return Instance.objects.filter(pk=instance.pk)
-
-
-def refusals(*outcomes):
-    return [refused.refusal for outcome in outcomes for refused in outcome.refused]
-
-
-def done(*outcomes):
-    return [each.id for outcome in outcomes for each in outcome.done]
-
-
-def result(*futures):
-    return [future.result(PATIENCE) for future in futures]
 
 
 # --- Restore against purge ------------------------------------------------------------------------

@@ -1,12 +1,14 @@
 """Any verbs by anybody in any order, the schedule, and the clock: after each step all promises still hold."""
 
 from collections import Counter, defaultdict
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 from django.db import connection, transaction
+from django.db.models import F
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -20,6 +22,7 @@ from hypothesis.stateful import (
 
 from recycle import actions
 from recycle.actions import Outcome
+from recycle.actions.resources import Context, addresses, balancers, tags, volumes
 from recycle.lifecycle import Action
 from recycle.models import (
     Account,
@@ -31,6 +34,7 @@ from recycle.models import (
     Listener,
     LoadBalancer,
     RealServer,
+    RetentionRule,
     Tag,
     User,
     Volume,
@@ -60,7 +64,12 @@ BECOMES = {
     "restore": "stopped",
     "purge": "purged",
 }
+# These leave it in the state it is in.
+STAYS = {"extend", "protect", "unprotect", "hold", "unhold"}
 IN_USE = {"active", "stopped"}
+LIVING = IN_USE | {"expired"}
+QUARTER = timedelta(minutes=15)
+STANDARD = 2 * HOUR
 # Billing mode and type of what is there from the start; one of each, and two that can go to the bin.
 FLEET = [
     (BillingMode.DAILY, "N3.2B"),
@@ -79,20 +88,50 @@ ALL = frozenset(range(30))
 some = st.sampled_from([ALL, ALL, ALL, {0, 1}, {0}, {1, 2}, {2, 3}, {4}, {0, 4, 5}, {6, 7, 8}, {1, 6}, frozenset()])
 somebody = st.sampled_from([*["alice"] * 10, *["oscar"] * 5, "victor", "mallory", "nobody"])
 a_while = st.sampled_from(
-    [MOMENT, timedelta(minutes=1), timedelta(minutes=50), HOUR, HOUR + MOMENT, 2 * HOUR, DAY, 91 * DAY]
+    [
+        MOMENT,
+        timedelta(minutes=1),
+        QUARTER,
+        timedelta(minutes=50),
+        HOUR,
+        HOUR + MOMENT,
+        2 * HOUR,
+        DAY,
+        8 * DAY,
+        91 * DAY,
+    ]
 )
 around = st.sampled_from([-MOMENT, timedelta(0), MOMENT])
 verbs = st.sampled_from(
     [
         *(actions.delete, actions.delete, actions.delete, actions.restore, actions.restore, actions.restore),
         *(actions.start, actions.stop, actions.restart, actions.renew, actions.purge),
+        *(actions.extend, actions.protect, actions.protect, actions.unprotect),
+        *(actions.hold, actions.unhold, actions.unhold),
     ]
 )
+# How much longer an extension is, by the months that a renewal would be for.
+LONGER = {1: HOUR, 12: 7 * DAY, 36: 29 * DAY}
 pauses = st.sampled_from([*[timedelta(0)] * 6, timedelta(minutes=1), HOUR, HOUR + MOMENT, 2 * HOUR])
 # Who asks for what, of which, whether they are sure, for how many months, and how long after the one before.
 requests = st.lists(
-    st.tuples(verbs, some, somebody, st.booleans(), st.sampled_from([1, 12, 36]), pauses), min_size=2, max_size=6
+    st.tuples(verbs, some, somebody, st.booleans(), st.sampled_from([1, 12, 36]), pauses), min_size=4, max_size=8
 )
+
+# Which instance, what kind of thing, who asks for what, and whether they are sure: to unbind it first, and so on.
+bindings = st.lists(
+    st.tuples(
+        st.integers(0, 7),
+        st.sampled_from([*KINDS, "volumes", "eips"]),
+        somebody,
+        st.sampled_from(["bind", "bind", "unbind", "unbind", "remove"]),
+        st.booleans(),
+    ),
+    min_size=3,
+    max_size=8,
+)
+protection, legal_hold = (actions.protect, actions.unprotect), (actions.hold, actions.unhold)
+suspensions = st.sampled_from([[protection], [legal_hold], [protection, legal_hold], [legal_hold, protection]])
 
 
 class Machine(RuleBasedStateMachine):
@@ -111,6 +150,7 @@ class Machine(RuleBasedStateMachine):
         self.goes: set[UUID] = set()
         self.promised: dict[UUID, datetime] = {}
         self.left: set[UUID] = set()
+        self.lengthened: set[UUID] = set()
         self.events = 0
 
     def teardown(self) -> None:
@@ -145,12 +185,17 @@ class Machine(RuleBasedStateMachine):
     # --- What people do ------------------------------------------------------------------------------
 
     @rule(requests=requests)
-    def ask(self, requests: list[tuple[Any, set[int], str, bool, int, timedelta]]) -> None:
+    def ask_more(self, requests: list[tuple[Any, Collection[int], str, bool, int, timedelta]]) -> None:
+        """Twice as often as any other rule: most promises are about what people ask for."""
+        self.ask(requests)
+
+    @rule(requests=requests)
+    def ask(self, requests: list[tuple[Any, Collection[int], str, bool, int, timedelta]]) -> None:
         for *request, pause in requests:
             self.now += pause
             self._ask(*request)
 
-    def _ask(self, verb: Any, picked: set[int], who: str, sure: bool, months: int) -> None:
+    def _ask(self, verb: Any, picked: Collection[int], who: str, sure: bool, months: int) -> None:
         """`sure`: stop with no fees, and release what has no bin."""
 
         def also(instance: Instance) -> Refusal | None:
@@ -158,12 +203,17 @@ class Machine(RuleBasedStateMachine):
                 return why_not_no_fees(instance)
             if verb is actions.delete and not sure and instance.billing_mode == BillingMode.HOURLY:
                 return Refusal.UNCONFIRMED
+            if verb is actions.extend and instance.purge_at and instance.recycled_at:
+                over = instance.purge_at + LONGER[months] > instance.recycled_at + 30 * DAY
+                return Refusal.NO_LONGER if over else None
             return None
 
         options: dict[Any, dict[str, Any]] = {
             actions.stop: {"no_fees": sure},
             actions.delete: {"may_release": sure},
             actions.renew: {"months": months},
+            actions.extend: {"longer": LONGER[months]},
+            actions.hold: {"review_on": (self.now + 30 * DAY).date() if sure else None},
         }
         named = [pk for number, pk in enumerate(self._rows()) if number in picked]
         by = User.objects.get(username=who)
@@ -173,20 +223,119 @@ class Machine(RuleBasedStateMachine):
             role = by.role_in(instance.account_id)
             expected[instance.pk] = why_not(action, instance, role=role, now=self.now) or also(instance)
 
-        def act() -> Outcome:
+        def act(**dry_run: bool) -> Outcome:
             instances = Instance.objects.filter(pk__in=named)
-            outcome: Outcome = verb(instances, by=by, now=self.now, reason="drill", **options.get(verb, {}))
+            outcome: Outcome = verb(instances, by=by, now=self.now, reason="drill", **options.get(verb, {}), **dry_run)
             return outcome
 
+        foretold = act(dry_run=True)
+        assert {each.id for each in foretold.done} == {pk for pk, refusal in expected.items() if refusal is None}
+        assert {each.id: each.refusal for each in foretold.refused} == {
+            pk: refusal for pk, refusal in expected.items() if refusal is not None
+        }
         self._check(action, expected, act, by)
 
     @rule(picked=some, kinds=st.sets(st.sampled_from(sorted(KINDS)), min_size=1))
-    def bind(self, picked: set[int], kinds: set[str]) -> None:
+    def bind(self, picked: Collection[int], kinds: set[str]) -> None:
         """Only what is in use can be bound."""
         for number, instance in enumerate(Instance.objects.order_by("created_at", "pk")):
             if number in picked and instance.state in IN_USE:
                 for kind in sorted(kinds):
                     self._bind(kind, instance)
+
+    @rule(requests=bindings)
+    def bind_and_unbind(self, requests: list[tuple[int, str, str, str, bool]]) -> None:
+        """By the actions: whatever is free or not, to whatever state the instance is in."""
+        for number, kind, who, what, sure in requests:
+            context = Context(by=User.objects.get(username=who), now=self.now)
+            instances = list(Instance.objects.order_by("created_at", "pk"))
+            self._resources(kind, what, instances[number % len(instances)], context, sure)
+
+    @rule(suspended=suspensions, run_out=st.booleans(), off=around)
+    def outlive_the_end(self, suspended: list[tuple[Any, Any]], run_out: bool, off: timedelta) -> None:
+        """Suspend what waits, let its end go by, let go of it, and come by when its quarter of an hour is over."""
+        if run_out:
+            ends = [row["expires_at"] for row in self._rows().values() if row["state"] in IN_USE and row["expires_at"]]
+            self.now = max([self.now, *ends])
+            self.sweep(1000)
+        for begin, _end in suspended:
+            self._ask(begin, ALL, "alice", True, 1)
+        self.now = max([self.now, *(row["purge_at"] + off for row in self._rows().values() if row["purge_at"])])
+        self.sweep(1000)
+        for _begin, end in suspended:
+            self._ask(end, ALL, "alice", True, 1)
+        self.every_promise_holds()
+        self.now += QUARTER + off
+        self.sweep(1000)
+
+    def _resources(self, kind: str, what: str, instance: Instance, context: Context, sure: bool) -> None:
+        before, bound, events = self._rows(), self._pairs(), Event.objects.count()
+
+        outcome = self._act(kind, what, instance, context, sure)
+
+        now_bound = self._pairs()
+        came, went = now_bound - bound, bound - now_bound
+        done: set[Any] = {each.id for each in outcome.done}
+        assert outcome.failed == []
+        # Nothing is taken away from anybody else, and only what is in use gets anything.
+        assert {pair[1] for pair in came | went} <= {instance.pk}
+        assert not (came and went)
+        assert not came or (what == "bind" and instance.state in IN_USE)
+        assert not went or (what != "bind" and instance.state in LIVING)
+        assert not done or context.by.role_in(instance.account_id) >= Role.OPERATOR
+        assert len(came | went) == len(done)
+        # What is deleted is taken off first, which is an event of its own; the other two kinds are only taken off.
+        removed = what == "remove" and kind in ("volumes", "eips")
+        written = len(done) + (len(went) if removed else 0)
+        assert Event.objects.count() == events + written
+        self.events += written
+        for pk, row in self._rows().items():
+            touched = {"changed_at": self.now} if pk == instance.pk and came | went else {}
+            assert row == before[pk] | touched
+        if kind == "volumes" and what == "bind":
+            self.goes = self.goes - done | (done if sure else set())
+        if removed:
+            self.volumes -= done
+            self.eips -= done
+
+    def _act(self, kind: str, what: str, instance: Instance, context: Context, sure: bool) -> Outcome:
+        free_first = F("instance").asc(nulls_first=True)
+        itself = Instance.objects.filter(pk=instance.pk)
+        if kind == "real_servers" and what == "bind":
+            return balancers.register(Listener.objects.get(), itself, port=9000 + sure, context=context)
+        if kind == "tags" and what == "bind":
+            return tags.add(Tag.objects.filter(account=self.account)[0], itself, context=context)
+        rows = KINDS[kind].objects.order_by(free_first, "pk")
+        if what == "bind":
+            rows = rows[:3]
+            if kind == "volumes":
+                return volumes.attach(rows, instance, context=context, delete_with_instance=sure)
+            return addresses.associate(rows, instance, context=context)
+        rows = rows.filter(instance=instance)
+        if what == "remove" and kind == "volumes":
+            return volumes.remove(rows[:1], context=context, unbind=sure)
+        if what == "remove" and kind == "eips":
+            return addresses.remove(rows[:1], context=context, unbind=sure)
+        unbind: dict[str, Callable[..., Outcome]] = {
+            "volumes": volumes.detach,
+            "eips": addresses.disassociate,
+            "real_servers": balancers.deregister,
+            "tags": tags.take_off,
+        }
+        return unbind[kind](rows, context=context)
+
+    @rule(
+        account=st.sampled_from([None, HOUR, DAY, 30 * DAY]),
+        rules=st.dictionaries(
+            st.sampled_from(["", "prod", "test"]), st.sampled_from([None, HOUR, 7 * DAY]), max_size=2
+        ),
+    )
+    def legislate(self, account: timedelta | None, rules: dict[str, timedelta | None]) -> None:
+        """An administrator says anew how long things are kept: for what is deleted from now on."""
+        Account.objects.filter(pk=self.account.pk).update(keep_for=account)
+        RetentionRule.objects.all().delete()
+        for value, keep_for in rules.items():
+            RetentionRule.objects.create(account=self.account, key="env", value=value, keep_for=keep_for)
 
     @rule(pick=st.integers(0, 7))
     def rename(self, pick: int) -> None:
@@ -220,6 +369,7 @@ class Machine(RuleBasedStateMachine):
         rows = self._rows()
         self._times_follow_the_state(rows)
         self._no_deadline_has_moved(rows)
+        self._nothing_protected_is_in_the_bin_and_nothing_held_is_gone(rows)
         self._nothing_is_bound_to_what_is_in_the_bin_or_gone(rows)
         self._eips_and_volumes_are_still_there()
         self._private_ips_are_held_once(rows)
@@ -237,16 +387,24 @@ class Machine(RuleBasedStateMachine):
             assert not row["no_fees"] or (row["state"] == "stopped" and row["billing_mode"] == BillingMode.HOURLY)
             if row["state"] == "recycled":
                 assert row["billing_mode"] == BillingMode.DAILY
-                assert row["purge_at"] == row["recycled_at"] + 2 * HOUR
+                assert row["purge_at"] >= row["recycled_at"] + STANDARD
+                assert row["retention"]
             if row["state"] == "expired":
-                assert row["purge_at"] == row["expires_at"] + 7 * DAY
+                assert row["purge_at"] >= row["expires_at"] + 7 * DAY
 
     def _no_deadline_has_moved(self, rows: Rows) -> None:
         waiting = {pk: row["purge_at"] for pk, row in rows.items() if row["state"] in ("recycled", "expired")}
         for pk in waiting.keys() & self.promised.keys():
             # Out of the bin and into it again within one step is another entry, later than the first.
-            assert waiting[pk] == self.promised[pk] or pk in self.left
-        self.promised, self.left = waiting, set()
+            moved = waiting[pk] - self.promised[pk]
+            assert not moved or pk in self.left or (pk in self.lengthened and moved > timedelta(0))
+        self.promised, self.left, self.lengthened = waiting, set(), set()
+
+    def _nothing_protected_is_in_the_bin_and_nothing_held_is_gone(self, rows: Rows) -> None:
+        for row in rows.values():
+            assert not row["protected"] or row["state"] in LIVING
+            assert row["held_at"] is None or (row["state"] != "purged" and row["hold_reason"] == "drill")
+            assert (row["held_at"] is None) == (row["held_by"] == "")
 
     def _nothing_is_bound_to_what_is_in_the_bin_or_gone(self, rows: Rows) -> None:
         unbound = {pk for pk, row in rows.items() if row["state"] in ("recycled", "purged")}
@@ -267,7 +425,9 @@ class Machine(RuleBasedStateMachine):
         assert len(events) == self.events
         chains: dict[UUID, list[Event]] = defaultdict(list)
         for event in events:
-            chains[event.instance_id].append(event)
+            # What is bound and unbound moves nothing.
+            if event.from_state and event.instance_id:
+                chains[event.instance_id].append(event)
         for chain in chains.values():
             assert chain[0].from_state == "active"
             assert [event.from_state for event in chain[1:]] == [event.to_state for event in chain[:-1]]
@@ -280,7 +440,7 @@ class Machine(RuleBasedStateMachine):
             assert event.by_name in ({"alice", "oscar", ""} if event.account_id == self.account.pk else {"mallory", ""})
             assert (event.by_id is None) == (event.by_name == "")
             assert event.by_id or event.action in ("purge", "expire")
-            assert event.action != "purge" or event.by_name != "oscar"
+            assert event.action not in ("purge", "hold", "unhold") or event.by_name != "oscar"
 
     # --- How each step is looked at ------------------------------------------------------------------
 
@@ -290,11 +450,13 @@ class Machine(RuleBasedStateMachine):
     def _due(self, deadline: str, states: set[str]) -> list[UUID]:
         rows = (row for row in self._rows().values() if row["state"] in states)
         due = [row for row in rows if row[deadline] is not None and row[deadline] <= self.now]
+        if deadline == "purge_at":
+            due = [row for row in due if not row["protected"] and row["held_at"] is None]
         return [row["id"] for row in sorted(due, key=lambda row: (row[deadline], row["id"].hex))]
 
     def _check(self, action: Action, expected: dict[UUID, Refusal | None], act: Any, by: User | None) -> None:
         """What was foretold is what was done, to these and to no others, and each done one has its event."""
-        before, bound = self._rows(), self._bound()
+        before, bound, kept = self._rows(), self._bound(), self._kept()
         done = {pk for pk, refusal in expected.items() if refusal is None}
 
         outcome = act()
@@ -316,6 +478,8 @@ class Machine(RuleBasedStateMachine):
         for each in outcome.done:
             pk = each.id
             self._check_done(each.action, before[pk], after[pk], events[pk], by)
+            if each.action == Action.RECYCLE:
+                assert after[pk]["purge_at"] == self.now + kept[pk]
             was, still = ({kind: among[kind].get(pk, set()) for kind in KINDS} for among in (bound, still_bound))
             self._check_bindings(each.action, was, still, events[pk])
             if after[pk]["state"] == "purged":
@@ -325,7 +489,7 @@ class Machine(RuleBasedStateMachine):
         self, action: Action, before: dict[str, Any], after: dict[str, Any], event: Event, by: User | None
     ) -> None:
         renewed_in_use = action == Action.RENEW and before["state"] in IN_USE
-        target = before["state"] if renewed_in_use else BECOMES[action]
+        target = before["state"] if renewed_in_use or action in STAYS else BECOMES[action]
         assert (after["state"], after["changed_at"]) == (target, self.now)
         kept = ("account_id", "zone_id", "instance_type_id", "name", "billing_mode", "private_ip", "created_at")
         assert [after[field] for field in kept] == [before[field] for field in kept]
@@ -333,8 +497,27 @@ class Machine(RuleBasedStateMachine):
         assert (event.at, event.by, event.by_name) == (self.now, by, by.username if by else "")
         assert (event.instance_name, event.account_id) == (before["name"], before["account_id"])
         if action in (Action.RESTORE, Action.RENEW):
-            assert before["purge_at"] is None or before["purge_at"] > self.now
+            suspended = before["protected"] or before["held_at"] is not None
+            assert before["purge_at"] is None or before["purge_at"] > self.now or suspended
             self.left.add(before["id"])
+        if action in (Action.RECYCLE, Action.RELEASE, Action.PURGE):
+            assert not before["protected"]
+        if action in (Action.RELEASE, Action.PURGE):
+            assert before["held_at"] is None
+        if action == Action.EXTEND:
+            assert self.now < after["purge_at"] or before["held_at"] is not None
+            assert before["purge_at"] < after["purge_at"] <= before["recycled_at"] + 30 * DAY
+            self.lengthened.add(before["id"])
+        if action in (Action.PROTECT, Action.UNPROTECT):
+            protects = action == Action.PROTECT
+            assert (before["protected"], after["protected"]) == (not protects, protects)
+        if action in (Action.HOLD, Action.UNHOLD):
+            holds = action == Action.HOLD
+            assert (before["held_at"] is None, after["held_at"] is None) == (holds, not holds)
+        if action in (Action.UNPROTECT, Action.UNHOLD) and before["purge_at"] is not None:
+            assert after["purge_at"] in (before["purge_at"], self.now + QUARTER)
+            assert after["purge_at"] >= self.now + QUARTER
+            self.lengthened.add(before["id"])
         if action == Action.RECYCLE:
             assert (after["recycled_at"], after["recycled_by_id"]) == (self.now, by and by.pk)
             assert self.now > before["created_at"] + HOUR
@@ -350,6 +533,26 @@ class Machine(RuleBasedStateMachine):
             assert still == was
         if action == Action.RESTORE:
             assert not any(still.values())
+
+    def _kept(self) -> dict[UUID, timedelta]:
+        """How long each would be kept in the bin: the longest there is, but with an exclusion the standard alone."""
+        rules = list(RetentionRule.objects.values_list("account", "key", "value", "keep_for"))
+        times = dict(Account.objects.values_list("pk", "keep_for"))
+        has: dict[UUID, set[tuple[str, str]]] = defaultdict(set)
+        for pk, key, value in InstanceTag.objects.values_list("instance", "tag__key", "tag__value"):
+            has[pk] |= {(key, value), (key, "")}
+        kept = {}
+        for pk, row in self._rows().items():
+            account = row["account_id"]
+            own = [time for owner, *tag, time in rules if owner == account and tuple(tag) in has[pk]]
+            longer = [] if None in own else [time for time in (*own, times[account]) if time]
+            kept[pk] = max([STANDARD, *longer])
+        return kept
+
+    def _pairs(self) -> set[tuple[str, UUID, Any]]:
+        return {
+            (kind, pk, each) for kind, listed in self._bound().items() for pk, ids in listed.items() for each in ids
+        }
 
     def _bound(self) -> dict[str, dict[UUID, set[Any]]]:
         """By kind and instance, the ids of what is bound to it; a tag by the tag."""
@@ -428,7 +631,7 @@ def test_no_order_of_verbs_and_times_breaks_a_promise(region: None) -> None:
         settings=settings(
             # Row by row there and back to a server costs more.
             max_examples=40 if connection.vendor == "sqlite" else 12,
-            stateful_step_count=30,
+            stateful_step_count=25,
             deadline=None,
             derandomize=True,
             database=None,

@@ -1,17 +1,40 @@
 """The verbs: the only code that writes the state of an instance or a binding."""
 
-from recycle.actions.outcome import Done, Failed, Outcome, Refused
+from recycle.actions.again import configure, plan
+from recycle.actions.create import create
+from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.schedule import expire_due, forget_tombstones, purge_due
-from recycle.actions.verbs import delete, purge, renew, restart, restore, start, stop
+from recycle.actions.undo import undo
+from recycle.actions.verbs import (
+    delete,
+    extend,
+    hold,
+    protect,
+    purge,
+    renew,
+    restart,
+    restore,
+    start,
+    stop,
+    unhold,
+    unprotect,
+)
 
 __all__ = [
+    "Blocker",
     "Done",
     "Failed",
     "Outcome",
     "Refused",
+    "configure",
+    "create",
     "delete",
     "expire_due",
+    "extend",
     "forget_tombstones",
+    "hold",
+    "plan",
+    "protect",
     "purge",
     "purge_due",
     "renew",
@@ -19,4 +42,7 @@ __all__ = [
     "restore",
     "start",
     "stop",
+    "undo",
+    "unhold",
+    "unprotect",
 ]

@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -28,7 +28,21 @@ CHUNK = 1_000
 # Up to this many different sets of new values are written with an UPDATE each, more with one CASE.
 ALIKE = 8
 # What the rules look at; the rest of a row is not read.
-JUDGED = ("account", "name", "state", "billing_mode", "instance_type", "created_at", "expires_at", "purge_at")
+JUDGED = (
+    "account",
+    "zone",
+    "instance_type",
+    "name",
+    "state",
+    "billing_mode",
+    "no_fees",
+    "created_at",
+    "expires_at",
+    "recycled_at",
+    "purge_at",
+    "protected",
+    "held_at",
+)
 LONGEST_WAIT = timedelta(days=1)
 
 Row = tuple[UUID, str]
@@ -36,37 +50,53 @@ Row = tuple[UUID, str]
 Changes = Mapping[str, Any]
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(kw_only=True)
 class Move:
-    """One request, or one pass of the schedule: what is done to whom, by whom, when and why."""
+    """One request, or one pass of the schedule: what is done to whom, by whom, when and why. A verb is a subclass."""
 
     action: Action
     instances: InstanceQuerySet
     # None: the schedule.
     by: User | None
     now: datetime
-    changes: Callable[[Instance, State], Changes] = lambda instance, target: {}
-    # Asked after why_not, of each instance.
-    also: Callable[[Instance], Refusal | None] = lambda instance: None
     reason: str = ""
     # The schedule passes over what somebody else holds; it will come by again.
     skip_locked: bool = False
 
+    def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
+        """Read what the rules need beside the rows of this chunk; with `lock`, so that it stays true until the end."""
+
     def refuses(self, instance: Instance) -> Refusal | None:
         role = self.by.role_in(instance.account_id) if self.by else Role.SYSTEM
-        return why_not(self.action, instance, role=role, now=self.now) or self.also(instance)
+        return why_not(self.action, instance, role=role, now=self.now)
+
+    def changes(self, instance: Instance, target: State) -> Changes:
+        """The new values beside the state."""
+        return {}
 
 
 def carry_out(move: Move, *, limit: int | None = None) -> Outcome:
     """Work through the instances of `move`, `limit` of them at most. Whatever happens to one, the others go on.
 
-    Costs three statements a chunk, and six more where relationships are cancelled.
+    Costs three statements a chunk, six more where relationships are cancelled, and what `prepare` costs.
     """
     outcome = Outcome(move.action)
     # A join of the caller's may name an instance twice; it is worked on once.
     rows = iter(dict(move.instances.values_list("pk", "name")[:limit]).items())
     while chunk := list(islice(rows, CHUNK)):
         outcome.extend(_carry_out_chunk(move, chunk, outcome.batch))
+    return outcome
+
+
+def preview(move: Move, *, limit: int | None = None) -> Outcome:
+    """What `carry_out` would answer now, by the same rules. Locks and changes nothing; reads all at once."""
+    outcome = Outcome(move.action)
+    rows = move.instances.select_related(None).only(*JUDGED)[:limit]
+    instances = list({instance.pk: instance for instance in rows}.values())
+    move.prepare(instances, lock=False)
+    # In the order in which they would be locked: where room runs out, the same ones are refused.
+    for start in range(0, len(instances), CHUNK):
+        _judge(move, sorted(instances[start : start + CHUNK], key=lambda instance: instance.pk), outcome)
     return outcome
 
 
@@ -87,35 +117,43 @@ def _carry_out_chunk(move: Move, chunk: Sequence[Row], batch: UUID) -> Outcome:
         return outcome
 
 
+def _asked(move: Move, ids: Sequence[UUID]) -> InstanceQuerySet:
+    return move.instances.select_related(None).filter(pk__among=ids).only(*JUDGED)
+
+
 def _write(move: Move, chunk: Sequence[Row], batch: UUID) -> Outcome:
     outcome = Outcome(move.action, batch)
     # The caller's own question and the rules are asked again of the locked rows: what was read before may be stale.
-    asked = move.instances.select_related(None).filter(pk__among=[pk for pk, _ in chunk]).only(*JUDGED)
-    locked = list({instance.pk: instance for instance in asked.locked(skip_locked=move.skip_locked)}.values())
+    asked = _asked(move, [pk for pk, _ in chunk]).locked(skip_locked=move.skip_locked)
+    locked = list({instance.pk: instance for instance in asked}.values())
     if not move.skip_locked:
         found = {instance.pk for instance in locked}
         outcome.refused += [Refused(pk, name, Refusal.CHANGED) for pk, name in chunk if pk not in found]
+    move.prepare(locked, lock=True)
+    for action, instances in _judge(move, locked, outcome).items():
+        _transit(move, action, instances, batch)
+    return outcome
 
+
+def _judge(move: Move, instances: Sequence[Instance], outcome: Outcome) -> Mapping[Action, Sequence[Instance]]:
+    """Tell apart what may be done and what is refused, and put both into the outcome."""
     approved: dict[Action, list[Instance]] = defaultdict(list)
-    for instance in locked:
+    for instance in instances:
         if refusal := move.refuses(instance):
             outcome.refused.append(Refused(instance.pk, instance.name, refusal))
         else:
             action = deletion_of(instance.billing_mode) if move.action is Action.DELETE else move.action
             approved[action].append(instance)
-
-    for action, instances in approved.items():
-        _transit(move, action, instances, batch)
-        outcome.done += [Done(instance.pk, instance.name, action) for instance in instances]
-    return outcome
+            outcome.done.append(Done(instance.pk, instance.name, action))
+    return approved
 
 
 def _transit(move: Move, action: Action, instances: Sequence[Instance], batch: UUID) -> None:
     targets = TRANSITIONS[action]
     ids = [instance.pk for instance in instances]
-    # Only what is in use can be bound.
-    bound = [instance.pk for instance in instances if instance.state not in UNBOUND]
-    cancels = bool(bound) and any(target in UNBOUND for target in targets.values())
+    # What enters the bin or its end from anywhere else; a verb may lead some there and leave others where they are.
+    bound = [each.pk for each in instances if each.state not in UNBOUND and targets[State(each.state)] in UNBOUND]
+    cancels = bool(bound)
 
     _record(move, action, ids, batch, cancels=cancels)
     if cancels:

@@ -1,39 +1,59 @@
-"""What became of a request, instance by instance."""
+"""What became of a request, item by item."""
 
 from dataclasses import dataclass, field
 from uuid import UUID, uuid4
 
-from recycle.lifecycle import Action
+from django.db.models import Model
+
+from recycle.lifecycle import Action, ResourceAction
 from recycle.policy import Refusal
+
+# UUIDs, and the numbers of tags.
+Key = UUID | int
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    id: UUID
+    id: Key
     name: str
     # What a delete turned out to mean; otherwise what was asked for.
-    action: Action
+    action: Action | ResourceAction
+
+
+@dataclass(frozen=True, slots=True)
+class Blocker:
+    """The instance, or whatever else, that stands in the way."""
+
+    id: Key
+    name: str
+    # What it is: the name of its model.
+    kind: str = "instance"
+
+    @classmethod
+    def of(cls, row: Model | None) -> "Blocker | None":
+        return None if row is None else cls(row.pk, str(row), row._meta.model_name or "")
 
 
 @dataclass(frozen=True, slots=True)
 class Refused:
-    id: UUID
+    id: Key
     name: str
     refusal: Refusal
+    blocker: Blocker | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Failed:
     """The database rejected it; `error` is for the log and for who runs the console."""
 
-    id: UUID
+    id: Key
     name: str
     error: str
 
 
 @dataclass(slots=True)
 class Outcome:
-    action: Action
+    action: Action | ResourceAction
     batch: UUID = field(default_factory=uuid4)
     done: list[Done] = field(default_factory=list)
     refused: list[Refused] = field(default_factory=list)

@@ -11,11 +11,12 @@ from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from recycle.actions.move import CHUNK, Move, carry_out, try_later
+from recycle.actions.move import CHUNK, Changes, Move, carry_out, try_later
 from recycle.actions.outcome import Outcome
-from recycle.lifecycle import Action
+from recycle.actions.verbs import NO_RETRY
+from recycle.lifecycle import Action, State
 from recycle.models import Instance, InstanceQuerySet, Sweep
-from recycle.policy import deadline
+from recycle.policy import end_of_expired
 
 logger = logging.getLogger(__name__)
 
@@ -23,40 +24,33 @@ logger = logging.getLogger(__name__)
 LIMIT = 20 * CHUNK
 
 
+class PurgeDue(Move):
+    def changes(self, instance: Instance, target: State) -> Changes:
+        return {"purged_at": self.now, "retry_at": None}
+
+
+class ExpireDue(Move):
+    def changes(self, instance: Instance, target: State) -> Changes:
+        return {"no_fees": False, "purge_at": end_of_expired(instance), **NO_RETRY}
+
+
 def purge_due(*, now: datetime | None = None, limit: int = LIMIT) -> Outcome:
     """Delete for good what has reached its end, longest overdue first."""
     now = now or timezone.now()
-    move = Move(
-        action=Action.PURGE,
-        instances=Instance.objects.due_for_purge(now),
-        by=None,
-        now=now,
-        skip_locked=True,
-        changes=lambda instance, target: {"purged_at": now, "retry_at": None},
-    )
-    outcome = carry_out(move, limit=limit)
-    _ran("purge_due", now, done=len(outcome.done), failed=len(outcome.failed))
-    return outcome
+    return _pass("purge_due", PurgeDue, Action.PURGE, Instance.objects.due_for_purge(now), now, limit)
 
 
 def expire_due(*, now: datetime | None = None, limit: int = LIMIT) -> Outcome:
     """Stop the subscriptions that ran out; their relationships are kept until their end."""
     now = now or timezone.now()
-    move = Move(
-        action=Action.EXPIRE,
-        instances=Instance.objects.due_to_expire(now),
-        by=None,
-        now=now,
-        skip_locked=True,
-        changes=lambda instance, target: {
-            "purge_at": deadline(instance, target, now),
-            "retry_at": None,
-            "attempts": 0,
-            "last_error": "",
-        },
-    )
-    outcome = carry_out(move, limit=limit)
-    _ran("expire_due", now, done=len(outcome.done), failed=len(outcome.failed))
+    return _pass("expire_due", ExpireDue, Action.EXPIRE, Instance.objects.due_to_expire(now), now, limit)
+
+
+def _pass(
+    name: str, verb: type[Move], action: Action, instances: InstanceQuerySet, now: datetime, limit: int
+) -> Outcome:
+    outcome = carry_out(verb(action=action, instances=instances, by=None, now=now, skip_locked=True), limit=limit)
+    _ran(name, now, done=len(outcome.done), failed=len(outcome.failed))
     return outcome
 
 

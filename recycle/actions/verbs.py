@@ -4,18 +4,21 @@
 take the options in `Options`.
 """
 
-from collections.abc import Mapping
-from datetime import datetime
-from typing import Any, TypedDict, Unpack
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from typing import Any, ClassVar, TypedDict, Unpack
 
 from dateutil.relativedelta import relativedelta
 from django.utils import timezone
 
-from recycle.actions.move import Move, carry_out
+from recycle.actions.limits import Room
+from recycle.actions.move import Changes, Move, carry_out, preview
 from recycle.actions.outcome import Outcome
+from recycle.actions.retention import Retentions
 from recycle.lifecycle import Action, State
-from recycle.models import Instance, InstanceQuerySet, User
-from recycle.policy import Refusal, deadline, deletion_of, why_not_no_fees
+from recycle.models import Instance, InstanceQuerySet, InstanceType, User
+from recycle.policy import GRACE, LONGEST_KEEP, Refusal, deletion_of, why_not_no_fees
 
 # What a failed try of the schedule left behind is over once somebody acts.
 NO_RETRY: Mapping[str, Any] = {"retry_at": None, "attempts": 0, "last_error": ""}
@@ -27,26 +30,162 @@ class Options(TypedDict, total=False):
     reason: str
     # How many instances are worked through at most.
     limit: int
+    # Only say what would become of them.
+    dry_run: bool
+
+
+class Powering(Move):
+    """A verb after which an instance uses vCPU and memory that it may have given back."""
+
+    def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
+        wanting = {instance.zone_id for instance in instances if instance.no_fees or instance.state == State.RECYCLED}
+        self.room = Room(wanting, lock=lock)
+        names = {instance.instance_type_id for instance in instances}
+        self.types = InstanceType.objects.in_bulk(names) if self.room.free else {}
+
+    def refuses(self, instance: Instance) -> Refusal | None:
+        if refusal := super().refuses(instance):
+            return refusal
+        if instance.zone_id not in self.room.free or not (instance.no_fees or instance.state == State.RECYCLED):
+            return None
+        return self.room.take(instance.zone_id, self.types[instance.instance_type_id])
+
+
+class Start(Powering):
+    def changes(self, instance: Instance, target: State) -> Changes:
+        return {"no_fees": False}
+
+
+@dataclass(kw_only=True)
+class Stop(Move):
+    no_fees: bool
+
+    def refuses(self, instance: Instance) -> Refusal | None:
+        return super().refuses(instance) or (why_not_no_fees(instance) if self.no_fees else None)
+
+    def changes(self, instance: Instance, target: State) -> Changes:
+        return {"no_fees": self.no_fees}
+
+
+@dataclass(kw_only=True)
+class Delete(Move):
+    may_release: bool
+
+    def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
+        self.retentions = Retentions(instances)
+
+    def refuses(self, instance: Instance) -> Refusal | None:
+        if refusal := super().refuses(instance):
+            return refusal
+        released = deletion_of(instance.billing_mode) is Action.RELEASE
+        return Refusal.UNCONFIRMED if released and not self.may_release else None
+
+    def changes(self, instance: Instance, target: State) -> Changes:
+        retention = self.retentions.of(instance)
+        if retention is None:
+            return {"no_fees": False, "purged_at": self.now}
+        return {
+            "no_fees": False,
+            "recycled_at": self.now,
+            "recycled_by": self.by,
+            "purge_at": self.now + retention.keep_for,
+            "retention": retention.basis,
+            **NO_RETRY,
+        }
+
+
+@dataclass(kw_only=True)
+class Renew(Move):
+    months: int
+
+    def changes(self, instance: Instance, target: State) -> Changes:
+        assert instance.expires_at is not None
+        expires_at = max(instance.expires_at, self.now) + relativedelta(months=self.months)
+        return {"expires_at": expires_at, "purge_at": None, **NO_RETRY}
+
+
+class Restore(Powering):
+    LEFT: ClassVar[Mapping[str, Any]] = {
+        "recycled_at": None,
+        "recycled_by": None,
+        "purge_at": None,
+        "retention": "",
+        **NO_RETRY,
+    }
+
+    def changes(self, instance: Instance, target: State) -> Changes:
+        return self.LEFT
+
+
+class Purge(Move):
+    def changes(self, instance: Instance, target: State) -> Changes:
+        return {"purged_at": self.now}
+
+
+@dataclass(kw_only=True)
+class Extend(Move):
+    longer: timedelta
+
+    def refuses(self, instance: Instance) -> Refusal | None:
+        if refusal := super().refuses(instance):
+            return refusal
+        assert instance.recycled_at is not None
+        return Refusal.NO_LONGER if self._end(instance) > instance.recycled_at + LONGEST_KEEP else None
+
+    def changes(self, instance: Instance, target: State) -> Changes:
+        return {"purge_at": self._end(instance), "retention": f"extended {self.by}"}
+
+    def _end(self, instance: Instance) -> datetime:
+        assert instance.purge_at is not None
+        return instance.purge_at + self.longer
+
+
+class Protect(Move):
+    def changes(self, instance: Instance, target: State) -> Changes:
+        return {"protected": True}
+
+
+class Suspended(Move):
+    """A verb that lets the end of the time come again: never at once, so that somebody can still act."""
+
+    def end(self, instance: Instance) -> Changes:
+        return {} if instance.purge_at is None else {"purge_at": max(instance.purge_at, self.now + GRACE)}
+
+
+class Unprotect(Suspended):
+    def changes(self, instance: Instance, target: State) -> Changes:
+        return {"protected": False, **self.end(instance)}
+
+
+@dataclass(kw_only=True)
+class Hold(Move):
+    review_on: date | None
+
+    def changes(self, instance: Instance, target: State) -> Changes:
+        return {
+            "held_at": self.now,
+            "held_by": str(self.by),
+            "hold_reason": self.reason,
+            "hold_review_on": self.review_on,
+        }
+
+
+class Unhold(Suspended):
+    def changes(self, instance: Instance, target: State) -> Changes:
+        return {"held_at": None, "held_by": "", "hold_reason": "", "hold_review_on": None, **self.end(instance)}
 
 
 def start(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
-    return _carry_out(Action.START, instances, by, options, changes=lambda instance, target: {"no_fees": False})
+    return _do(Start, Action.START, instances, by, options)
 
 
 def stop(instances: InstanceQuerySet, *, by: User, no_fees: bool = False, **options: Unpack[Options]) -> Outcome:
     """Stop instances; with `no_fees`, give back vCPU and memory and charge nothing for them meanwhile."""
-    return _carry_out(
-        Action.STOP,
-        instances,
-        by,
-        options,
-        changes=lambda instance, target: {"no_fees": no_fees},
-        also=lambda instance: why_not_no_fees(instance) if no_fees else None,
-    )
+    return _do(Stop, Action.STOP, instances, by, options, no_fees=no_fees)
 
 
 def restart(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
-    return _carry_out(Action.RESTART, instances, by, options)
+    return _do(Move, Action.RESTART, instances, by, options)
 
 
 def delete(instances: InstanceQuerySet, *, by: User, may_release: bool, **options: Unpack[Options]) -> Outcome:
@@ -55,46 +194,55 @@ def delete(instances: InstanceQuerySet, *, by: User, may_release: bool, **option
     Without `may_release` nothing is released: what was announced as recoverable is never lost because the billing mode
     changed in between.
     """
-    now = options.setdefault("now", timezone.now())
-
-    def changes(instance: Instance, target: State) -> Mapping[str, Any]:
-        if target == State.PURGED:
-            return {"no_fees": False, "purged_at": now}
-        purge_at = deadline(instance, target, now)
-        return {"no_fees": False, "recycled_at": now, "recycled_by": by, "purge_at": purge_at, **NO_RETRY}
-
-    def also(instance: Instance) -> Refusal | None:
-        released = deletion_of(instance.billing_mode) is Action.RELEASE
-        return Refusal.UNCONFIRMED if released and not may_release else None
-
-    return _carry_out(Action.DELETE, instances, by, options, changes=changes, also=also)
+    return _do(Delete, Action.DELETE, instances, by, options, may_release=may_release)
 
 
 def renew(instances: InstanceQuerySet, *, by: User, months: int, **options: Unpack[Options]) -> Outcome:
     """Give subscriptions more months, counted from their end or, when that has passed, from now; they run again."""
-    now = options.setdefault("now", timezone.now())
-
-    def changes(instance: Instance, target: State) -> Mapping[str, Any]:
-        assert instance.expires_at is not None
-        expires_at = max(instance.expires_at, now) + relativedelta(months=months)
-        return {"expires_at": expires_at, "purge_at": None, **NO_RETRY}
-
-    return _carry_out(Action.RENEW, instances, by, options, changes=changes)
+    return _do(Renew, Action.RENEW, instances, by, options, months=months)
 
 
 def restore(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
     """Take instances out of the bin; they come back stopped, with nothing bound."""
-    left = {"recycled_at": None, "recycled_by": None, "purge_at": None, **NO_RETRY}
-    return _carry_out(Action.RESTORE, instances, by, options, changes=lambda instance, target: left)
+    return _do(Restore, Action.RESTORE, instances, by, options)
 
 
 def purge(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
     """Delete instances in the bin for good, before their time."""
-    now = options.setdefault("now", timezone.now())
-    return _carry_out(Action.PURGE, instances, by, options, changes=lambda instance, target: {"purged_at": now})
+    return _do(Purge, Action.PURGE, instances, by, options)
 
 
-def _carry_out(action: Action, instances: InstanceQuerySet, by: User, options: Options, **rules: Any) -> Outcome:
+def extend(instances: InstanceQuerySet, *, by: User, longer: timedelta, **options: Unpack[Options]) -> Outcome:
+    """Keep instances in the bin longer than was promised, 30 days from when they entered at most."""
+    if longer <= timedelta(0):
+        raise ValueError("An extension makes the time longer.")
+    return _do(Extend, Action.EXTEND, instances, by, options, longer=longer)
+
+
+def protect(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
+    """From now on nobody and nothing deletes these instances."""
+    return _do(Protect, Action.PROTECT, instances, by, options)
+
+
+def unprotect(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
+    return _do(Unprotect, Action.UNPROTECT, instances, by, options)
+
+
+def hold(
+    instances: InstanceQuerySet, *, by: User, review_on: date | None = None, **options: Unpack[Options]
+) -> Outcome:
+    """Place a legal hold, for which `reason` is not empty: from now on nothing deletes these instances for good."""
+    return _do(Hold, Action.HOLD, instances, by, options, review_on=review_on)
+
+
+def unhold(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
+    """End a legal hold. What lies in the bin is kept for 15 minutes more at least."""
+    return _do(Unhold, Action.UNHOLD, instances, by, options)
+
+
+def _do(
+    verb: type[Move], action: Action, instances: InstanceQuerySet, by: User, options: Options, **parameters: Any
+) -> Outcome:
     now = options.get("now") or timezone.now()
-    move = Move(action=action, instances=instances, by=by, now=now, reason=options.get("reason", ""), **rules)
-    return carry_out(move, limit=options.get("limit"))
+    move = verb(action=action, instances=instances, by=by, now=now, reason=options.get("reason", ""), **parameters)
+    return (preview if options.get("dry_run") else carry_out)(move, limit=options.get("limit"))

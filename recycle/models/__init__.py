@@ -1,13 +1,13 @@
 """The nouns, one file per subject."""
 
 from recycle.models.catalogue import InstanceType, Region, Zone
-from recycle.models.event import Event
+from recycle.models.event import Event, Kind
 from recycle.models.instance import Instance, InstanceQuerySet
 from recycle.models.network import ElasticIP, Listener, LoadBalancer, RealServer
 from recycle.models.storage import Volume
 from recycle.models.sweep import Sweep
 from recycle.models.tag import InstanceTag, Tag
-from recycle.models.tenancy import Account, Membership, User
+from recycle.models.tenancy import Account, Membership, RetentionRule, User
 
 __all__ = [
     "Account",
@@ -17,11 +17,13 @@ __all__ = [
     "InstanceQuerySet",
     "InstanceTag",
     "InstanceType",
+    "Kind",
     "Listener",
     "LoadBalancer",
     "Membership",
     "RealServer",
     "Region",
+    "RetentionRule",
     "Sweep",
     "Tag",
     "User",

@@ -22,6 +22,9 @@ class Region(models.Model):
 class Zone(models.Model):
     code = models.CharField(_("code"), max_length=32, primary_key=True)
     region = models.ForeignKey(Region, models.PROTECT, related_name="zones", verbose_name=_("region"))
+    # What the zone can give; empty means no limit. What is used is summed up when it matters.
+    vcpu_capacity = models.PositiveIntegerField(_("vCPU at most"), null=True, blank=True)
+    memory_gb_capacity = models.PositiveIntegerField(_("memory (GB) at most"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("zone")

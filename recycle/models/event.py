@@ -3,10 +3,22 @@
 from typing import Self
 
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from recycle.lifecycle import Action, State
+from recycle.lifecycle import LIVING, Action, ResourceAction, State
 from recycle.models.tenancy import Account, Membership, User
+
+
+class Kind(models.TextChoices):
+    """What can be bound to an instance."""
+
+    VOLUME = "volume", _("EBS volume")
+    EIP = "eip", _("EIP")
+    LOAD_BALANCER = "load_balancer", _("Load balancer")
+    LISTENER = "listener", _("Listener")
+    REAL_SERVER = "real_server", _("Real server")
+    TAG = "tag", _("Tag")
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -14,8 +26,8 @@ class EventQuerySet(models.QuerySet["Event"]):
         return self.filter(account__in=Membership.objects.filter(user=user).values("account"))
 
     def cancelling(self) -> Self:
-        """Events that may carry the relationships they cancelled."""
-        return self.filter(action__in=[Action.RECYCLE, Action.RELEASE, Action.PURGE])
+        """Events that carry the relationships they cancelled. A purge from the bin cancels none."""
+        return self.filter(action__in=[Action.RECYCLE, Action.RELEASE, Action.PURGE], from_state__in=LIVING)
 
 
 class Event(models.Model):
@@ -23,12 +35,16 @@ class Event(models.Model):
     at = models.DateTimeField(_("time"))
     # What was done by one request, or by one pass of the schedule, shares a batch.
     batch = models.UUIDField(_("batch"))
-    action = models.CharField(_("action"), max_length=16, choices=Action)
-    # Not a foreign key: the row of the instance is forgotten one day, this is not.
-    instance_id = models.UUIDField(_("instance ID"))
-    instance_name = models.CharField(_("instance"), max_length=64)
-    from_state = models.CharField(_("from"), max_length=16, choices=State)
-    to_state = models.CharField(_("to"), max_length=16, choices=State)
+    action = models.CharField(_("action"), max_length=16, choices=[*Action.choices, *ResourceAction.choices])
+    # Not foreign keys: the rows are forgotten one day, this is not. An event is about an instance, about what is bound
+    # to one, or about both.
+    instance_id = models.UUIDField(_("instance ID"), null=True, blank=True)
+    instance_name = models.CharField(_("instance"), max_length=64, blank=True)
+    from_state = models.CharField(_("from"), max_length=16, choices=State, blank=True)
+    to_state = models.CharField(_("to"), max_length=16, choices=State, blank=True)
+    kind = models.CharField(_("resource"), max_length=16, choices=Kind, blank=True, db_default="")
+    resource_id = models.CharField(_("resource ID"), max_length=36, blank=True, db_default="")
+    resource_name = models.CharField(_("resource name"), max_length=400, blank=True, db_default="")
     by = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("by"), db_index=False
     )
@@ -48,6 +64,8 @@ class Event(models.Model):
             models.Index(fields=["instance_id", "-id"], name="event_of_instance"),
             # The Operation Log of an account, newest first.
             models.Index(fields=["account", "-id"], name="event_of_account"),
+            # Who deleted a volume, an address, a load balancer.
+            models.Index(fields=["resource_id", "-id"], name="event_of_resource", condition=~Q(resource_id="")),
         ]
 
     def __str__(self) -> str:

@@ -1,13 +1,13 @@
 """The instance: a cloud server. Its row outlives it as a tombstone."""
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import pgettext_lazy
 
 from recycle.lifecycle import IN_USE, LIVING, WAITING, State
 from recycle.models.catalogue import InstanceType, Zone
@@ -15,6 +15,35 @@ from recycle.models.tenancy import Account, Membership, User
 from recycle.policy import BillingMode
 
 NO_FEES_LABEL = _("Stopped (No Fees)")
+
+
+def basis_label(basis: str) -> str:
+    """Where the time in the bin comes from, in words."""
+    kind, _space, what = basis.partition(" ")
+    if kind == "account":
+        return gettext("set for the account")
+    if kind == "rule":
+        return gettext("rule %(tag)s") % {"tag": what}
+    if kind == "extended":
+        return gettext("extended by %(name)s") % {"name": what}
+    return gettext("standard")
+
+
+def duration_label(duration: timedelta) -> str:
+    """A length of time in its units, without those it has none of: "2 hours", "1 day 6 hours"."""
+    minutes = round(duration.total_seconds() / 60)
+    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
+    words = [
+        (days, ngettext("%(n)d day", "%(n)d days", days)),
+        (hours, ngettext("%(n)d hour", "%(n)d hours", hours)),
+        (minutes, ngettext("%(n)d minute", "%(n)d minutes", minutes)),
+    ]
+    return " ".join(word % {"n": n} for n, word in words if n) or words[-1][1] % {"n": 0}
+
+
+def kept_label(basis: str, keep_for: timedelta) -> str:
+    """How long something is kept in the bin and why: "standard, 2 hours", "rule env=prod, 7 days"."""
+    return gettext("%(basis)s, %(duration)s") % {"basis": basis_label(basis), "duration": duration_label(keep_for)}
 
 
 class InstanceQuerySet(models.QuerySet["Instance"]):
@@ -32,10 +61,15 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
     def expired(self) -> Self:
         return self.filter(state=State.EXPIRED)
 
+    def ending(self) -> Self:
+        """Instances that are deleted for good when their time is over: nothing holds or protects them."""
+        return self.filter(state__in=WAITING, held_at=None, protected=False)
+
     def due_for_purge(self, now: datetime) -> Self:
-        """Instances whose time is over, longest overdue first; a failed one waits for its next try."""
+        """Instances whose time is over and that may go, longest overdue first; a failed one waits for its next try."""
         retry = Q(retry_at=None) | Q(retry_at__lte=now)
-        return self.filter(retry, state__in=WAITING, purge_at__lte=now).order_by("purge_at", "pk")
+        free = Q(held_at=None, protected=False)
+        return self.filter(retry, free, state__in=WAITING, purge_at__lte=now).order_by("purge_at", "pk")
 
     def due_to_expire(self, now: datetime) -> Self:
         retry = Q(retry_at=None) | Q(retry_at__lte=now)
@@ -83,7 +117,17 @@ class Instance(models.Model):
     )
     # The moment promised to the owner. Stamped on entry; nothing moves it.
     purge_at = models.DateTimeField(_("ends"), null=True, blank=True)
+    # Where the time in the bin comes from: "standard", "account", "rule KEY=VALUE" or "extended NAME".
+    retention = models.CharField(_("retention"), max_length=420, blank=True)
     purged_at = models.DateTimeField(_("deleted for good"), null=True, blank=True)
+
+    # Switched on, nobody and nothing deletes it.
+    protected = models.BooleanField(_("protected"), default=False)
+    # Under legal hold it may lie in the bin, but is never deleted for good.
+    held_at = models.DateTimeField(_("held since"), null=True, blank=True)
+    held_by = models.CharField(_("held by"), max_length=150, blank=True)
+    hold_reason = models.CharField(_("reason of the hold"), max_length=200, blank=True)
+    hold_review_on = models.DateField(_("review of the hold"), null=True, blank=True)
 
     # Of scheduled work that failed on this row: when it is tried again, how often it was, and what was said.
     retry_at = models.DateTimeField(_("next try"), null=True, blank=True)
@@ -127,6 +171,17 @@ class Instance(models.Model):
                 condition=Q(no_fees=False) | Q(state=State.STOPPED, billing_mode=BillingMode.HOURLY),
                 name="instance_no_fees_only_while_stopped",
             ),
+            models.CheckConstraint(
+                condition=(Q(held_at=None, hold_reason="") | (Q(held_at__isnull=False) & ~Q(hold_reason=""))),
+                name="instance_hold_has_a_reason",
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=State.PURGED) | Q(held_at=None, protected=False),
+                name="instance_held_or_protected_is_never_purged",
+            ),
+            models.CheckConstraint(
+                condition=~(Q(state=State.RECYCLED) & Q(protected=True)), name="instance_protected_is_never_recycled"
+            ),
             models.UniqueConstraint(
                 fields=["subnet_id", "private_ip"],
                 condition=~Q(state=State.PURGED),
@@ -134,8 +189,12 @@ class Instance(models.Model):
             ),
         ]
         indexes = [
-            # The sweep: due_for_purge, over all accounts.
-            models.Index(fields=["purge_at", "id"], name="instance_due", condition=Q(state__in=WAITING)),
+            # The sweep: due_for_purge, over all accounts. What may not go is not even looked at.
+            models.Index(
+                fields=["purge_at", "id"],
+                name="instance_due",
+                condition=Q(state__in=WAITING, held_at=None, protected=False),
+            ),
             # Both tabs of the recycle bin, soonest first.
             models.Index(
                 fields=["account", "state", "purge_at", "id"],
@@ -172,6 +231,13 @@ class Instance(models.Model):
     def status(self) -> str:
         """The state in words, telling the two ways of being stopped apart."""
         return str(NO_FEES_LABEL if self.no_fees else State(self.state).label)
+
+    @property
+    def kept(self) -> str:
+        """Where its time in the bin comes from; empty where it is in none."""
+        if self.state != State.RECYCLED or self.purge_at is None or self.recycled_at is None:
+            return ""
+        return kept_label(self.retention, self.purge_at - self.recycled_at)
 
     @property
     def waits_since(self) -> datetime | None:

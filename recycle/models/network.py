@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.models.catalogue import Region
 from recycle.models.instance import Instance
-from recycle.models.tenancy import Account
+from recycle.models.tenancy import Account, OfBalancerQuerySet, OfInstanceQuerySet, OwnedQuerySet
 from recycle.policy import BillingMode
 
 PORT = Q(port__gte=1, port__lte=65535)
@@ -26,6 +26,8 @@ class LoadBalancer(models.Model):
     type = models.CharField(_("type"), max_length=16, choices=Type, default=Type.PUBLIC)
     vpc_id = models.UUIDField("VPC", null=True, blank=True)
     created_at = models.DateTimeField(_("created"))
+
+    objects = OwnedQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("load balancer")
@@ -59,6 +61,8 @@ class Listener(models.Model):
     method = models.CharField(_("method"), max_length=24, choices=Method, default=Method.ROUND_ROBIN)
     created_at = models.DateTimeField(_("created"))
 
+    objects = OfBalancerQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("listener")
         verbose_name_plural = _("listeners")
@@ -84,6 +88,8 @@ class RealServer(models.Model):
     address = models.GenericIPAddressField(_("address"))
     port = models.PositiveIntegerField(_("port"))
     weight = models.PositiveSmallIntegerField(_("weight"), default=1)
+
+    objects = OfInstanceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("real server")
@@ -114,6 +120,8 @@ class ElasticIP(models.Model):
         LoadBalancer, models.PROTECT, null=True, blank=True, related_name="elastic_ips", verbose_name=_("load balancer")
     )
     created_at = models.DateTimeField(_("created"))
+
+    objects = OwnedQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("elastic IP")

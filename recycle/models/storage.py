@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.models.catalogue import Zone
 from recycle.models.instance import Instance
-from recycle.models.tenancy import Account
+from recycle.models.tenancy import Account, OwnedQuerySet
 from recycle.policy import BillingMode
 
 
@@ -31,6 +31,8 @@ class Volume(models.Model):
     delete_with_instance = models.BooleanField(_("delete with instance"), default=False)
     mount_point = models.CharField(_("mount point"), max_length=32, blank=True)
     created_at = models.DateTimeField(_("created"))
+
+    objects = OwnedQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("EBS volume")

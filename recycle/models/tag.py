@@ -5,13 +5,15 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from recycle.models.instance import Instance
-from recycle.models.tenancy import Account
+from recycle.models.tenancy import Account, OfInstanceQuerySet, OwnedQuerySet
 
 
 class Tag(models.Model):
     account = models.ForeignKey(Account, models.PROTECT, related_name="tags", verbose_name=_("account"), db_index=False)
     key = models.CharField(_("key"), max_length=128)
     value = models.CharField(_("value"), max_length=255, blank=True)
+
+    objects = OwnedQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("tag")
@@ -34,6 +36,8 @@ class InstanceTag(models.Model):
         Instance, models.PROTECT, related_name="instance_tags", verbose_name=_("instance"), db_index=False
     )
     tag = models.ForeignKey(Tag, models.CASCADE, related_name="instance_tags", verbose_name=_("tag"))
+
+    objects = OfInstanceQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("tag of an instance")

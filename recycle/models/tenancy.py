@@ -1,17 +1,22 @@
 """Accounts, their users, and what each user may do in them."""
 
+from collections.abc import Collection
+from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self, TypeVar
 
 from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from recycle.policy import Role
+from recycle.policy import LONGEST_KEEP, Role
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+
+Owned = TypeVar("Owned", bound=models.Model)
 
 
 class Account(models.Model):
@@ -20,12 +25,77 @@ class Account(models.Model):
     name = models.CharField(_("name"), max_length=64, unique=True)
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
+    # Quotas; empty means no limit. What is used is counted when it matters, never kept in a counter.
+    max_instances = models.PositiveIntegerField(_("instances at most"), null=True, blank=True)
+    max_elastic_ips = models.PositiveIntegerField(_("EIPs at most"), null=True, blank=True)
+    max_volumes = models.PositiveIntegerField(_("EBS volumes at most"), null=True, blank=True)
+    max_volume_gb = models.PositiveIntegerField(_("GB of EBS volumes at most"), null=True, blank=True)
+    max_load_balancers = models.PositiveIntegerField(_("load balancers at most"), null=True, blank=True)
+    # Time in the recycle bin; empty means the standard of the billing mode. Longer, never shorter.
+    keep_for = models.DurationField(_("time in the recycle bin"), null=True, blank=True)
+
     class Meta:
         verbose_name = _("account")
         verbose_name_plural = _("accounts")
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(keep_for=None) | Q(keep_for__gt=timedelta(0), keep_for__lte=LONGEST_KEEP),
+                name="account_keeps_30_days_at_most",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.name
+
+
+class OwnedQuerySet(models.QuerySet[Owned]):
+    """Rows that belong to an account: their own, or that of `owner`, a path to it."""
+
+    owner = "account"
+
+    def visible_to(self, user: "User") -> Self:
+        """Rows of the accounts the user belongs to."""
+        return self.filter(**{f"{self.owner}__in": Membership.objects.filter(user=user).values("account")})
+
+    def of(self, account: Account | None) -> Self:
+        return self.filter(**{self.owner: account})
+
+
+class OfBalancerQuerySet(OwnedQuerySet[Owned]):
+    owner = "load_balancer__account"
+
+
+class OfInstanceQuerySet(OwnedQuerySet[Owned]):
+    owner = "instance__account"
+
+
+class RetentionRule(models.Model):
+    """How long instances with a tag are kept in the bin. A rule without a time excludes them from longer ones."""
+
+    account = models.ForeignKey(
+        Account, models.CASCADE, related_name="retention_rules", verbose_name=_("account"), db_index=False
+    )
+    key = models.CharField(_("tag key"), max_length=128)
+    # Empty: whatever the value.
+    value = models.CharField(_("tag value"), max_length=255, blank=True)
+    keep_for = models.DurationField(_("time in the recycle bin"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("retention rule")
+        verbose_name_plural = _("retention rules")
+        constraints = [
+            models.UniqueConstraint(fields=["account", "key", "value"], name="retention_rule_once_per_tag"),
+            models.CheckConstraint(
+                condition=Q(keep_for=None) | Q(keep_for__gt=timedelta(0), keep_for__lte=LONGEST_KEEP),
+                name="retention_rule_keeps_30_days_at_most",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key}={self.value}" if self.value else self.key
+
+    def matches(self, tags: Collection[tuple[str, str]]) -> bool:
+        return any(key == self.key and self.value in ("", value) for key, value in tags)
 
 
 class User(AbstractUser):

@@ -171,7 +171,7 @@ class Import:
     def _unbound_here(self, ids: Iterable[UUID]) -> set[UUID]:
         """Those whose relationships were cancelled in this account, by what their owner did or by the schedule."""
         events = Event.objects.cancelling().filter(account=self.account, instance_id__among=list(ids))
-        return set(events.values_list("instance_id", flat=True))
+        return {pk for pk in events.values_list("instance_id", flat=True) if pk is not None}
 
     def _shaped(self, entries: list[Entry]) -> list[Entry]:
         """The instances whose type is known, or could be made."""

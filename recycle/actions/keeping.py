@@ -1,0 +1,216 @@
+"""How long an account keeps instances in the bin: set it, and say beforehand what that would mean.
+
+What lies in the bin already is not touched: its time was promised when it entered.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+from uuid import UUID
+
+from django.db.models import OuterRef, QuerySet, Subquery
+
+from recycle.actions.outcome import Outcome
+from recycle.actions.resources.base import Context, No, each
+from recycle.lifecycle import Action, ResourceAction
+from recycle.models import Account, Event, Instance, RetentionRule
+from recycle.policy import POLICIES, Refusal, Role, retention
+
+# What a forecast looks back on.
+LOOKBACK = timedelta(days=30)
+# How an event tells "excluded" from "not there", which is null.
+EXCLUDED = 0
+
+
+def keep(accounts: QuerySet[Account], keep_for: timedelta | None, *, context: Context) -> Outcome:
+    """Set the time of accounts; None is the standard of each billing mode."""
+
+    def step(account: Account) -> No | None:
+        if no := _may_not(context, account.pk):
+            return no
+        locked = _lock(account.pk)
+        if locked.keep_for == keep_for:
+            return No(Refusal.ALREADY)
+        _record(context, locked.pk, "", _seconds(locked.keep_for), _seconds(keep_for))
+        locked.keep_for = keep_for
+        locked.save(update_fields=["keep_for"])
+        return None
+
+    return each(ResourceAction.UPDATE, accounts, context, step)
+
+
+def add_rule(rule: RetentionRule, *, context: Context) -> Outcome:
+    """Add a rule that is not saved yet, or give the one of this tag another time."""
+
+    def step(rule: RetentionRule) -> No | None:
+        if no := _may_not(context, rule.account_id):
+            return no
+        _lock(rule.account_id)
+        same = RetentionRule.objects.filter(account=rule.account_id, key=rule.key, value=rule.value).first()
+        if same is not None and same.keep_for == rule.keep_for:
+            return No(Refusal.ALREADY)
+        _record(context, rule.account_id, str(rule), _of_rule(same), _of_rule(rule))
+        if same is None:
+            rule.save(force_insert=True)
+        else:
+            same.keep_for = rule.keep_for
+            same.save(update_fields=["keep_for"])
+        return None
+
+    return each(ResourceAction.UPDATE, [rule], context, step)
+
+
+def remove_rules(rules: QuerySet[RetentionRule], *, context: Context) -> Outcome:
+    def step(rule: RetentionRule) -> No | None:
+        if no := _may_not(context, rule.account_id):
+            return no
+        _lock(rule.account_id)
+        locked = RetentionRule.objects.filter(pk=rule.pk).first()
+        if locked is None:
+            return No(Refusal.GONE)
+        _record(context, locked.account_id, str(locked), _of_rule(locked), None)
+        locked.delete()
+        return None
+
+    return each(ResourceAction.UPDATE, rules, context, step)
+
+
+def _may_not(context: Context, account_id: int) -> No | None:
+    return None if context.by.role_in(account_id) >= Role.ADMINISTRATOR else No(Refusal.ROLE)
+
+
+def _lock(account_id: int) -> Account:
+    return Account.objects.select_for_update(no_key=True).get(pk=account_id)
+
+
+def _seconds(keep_for: timedelta | None) -> int | None:
+    return None if keep_for is None else int(keep_for.total_seconds())
+
+
+def _of_rule(rule: RetentionRule | None) -> int | None:
+    if rule is None:
+        return None
+    return EXCLUDED if rule.keep_for is None else _seconds(rule.keep_for)
+
+
+def _record(context: Context, account_id: int, tag: str, before: int | None, after: int | None) -> None:
+    """`tag` empty: the account's own time."""
+    Event.objects.create(
+        account_id=account_id,
+        at=context.now,
+        batch=context.batch,
+        action=ResourceAction.UPDATE,
+        by=context.by,
+        by_name=context.by.get_username(),
+        detail={"retention": {"tag": tag, "before": before, "after": after}},
+    )
+
+
+# --- What a change would mean ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """What the deletions of the last 30 days would have come to, as it is now and as it would be."""
+
+    deletions: int = 0
+    longer: int = 0
+    shorter: int = 0
+    # Brought back when it would have been too late already.
+    lost: int = 0
+    # In the bin at once at most.
+    peak: int = 0
+    peak_after: int = 0
+    # Days times GB of system disk more in the bin; negative for less.
+    gb_days: float = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Stay:
+    """One instance in the bin: from when, until when the rules keep it, and when somebody took it out."""
+
+    start: datetime
+    keep_for: timedelta
+    out: datetime | None
+
+    @property
+    def end(self) -> datetime:
+        end = self.start + self.keep_for
+        return min(end, self.out) if self.out else end
+
+
+def forecast(
+    account: Account,
+    rules: Sequence[RetentionRule],
+    *,
+    keep_for: timedelta | None,
+    new_rules: Sequence[RetentionRule],
+    now: datetime,
+) -> Forecast:
+    """Compare how `account` keeps by `rules` with a time and rules it does not have yet, over its last 30 days.
+
+    Only what the events tell counts: each deletion with the tags it had then, and who took it out again. A stay ends at
+    `now` at the latest.
+    """
+    since = now - LOOKBACK
+    longer = shorter = lost = count = 0
+    gb_days = 0.0
+    before, after = [], []
+    for start, out, restored, mode, gb, tags in _deletions(account, since, now):
+        kept = retention(mode, account.keep_for, rules, tags)
+        would_keep = retention(mode, keep_for, new_rules, tags)
+        if kept is None or would_keep is None:
+            continue
+        count += 1
+        is_now, would_be = Stay(start, kept.keep_for, out), Stay(start, would_keep.keep_for, out)
+        longer += would_be.end > is_now.end
+        shorter += would_be.end < is_now.end
+        lost += bool(restored and out and is_now.end == out and would_be.end < out)
+        before.append((start, min(is_now.end, now)))
+        after.append((start, min(would_be.end, now)))
+        gb_days += gb * (after[-1][1] - before[-1][1]) / timedelta(days=1)
+    return Forecast(count, longer, shorter, lost, _peak(before), _peak(after), round(gb_days, 1))
+
+
+Deletion = tuple[datetime, datetime | None, bool, str, int, set[tuple[str, str]]]
+
+
+def _deletions(account: Account, since: datetime, now: datetime) -> Iterable[Deletion]:
+    """Every entry into the bin, with when and how somebody took the instance out, its billing mode, disk and tags."""
+    instance = Instance.objects.filter(pk=OuterRef("instance_id"))
+    events = (
+        Event.objects.filter(
+            account=account, at__gte=since, at__lte=now, action__in=[Action.RECYCLE, Action.RESTORE, Action.PURGE]
+        )
+        .annotate(
+            mode=Subquery(instance.values("billing_mode")[:1]), gb=Subquery(instance.values("system_disk_gb")[:1])
+        )
+        .order_by("-id")
+        .values_list("instance_id", "at", "action", "by_name", "mode", "gb", "detail__tags")
+    )
+    # Of rows that have been forgotten, the billing mode is known all the same: only one leads into the bin.
+    default = next(mode for mode, policy in POLICIES.items() if policy.keep_for is not None)
+    left: dict[UUID | None, tuple[datetime, str]] = {}
+    for pk, at, action, by_name, mode, gb, tags in events.iterator():
+        if action != Action.RECYCLE:
+            # What the schedule purged, it purged because the time was over.
+            if by_name:
+                left[pk] = at, action
+            continue
+        out, how = left.pop(pk, (None, ""))
+        yield at, out, how == Action.RESTORE, mode or default, gb or 0, {_pair(tag) for tag in tags or ()}
+
+
+def _pair(tag: Mapping[str, Any]) -> tuple[str, str]:
+    return str(tag["key"]), str(tag["value"])
+
+
+def _peak(stays: Iterable[tuple[datetime, datetime]]) -> int:
+    """How many there were at once at most."""
+    steps = sorted(step for start, end in stays if end > start for step in ((start, 1), (end, -1)))
+    most = here = 0
+    for _moment, step in steps:
+        here += step
+        most = max(most, here)
+    return most

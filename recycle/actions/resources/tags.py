@@ -1,0 +1,132 @@
+"""Tags: create, add to instances, remove from instances, delete."""
+
+from django.db.models import QuerySet
+
+from recycle.actions.outcome import Outcome
+from recycle.actions.resources.base import (
+    Context,
+    No,
+    each,
+    event,
+    lock,
+    lock_instance,
+    lock_instances_of,
+    may,
+    record,
+    record_all,
+    why_not_bind,
+    why_not_unbind,
+    why_not_unbind_all,
+)
+from recycle.lifecycle import ResourceAction
+from recycle.models import Account, Instance, InstanceTag, Kind, Tag
+from recycle.policy import Refusal
+
+
+def create(tag: Tag, *, context: Context) -> Outcome:
+    """Make a tag that is not saved yet; the same key and value are there once in an account."""
+
+    def step(tag: Tag) -> No | None:
+        if not may(context, tag.account_id):
+            return No(Refusal.ROLE)
+        # Of two who create the same one, the second looks when the first is done.
+        lock(Account.objects.all(), tag.account_id)
+        same = Tag.objects.filter(account=tag.account_id, key=tag.key, value=tag.value).first()
+        if same is not None:
+            return No(Refusal.ALREADY, same)
+        tag.save(force_insert=True)
+        record(context, ResourceAction.CREATE, Kind.TAG, tag, account_id=tag.account_id)
+        return None
+
+    return each(ResourceAction.CREATE, [tag], context, step)
+
+
+def why_not_add(tag: Tag | None, instance: Instance | None, *, there: bool) -> No | None:
+    """Why a tag cannot be added to an instance, of which `there` says whether it has it."""
+    if instance is None or tag is None or tag.account_id != instance.account_id:
+        return No(Refusal.GONE)
+    return No(Refusal.ALREADY, instance) if there else why_not_bind(instance)
+
+
+def add(tag: Tag, instances: QuerySet[Instance], *, context: Context) -> Outcome:
+    def step(instance: Instance) -> No | None:
+        if not may(context, instance.account_id):
+            return No(Refusal.ROLE)
+        target = lock_instance(instance.pk)
+        # A shared lock would do; this one keeps the tag from being deleted in between.
+        locked = lock(Tag.objects.all(), tag.pk)
+        there = InstanceTag.objects.filter(instance=instance.pk, tag=tag.pk).exists()
+        if no := why_not_add(locked, target, there=there):
+            return no
+        assert target is not None
+        assert locked is not None
+        InstanceTag.objects.create(instance=target, tag=locked)
+        record(context, ResourceAction.BIND, Kind.TAG, locked, account_id=target.account_id, instance=target)
+        return None
+
+    return each(ResourceAction.BIND, instances, context, step)
+
+
+def take_off(instance_tags: QuerySet[InstanceTag], *, context: Context) -> Outcome:
+    def step(instance_tag: InstanceTag) -> No | None:
+        if not may(context, instance_tag.instance.account_id):
+            return No(Refusal.ROLE)
+        instance = lock_instance(instance_tag.instance_id)
+        locked = lock(InstanceTag.objects.all(), instance_tag.pk)
+        if locked is None or instance is None:
+            return No(Refusal.GONE)
+        if no := why_not_unbind(instance):
+            return no
+        record(
+            context,
+            ResourceAction.UNBIND,
+            Kind.TAG,
+            instance_tag.tag,
+            account_id=instance.account_id,
+            instance=instance,
+        )
+        locked.delete()
+        return None
+
+    return each(ResourceAction.UNBIND, instance_tags.select_related("instance", "tag"), context, step)
+
+
+def remove(tags: QuerySet[Tag], *, context: Context, unbind: bool = False) -> Outcome:
+    """Delete tags. One that is on an instance is refused, or with `unbind` taken off first."""
+
+    def step(tag: Tag) -> No | None:
+        if not may(context, tag.account_id):
+            return No(Refusal.ROLE)
+        instances = lock_instances_of(InstanceTag.objects.filter(tag=tag.pk)) if unbind else set()
+        locked = lock(Tag.objects.all(), tag.pk)
+        if locked is None:
+            return No(Refusal.GONE)
+        on = list(locked.instance_tags.select_related("instance").order_by("pk"))
+        if no := why_not_unbind_all(on, instances, unbind=unbind):
+            return no
+        record_all(
+            context,
+            [
+                event(
+                    context,
+                    ResourceAction.UNBIND,
+                    Kind.TAG,
+                    locked,
+                    account_id=locked.account_id,
+                    instance=instance_tag.instance,
+                )
+                for instance_tag in on
+            ],
+        )
+        record(
+            context,
+            ResourceAction.REMOVE,
+            Kind.TAG,
+            locked,
+            account_id=locked.account_id,
+            instances=len(on),
+        )
+        locked.delete()
+        return None
+
+    return each(ResourceAction.REMOVE, tags, context, step)
