@@ -1,7 +1,9 @@
 """Django admin, for superusers: everything to look at and to search; what happens to instances, only by the actions."""
 
+from collections.abc import Callable
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
@@ -15,6 +17,10 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from recycle import actions
 from recycle.actions import Outcome
+from recycle.actions.keeping import add_rule, keep, remove_rules
+from recycle.actions.limits import ACCOUNT_LIMITS, ZONE_LIMITS, Limit, with_account_use, with_zone_use
+from recycle.actions.resources import Context
+from recycle.forms import KeepForField
 from recycle.listing import COUNTED
 from recycle.models import (
     Account,
@@ -29,6 +35,7 @@ from recycle.models import (
     Membership,
     RealServer,
     Region,
+    RetentionRule,
     Sweep,
     Tag,
     User,
@@ -114,7 +121,8 @@ class InstanceAdmin(ConsoleAdmin):
         ("system_disk_type", "system_disk_gb"),
         ("private_ip", "subnet_id", "vpc_id", "security_group_ids"),
         ("created_at", "changed_at", "expires_at"),
-        ("recycled_at", "recycled_by", "purge_at", "purged_at"),
+        ("recycled_at", "recycled_by", "purge_at", "retention", "purged_at"),
+        ("protected", "held_at", "held_by", "hold_reason", "hold_review_on"),
         ("attempts", "retry_at", "last_error"),
     )
     editable = ("name", "image_name")
@@ -127,6 +135,11 @@ class InstanceAdmin(ConsoleAdmin):
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def save_model(self, request: HttpRequest, obj: Instance, form: Any, change: bool) -> None:
+        # Only what may be edited is written: whatever happened to the instance while the form was open stays.
+        obj.changed_at = timezone.now()
+        obj.save(update_fields=[*self.editable, "changed_at"])
 
     @admin.display(description=gettext_lazy("status"), ordering="state")
     def status(self, instance: Instance) -> str:
@@ -196,11 +209,115 @@ class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
     autocomplete_fields = ("user", "account")
 
 
+def used(limit: Limit) -> Callable[[Any, Account | Zone], str]:
+    """A column that says how much of a limit is used."""
+
+    @admin.display(description=limit.label)
+    def column(_admin: Any, row: Account | Zone) -> str:
+        amount, most = getattr(row, f"used_{limit}"), getattr(row, limit)
+        return f"{amount:,} / {'∞' if most is None else f'{most:,}'}"
+
+    return column
+
+
+class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
+    keep_for = KeepForField()
+
+    class Meta:
+        model = Account
+        fields = ("name", *ACCOUNT_LIMITS, "keep_for")
+
+
 @admin.register(Account)
 class AccountAdmin(ConsoleAdmin):
-    list_display = ("name", "created_at")
+    form = AccountForm
+    list_display = ("name", *(f"used_{limit}" for limit in ACCOUNT_LIMITS), "keep_for", "created_at")
     search_fields = ("name",)
     inlines = (MembershipInline,)
+    fieldsets = (
+        (None, {"fields": ("name",)}),
+        (
+            gettext_lazy("Limits"),
+            {
+                "fields": ACCOUNT_LIMITS,
+                "description": gettext_lazy("Empty means no limit. Nothing that is there already is taken away."),
+            },
+        ),
+        (
+            gettext_lazy("Time in the recycle bin"),
+            {
+                "fields": ("keep_for",),
+                "description": gettext_lazy("Empty means the standard. What lies in the bin already keeps its time."),
+            },
+        ),
+        (gettext_lazy("In use"), {"fields": tuple(f"used_{limit}" for limit in ACCOUNT_LIMITS)}),
+    )
+    readonly_fields = tuple(f"used_{limit}" for limit in ACCOUNT_LIMITS)
+    used_max_instances = used(Limit.INSTANCES)
+    used_max_elastic_ips = used(Limit.ELASTIC_IPS)
+    used_max_volumes = used(Limit.VOLUMES)
+    used_max_volume_gb = used(Limit.VOLUME_GB)
+    used_max_load_balancers = used(Limit.LOAD_BALANCERS)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
+        return with_account_use(super().get_queryset(request))
+
+    def get_fieldsets(self, request: HttpRequest, obj: Model | None = None) -> Any:
+        # Nothing is used of what is only being made.
+        return self.fieldsets if obj else self.fieldsets[:-1]
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return self.readonly_fields if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
+        """The time is set by the action, so that the Operation Log tells who did."""
+        keep_for = obj.keep_for
+        if change:
+            # Only what was changed is written: somebody may have set something else meanwhile.
+            obj.save(update_fields=[name for name in form.changed_data if name != "keep_for"])
+        else:
+            obj.keep_for = None
+            obj.save()
+        if "keep_for" in form.changed_data:
+            keep(Account.objects.filter(pk=obj.pk), keep_for, context=_context(request))
+
+
+class RetentionRuleForm(forms.ModelForm):  # type: ignore[type-arg]
+    keep_for = KeepForField(help_text=gettext_lazy("Empty excludes what has this tag from all but the standard."))
+
+    class Meta:
+        model = RetentionRule
+        fields = ("account", "key", "value", "keep_for")
+
+
+@admin.register(RetentionRule)
+class RetentionRuleAdmin(ConsoleAdmin):
+    """Changed by the actions alone, so that the Operation Log tells who did what."""
+
+    form = RetentionRuleForm
+    list_display = ("account", "key", "value", "keep_for")
+    list_display_links = ("key",)
+    list_filter = ("account",)
+    search_fields = ("key", "value")
+    list_select_related = ("account",)
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        # Another tag is another rule.
+        return ("account", "key", "value") if obj else ()
+
+    def save_model(self, request: HttpRequest, obj: RetentionRule, form: Any, change: bool) -> None:
+        add_rule(obj, context=_context(request))
+
+    def delete_model(self, request: HttpRequest, obj: RetentionRule) -> None:
+        self.delete_queryset(request, RetentionRule.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[RetentionRule]) -> None:
+        remove_rules(queryset, context=_context(request))
+
+
+def _context(request: HttpRequest) -> Context:
+    assert isinstance(request.user, User)
+    return Context(by=request.user, now=timezone.now())
 
 
 @admin.register(User)
@@ -234,9 +351,15 @@ class RegionAdmin(ConsoleAdmin):
 
 @admin.register(Zone)
 class ZoneAdmin(ConsoleAdmin):
-    list_display = ("code", "region")
+    list_display = ("code", "region", *(f"used_{limit}" for limit in ZONE_LIMITS))
     list_filter = ("region",)
+    list_select_related = ("region",)
     search_fields = ("code",)
+    used_vcpu_capacity = used(Limit.VCPU)
+    used_memory_gb_capacity = used(Limit.MEMORY_GB)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Zone]:
+        return with_zone_use(super().get_queryset(request))
 
 
 @admin.register(InstanceType)

@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django_htmx.middleware import HtmxDetails
 
+from recycle.actions import Blocker
 from recycle.models import Account, Instance, InstanceQuerySet, Membership, Region, User, Zone
 from recycle.policy import Role
 
@@ -36,6 +37,22 @@ def pick(request: Request, *, page: str, partial: str) -> str:
     """
     htmx = request.htmx
     return partial if htmx and not htmx.boosted and not htmx.history_restore_request else page
+
+
+# The pages of what can stand in the way, by the name of its model.
+PAGES = {
+    "instance": "recycle:instance",
+    "volume": "recycle:volume",
+    "elasticip": "recycle:address",
+    "loadbalancer": "recycle:balancer",
+    "tag": "recycle:tag",
+}
+
+
+def page_of(blocker: Blocker) -> str:
+    """The address of what stands in the way; empty when it has no page of its own."""
+    name = PAGES.get(blocker.kind)
+    return reverse(name, args=[blocker.id]) if name else ""
 
 
 class Shell:
@@ -102,11 +119,20 @@ class Shell:
 
     @property
     def nav(self) -> list[dict[str, Any]]:
+        access = [(_("Operation Log"), "log", "recycle:log")]
+        if self.role >= Role.ADMINISTRATOR:
+            access.append((_("Retention"), "clock", "recycle:retention"))
         groups = [
             ("", [(_("Overview"), "overview", "recycle:overview")]),
             (pgettext("navigation", "Instances"), [(_("Instance"), "server", "recycle:instances")]),
+            (_("Storage"), [(_("EBS Volume"), "disk", "recycle:volumes")]),
+            (
+                _("Network"),
+                [(_("EIP"), "eip", "recycle:addresses"), (_("Load Balancer"), "balancer", "recycle:balancers")],
+            ),
+            (_("Tags"), [(_("Tag"), "tag", "recycle:tags")]),
             (_("Recycle Bin"), [(_("KEC Instance Recycle Bin"), "recycle", "recycle:bin")]),
-            (pgettext("navigation", "Access"), [(_("Operation Log"), "log", "recycle:log")]),
+            (pgettext("navigation", "Access"), access),
         ]
         return [
             {

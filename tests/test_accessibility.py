@@ -9,7 +9,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from recycle.lifecycle import Action, State
-from recycle.models import Event, Instance, User
+from recycle.models import ElasticIP, Event, Instance, LoadBalancer, Tag, User, Volume
 from recycle.policy import BillingMode
 from tests.browser import DESKTOP, PHONE, Open, forgive
 
@@ -83,6 +83,18 @@ def test_axe_finds_nothing_on_any_page(look, make_instance, bind, alice, complai
         "/recycle-bin/?zone=nowhere",
         "/recycle-bin/expired/",
         "/operation-log/",
+        "/instances/create/",
+        "/volumes/",
+        "/addresses/",
+        "/balancers/",
+        "/tags/",
+        "/retention/",
+        "/volumes/create/",
+        reverse("recycle:volume", args=[Volume.objects.earliest("pk").pk]),
+        reverse("recycle:address", args=[ElasticIP.objects.earliest("pk").pk]),
+        reverse("recycle:balancer", args=[LoadBalancer.objects.earliest("pk").pk]),
+        reverse("recycle:tag", args=[Tag.objects.earliest("pk").pk]),
+        f"/instances/configure-again/?ids={recycled.pk}",
         f"/recycle-bin/restore/?ids={recycled.pk}",
         "/nothing-here/",
     ):
@@ -107,7 +119,16 @@ def test_axe_finds_nothing_on_what_is_empty_or_before_the_login(look):
     expect(page.get_by_role("alert")).to_be_visible()
     found += complaints_of_axe(page, "login refused")
     page = look()
-    for address in ("/", "/instances/", "/recycle-bin/", "/recycle-bin/expired/", "/operation-log/"):
+    lists = (
+        "/instances/",
+        "/volumes/",
+        "/addresses/",
+        "/balancers/",
+        "/tags/",
+        "/recycle-bin/",
+        "/recycle-bin/expired/",
+    )
+    for address in ("/", *lists, "/operation-log/"):
         page.goto(address)
         found += complaints_of_axe(page, f"empty {address}")
 

@@ -389,6 +389,13 @@ def addresses(recycled: Instance) -> list[str]:
         "/recycle-bin/?q=nothing-like-it",
         "/recycle-bin/expired/",
         "/operation-log/",
+        "/instances/create/",
+        "/volumes/",
+        "/addresses/",
+        "/balancers/",
+        "/tags/",
+        "/retention/",
+        f"/instances/configure-again/?ids={recycled.pk}",
         f"/recycle-bin/restore/?ids={recycled.pk}",
     ]
 

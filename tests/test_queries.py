@@ -16,6 +16,7 @@ pytestmark = pytest.mark.django_db
 
 MOST = 8
 LISTS = ("instances", "bin", "expired", "log")
+RESOURCES = ("volumes", "addresses", "balancers", "tags")
 
 
 @pytest.fixture
@@ -58,6 +59,22 @@ def test_a_list_costs_the_same_few_queries_whatever_the_rows(client, alice, fill
     many, response = cost(client, captured, url, query, headers=headers)
 
     assert len(response.context["page"].rows) == 60
+    assert few == many
+    assert many <= MOST
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "partial"])
+@pytest.mark.parametrize("name", RESOURCES)
+def test_a_list_of_resources_costs_the_same_few_queries_whatever_the_rows(client, alice, fill, captured, name, headers):
+    client.force_login(alice)
+    url = reverse(f"recycle:{name}")
+
+    fill(name, 5)
+    few, _ = cost(client, captured, url, {"size": "100"}, headers=headers)
+    fill(name, 40)
+    many, response = cost(client, captured, url, {"size": "100"}, headers=headers)
+
+    assert len(response.context["page"].rows) == {"volumes": 90, "tags": 1}.get(name, 45)
     assert few == many
     assert many <= MOST
 

@@ -6,6 +6,8 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django import template
+from django.contrib.messages.storage.base import Message
+from django.db.models import Model
 from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import format_html
@@ -13,9 +15,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
 from recycle import policy
+from recycle.actions import Blocker
+from recycle.http import page_of
 from recycle.lifecycle import Action
 from recycle.models import Instance
-from recycle.policy import Refusal
+from recycle.models.instance import duration_label
+from recycle.policy import Refusal, Role
 
 register = template.Library()
 
@@ -39,24 +44,67 @@ def why_not(context: dict[str, Any], instance: Instance, action: str) -> Refusal
     return policy.why_not(Action(action), instance, role=request.shell.role, now=request.now)
 
 
+def _off(label: object, reason: object) -> SafeString:
+    """What cannot be done, and why."""
+    return format_html(
+        '<span class="off" title="{0}" tabindex="0">{1}<span class="visually-hidden">: {0}</span></span>', reason, label
+    )
+
+
+def _opens_dialog(address: str, label: object, extra: str, about: object = "") -> SafeString:
+    hidden = format_html('<span class="visually-hidden"> {}</span>', about) if about else ""
+    return format_html(
+        '<a class="{}" href="{}" hx-get="{}" hx-target="#dialog" hx-push-url="false">{}{}</a>',
+        extra,
+        address,
+        address,
+        label,
+        hidden,
+    )
+
+
 @register.simple_tag(takes_context=True)
 def operation(context: dict[str, Any], instance: Instance, action: str, extra: str = "") -> SafeString:
     """The link that opens the dialog of an action, or its name with the reason why it cannot be done."""
     label = Action(action).label
     reason = why_not(context, instance, action)
     if reason is not None:
-        return format_html(
-            '<span class="off" title="{0}" tabindex="0">{1}<span class="visually-hidden">: {0}</span></span>',
-            reason.label,
-            label,
-        )
+        return _off(label, reason.label)
     query = urlencode({"ids": instance.pk, "back": context["request"].get_full_path()})
-    return format_html(
-        '<a class="{2}" href="{0}" hx-get="{0}" hx-target="#dialog" hx-push-url="false">{1}</a>',
-        f"{reverse(f'recycle:{action}')}?{query}",
-        label,
-        extra,
-    )
+    return _opens_dialog(f"{reverse(f'recycle:{action}')}?{query}", label, extra)
+
+
+@register.simple_tag(takes_context=True)
+def dialog(
+    context: dict[str, Any],
+    address: str,
+    label: str,
+    row: Model | None = None,
+    extra: str = "",
+    off: str = "",
+    key: object = None,
+    picture: str = "",
+) -> SafeString:
+    """The link that opens a dialog about a volume, an address, a load balancer, a tag or what they are bound to.
+
+    Named by its row, or by its `key` alone. Instead of it the reason, when there is one or the role does not allow it.
+    """
+    request = context["request"]
+    if request.shell.role < Role.OPERATOR:
+        off = str(Refusal.ROLE.label)
+    if off:
+        return _off(label, off)
+    ids = {"ids": row.pk if row else key} if row or key else {}
+    query = {"back": request.get_full_path()} | ids
+    shown = format_html("{}{}", icon(picture), label) if picture else label
+    return _opens_dialog(f"{address}?{urlencode(query)}", shown, extra, row or "")
+
+
+@register.filter
+def page_of_row(row: Model) -> str:
+    """The address of its page."""
+    blocker = Blocker.of(row)
+    return page_of(blocker) if blocker else ""
 
 
 @register.filter
@@ -143,6 +191,46 @@ def page_link(context: dict[str, Any], cursor: object, name: str, label: str) ->
         context["list_name"],
         label,
     )
+
+
+@register.simple_tag
+def blocker_link(blocker: Blocker) -> SafeString:
+    """What stands in the way, with a link where it has a page."""
+    page = page_of(blocker)
+    return format_html('<a href="{}">{}</a>', page, blocker.name) if page else format_html("{}", blocker.name)
+
+
+@register.filter
+def undo(message: Message) -> dict[str, Any] | None:
+    """The delete that a message offers to undo, and until when."""
+    kind, _space, what = message.extra_tags.partition(" ") if message.extra_tags else ("", "", "")
+    if kind != "undo":
+        return None
+    batch, _space, until = what.partition(" ")
+    return {"batch": batch, "until": datetime.fromisoformat(until)}
+
+
+@register.filter
+def retention_of(change: dict[str, Any]) -> str:
+    """What an event about retention was about."""
+    return _("Retention, rule %(tag)s") % {"tag": change["tag"]} if change["tag"] else _("Retention of the account")
+
+
+@register.filter
+def retention_change(change: dict[str, Any]) -> str:
+    """From what to what, as an event keeps it: seconds, 0 for an exclusion, null for the standard or no rule."""
+
+    def words(seconds: int | None) -> str:
+        if seconds is None:
+            return _("none") if change["tag"] else _("standard")
+        return duration_label(timedelta(seconds=seconds)) if seconds else _("standard only")
+
+    return f"{words(change['before'])} → {words(change['after'])}"
+
+
+@register.filter
+def duration(value: timedelta) -> str:
+    return duration_label(value)
 
 
 @register.filter

@@ -10,16 +10,25 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
 from recycle.actions.bindings import described
+from recycle.actions.resources.base import why_not_bind
 from recycle.forms import BinFilter, InstanceFilter
 from recycle.http import Request
 from recycle.lifecycle import Action, State
 from recycle.models import Event
+from recycle.policy import Refusal, Role
 from recycle.views.lists import show_list, stream_csv
 
 # The buttons over the list.
 BATCH = [
     (action.value, action.label) for action in (Action.START, Action.STOP, Action.RESTART, Action.DELETE, Action.RENEW)
 ]
+# Under "More", wanted less often.
+MORE = [
+    *((action.value, action.label) for action in (Action.PROTECT, Action.UNPROTECT)),
+    ("register_instances", _("Register with listener")),
+    ("add_tag", _("Add tag")),
+]
+HOLDS = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)]
 EXPORT = (
     (_("Instance ID"), lambda row: row.pk),
     (_("Name"), lambda row: row.name),
@@ -41,7 +50,8 @@ def index(request: Request) -> HttpResponse:
     form = InstanceFilter(request.GET, request=request)
     rows = request.shell.instances().select_related("instance_type").annotate(bound=described())
     in_bin = _also_in_bin(request, form)
-    return show_list(request, "instances", form, rows, "instances", in_bin=in_bin, batch=BATCH)
+    more = [*MORE, *HOLDS] if request.shell.role >= Role.ADMINISTRATOR else MORE
+    return show_list(request, "instances", form, rows, "instances", in_bin=in_bin, batch=BATCH, more_verbs=more)
 
 
 def _also_in_bin(request: Request, form: InstanceFilter) -> bool:
@@ -71,11 +81,15 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
     if instance.state == State.RECYCLED:
         request.shell.here = reverse("recycle:bin")
     events = list(Event.objects.visible_to(request.user).filter(instance_id=pk).order_by("-id")[:50])
-    former = next((event.detail for event in events if any(event.detail.values())), None)
+    cancelled = Event.objects.visible_to(request.user).cancelling().filter(instance_id=pk).order_by("-id").first()
+    no = why_not_bind(instance)
+    why_not = Refusal.ROLE if request.shell.role < Role.OPERATOR else no.refusal if no else None
     context = {
         "instance": instance,
+        "tagged": list(instance.instance_tags.select_related("tag").order_by("tag__key", "tag__value")),
+        "why_not_bind": why_not.label if why_not else "",
         "events": events,
-        "former": former,
+        "cancelled": cancelled if cancelled and any(cancelled.detail.values()) else None,
         "now": request.now,
     }
     return render(request, "instances/detail.html", context)

@@ -12,11 +12,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
+from recycle.actions.limits import Use, uses, with_account_use, with_zone_use
 from recycle.forms import NO_FEES
 from recycle.http import Request
-from recycle.lifecycle import WAITING, State
+from recycle.lifecycle import State
 from recycle.listing import COUNTED
-from recycle.models import InstanceQuerySet, Sweep
+from recycle.models import Account, InstanceQuerySet, Sweep, Zone
 from recycle.models.instance import NO_FEES_LABEL
 
 CHART_HEIGHT = 140
@@ -51,17 +52,29 @@ def index(request: Request) -> HttpResponse:
         "stats": _stats(rows),
         "in_bin": _count(rows.in_bin()),
         "expired": _count(rows.expired()),
-        "next": rows.filter(state__in=WAITING).select_related("instance_type").order_by("purge_at", "pk")[:10],
+        "next": rows.ending().select_related("instance_type").order_by("purge_at", "pk")[:10],
         "bars": bars,
         "most": max(bar.count for bar in bars),
         "total": sum(bar.count for bar in bars),
         "days": days,
         "sweep": sweep,
         "late": sweep is None or sweep.is_late(request.now),
+        **_quota(request),
         "now": request.now,
         "list_name": "next",
     }
     return render(request, "overview/index.html", context)
+
+
+def _quota(request: Request) -> dict[str, Any]:
+    """What the account uses of its quota, and everybody together of the zones that have a limit. Two queries."""
+    account, region = request.shell.account, request.shell.region
+    if account is None:
+        return {}
+    limited = Zone.objects.exclude(vcpu_capacity=None, memory_gb_capacity=None).order_by("pk")
+    zones = with_zone_use(limited.filter(region=region) if region else limited)
+    used: list[tuple[Zone, list[Use]]] = [(zone, uses(zone)) for zone in zones]
+    return {"quota": uses(with_account_use(Account.objects.filter(pk=account.pk)).get()), "zones": used}
 
 
 def _stats(rows: InstanceQuerySet) -> list[dict[str, Any]]:
@@ -88,7 +101,7 @@ def _forecast(rows: InstanceQuerySet, now: datetime, *, days: bool) -> list[Bar]
     step, number, trunc = (timedelta(days=1), 7, TruncDay) if days else (timedelta(hours=1), 24, TruncHour)
     local = timezone.localtime(now)
     first = local.replace(hour=0 if days else local.hour, minute=0, second=0, microsecond=0)
-    ending = rows.filter(state__in=WAITING, purge_at__lt=first + number * step)
+    ending = rows.ending().filter(purge_at__lt=first + number * step)
     counts = dict(ending.annotate(slot=trunc("purge_at")).order_by().values_list("slot").annotate(Count("pk")))
     slots = [first + index * step for index in range(number)]
     amounts = [counts.get(slot, 0) for slot in slots]

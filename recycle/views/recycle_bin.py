@@ -10,8 +10,12 @@ from recycle.http import Request
 from recycle.lifecycle import Action
 from recycle.listing import COUNTED
 from recycle.models import Event, InstanceQuerySet
+from recycle.policy import Role
 from recycle.views.lists import show_list, stream_csv
 
+# Under "More" over the list.
+MORE = [(Action.EXTEND.value, Action.EXTEND.label)]
+HOLDS = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)]
 EXPORT = (
     (_("Instance ID"), lambda row: row.pk),
     (_("Name"), lambda row: row.name),
@@ -37,7 +41,9 @@ def index(request: Request) -> HttpResponse:
         former=Subquery(entry.values("detail")[:1]), why=Subquery(entry.values("reason")[:1])
     )
     form = BinFilter(request.GET, request=request)
-    return show_list(request, "bin", form, rows, "recycle_bin", other=_count(request.shell.instances().expired()))
+    other = _count(request.shell.instances().expired())
+    more = [*MORE, *HOLDS] if request.shell.role >= Role.ADMINISTRATOR else MORE
+    return show_list(request, "bin", form, rows, "recycle_bin", other=other, more_verbs=more)
 
 
 @require_GET

@@ -231,16 +231,42 @@ on("click", "[data-close-toast]", (button) => button.closest(".toast").remove())
 setInterval(() => {
   // Good news leaves by itself, unless somebody is on it; whatever went wrong stays until it is closed.
   for (const box of live(".messages > .toast.success:not(:hover, :focus-within)")) {
+    if (box.dataset.expires) continue;
     box.dataset.age = Number(box.dataset.age ?? 0) + 1;
     if (box.dataset.age >= 10) box.remove();
   }
+  // What can be undone for a while only: from then on the server refuses it, whoever looks at it.
+  for (const box of live(".toast[data-expires]")) {
+    if (Date.parse(box.dataset.expires) > Date.now() + offset) continue;
+    const here = box.contains(document.activeElement);
+    box.remove();
+    if (here) focus(document.querySelector("[data-list], h1, main"));
+  }
 }, 1000);
+
+/* --- Boxes of a plan: one ticks all below it --------------------------------------------------------------------- */
+
+const linesOf = (form) => live("input[name=lines]", form);
+function sum(form) {
+  const master = form.querySelector("[data-tick-all]"), boxes = linesOf(form);
+  if (!master) return;
+  const ticked = boxes.filter((box) => box.checked).length;
+  master.checked = ticked > 0 && ticked === boxes.length;
+  master.indeterminate = ticked > 0 && ticked < boxes.length;
+}
+on("change", "[data-tick-all]", ({ form, checked }) => linesOf(form).forEach((box) => { box.checked = checked; }));
+on("change", "input[name=lines]", ({ form }) => sum(form));
 
 heard("htmx:sendError", () => toast("error", words().offline));
 heard("htmx:timeout", () => toast("error", words().offline));
 heard("htmx:responseError", ({ detail: { xhr } }) => {
   toast("error", xhr.status === 403 ? words().forbidden : words().failed.replace("{n}", xhr.status));
 });
+/** Whether the element takes only a part of the page, and the page has it. */
+function picksOut(element, text) {
+  const id = element?.getAttribute("hx-select")?.slice(1);
+  return Boolean(id) && text.includes(`id="${id}"`);
+}
 heard("htmx:beforeSwap", ({ detail }) => {
   const { xhr, boosted, requestConfig } = detail;
   const whole = /<html[\s>]/i.test(xhr.responseText.slice(0, 2000));
@@ -248,7 +274,7 @@ heard("htmx:beforeSwap", ({ detail }) => {
     // A refusal that brings its own words (a piece, or a page for somebody who followed a link) is shown as it is.
     const told = whole ? boosted && requestConfig.verb === "get" : xhr.status < 500 && xhr.responseText.trim() !== "";
     if (told) Object.assign(detail, { shouldSwap: true, isError: false });
-  } else if (whole && detail.target !== document.body) {
+  } else if (whole && detail.target !== document.body && !picksOut(requestConfig.elt, xhr.responseText)) {
     // A page where a piece was asked for: the session has ended. Asked for as a page, this one comes back after the login.
     detail.shouldSwap = false;
     location.reload();
@@ -278,6 +304,7 @@ heard("htmx:afterSwap", ({ detail }) => {
   const dialog = document.querySelector("#dialog > dialog[data-modal]:not(:modal)");
   if (dialog) open(dialog);
   live("form[data-list]").forEach((list) => show(list, true));
+  live("form[data-ticks]").forEach(sum);
   tick();
   if (visit) {
     // As after a full load: at the top, with a screen reader at the title and the messages read out.
@@ -341,4 +368,5 @@ const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
 if (zone && !document.cookie.split("; ").includes(`tz=${encodeURIComponent(zone)}`)) keep("tz", zone);
 
 live("form[data-list]").forEach((list) => show(list, true));
+live("form[data-ticks]").forEach(sum);
 tick();

@@ -20,6 +20,9 @@ from django.utils.translation import gettext_noop
 
 from console import env
 from recycle import actions
+from recycle.actions.keeping import add_rule
+from recycle.actions.limits import Limit, uses, with_account_use, with_zone_use
+from recycle.actions.resources import Context
 from recycle.lifecycle import State
 from recycle.models import (
     Account,
@@ -33,6 +36,7 @@ from recycle.models import (
     Membership,
     RealServer,
     Region,
+    RetentionRule,
     Tag,
     User,
     Volume,
@@ -53,8 +57,12 @@ IMAGES = ("Debian 12", "Ubuntu 22.04", "CentOS 7.9", "Rocky Linux 9.4")
 PURPOSES = ("web-frontend", "batch-worker", "ledger-replica", "search-node", "build-agent", "api-gateway", "cache")
 REASONS = ("wrong stack", "scale-in", "replaced by a larger one", "end of the experiment", "")
 TAGS = (("env", "prod"), ("env", "test"), ("team", "search"), ("team", "ledger"), ("cost-center", "4711"))
-# How long the entries in the bin still have.
+# Minutes that the entries in the bin still have; the time of one of them is suspended by a legal hold.
 ENDS_IN = (2, 20, 35, 62, 77, 95, 110)
+HELD = 77
+# A rule for a tag is this many minutes old, and keeps one more entry for a day.
+RULE_SET, RULE_USED = 20, 15
+RULE = ("env", "prod")
 
 
 class Command(BaseCommand):
@@ -91,6 +99,7 @@ class Demo:
         Instance.objects.bulk_create(instances)
         self._bind(instances)
         self._live(instances)
+        self._limit()
 
     def _uuid(self) -> UUID:
         return UUID(int=self.chance.getrandbits(128), version=4)
@@ -243,6 +252,8 @@ class Demo:
         hourly = [instance for instance in instances if instance.billing_mode == BillingMode.HOURLY]
         chance.shuffle(daily)
         gone, back, binned, used = daily[:2], daily[2:4], daily[4 : 4 + len(ENDS_IN)], daily[4 + len(ENDS_IN) :]
+        ruled, used = used[:1], used[1:]
+        self._tag_for_rule(ruled, binned)
 
         steps: list[tuple[datetime, Callable[[datetime], object]]] = []
 
@@ -263,6 +274,13 @@ class Demo:
             then(timedelta(hours=4), partial(self._delete, instance))
         for minutes, instance in zip(ENDS_IN, binned, strict=False):
             then(timedelta(minutes=120 - minutes), partial(self._delete, instance))
+            if minutes == HELD:
+                then(timedelta(minutes=30), partial(self._hold, instance))
+        then(timedelta(minutes=RULE_SET), self._set_rule)
+        for instance in ruled:
+            then(timedelta(minutes=RULE_USED), partial(self._delete, instance))
+        for instance in used[:1]:
+            then(timedelta(days=1), partial(self._protect, instance))
         no_fees = [instance for instance in hourly[1:] if instance.family in NO_FEES_FAMILIES]
         for instance in no_fees[: max(1, len(no_fees) // 3)]:
             then(timedelta(hours=3), partial(self._start, instance))
@@ -283,6 +301,40 @@ class Demo:
     def _delete(self, instance: Instance, moment: datetime) -> None:
         reason = self.chance.choice(REASONS)
         actions.delete(_only(instance), by=self._someone(), may_release=True, now=moment, reason=reason)
+
+    def _hold(self, instance: Instance, moment: datetime) -> None:
+        review = (self.now + timedelta(days=30)).date()
+        reason = "Case 2026-114: preserve the disk"
+        actions.hold(_only(instance), by=self.people[0], now=moment, reason=reason, review_on=review)
+
+    def _protect(self, instance: Instance, moment: datetime) -> None:
+        actions.protect(_only(instance), by=self.people[0], now=moment, reason="database of the ledger")
+
+    def _tag_for_rule(self, ruled: list[Instance], binned: list[Instance]) -> None:
+        """What is deleted once there is the rule: one entry that it keeps, and none that ends in 2 hours."""
+        tag = next(tag for tag in self.tags if (tag.key, tag.value) == RULE)
+        for instance in ruled:
+            InstanceTag.objects.get_or_create(instance=instance, tag=tag)
+        later = [instance for minutes, instance in zip(ENDS_IN, binned, strict=False) if 120 - minutes < RULE_SET]
+        InstanceTag.objects.filter(instance__in=later, tag=tag).delete()
+
+    def _set_rule(self, moment: datetime) -> None:
+        key, value = RULE
+        rule = RetentionRule(account=self.account, key=key, value=value, keep_for=timedelta(days=1))
+        add_rule(rule, context=Context(by=self.people[0], now=moment))
+
+    def _limit(self) -> None:
+        """Quotas with room for some more, and zones of which the last one is all but sold out."""
+        account = with_account_use(Account.objects.filter(pk=self.account.pk)).get()
+        for use in uses(account):
+            setattr(account, use.limit, max(20, -(-use.used * 5 // 4 // 10) * 10))
+        account.save()
+        zones = [zone for zone in self.zones if zone.vcpu_capacity is None and zone.memory_gb_capacity is None]
+        for zone in with_zone_use(Zone.objects.filter(pk__in=[zone.pk for zone in zones]).order_by("pk")):
+            spare = 1 if zone.pk == self.zones[-1].pk else 60
+            for use in uses(zone):
+                setattr(zone, use.limit, use.used + spare * (4 if use.limit is Limit.MEMORY_GB else 1))
+            zone.save()
 
     def _someone(self) -> User:
         return self.chance.choice(self.people)

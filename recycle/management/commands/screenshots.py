@@ -128,6 +128,12 @@ class Camera:
         self._shoot(page, "instance")
         self._take(page, "expired", "/recycle-bin/expired/")
         self._take(page, "operation-log", "/operation-log/")
+        self._take(page, "create", "/instances/create/")
+        self._take(page, "volumes", "/volumes/")
+        self._take(page, "retention", "/retention/")
+        self._open(page, "/recycle-bin/")
+        instance = page.locator("tbody tr").nth(1).get_attribute("id") or ""
+        self._take(page, "configure-again", f"/instances/configure-again/?ids={instance.removeprefix('instance-')}")
         self._open(page, "/instances/")
         for number in range(6):
             page.locator("tbody [name=ids]").nth(number).check()

@@ -1,33 +1,26 @@
-"""All input: the filters of the lists, and what is selected in them."""
+"""What the lists take from their address: filters, order and page."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any, ClassVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
-from django.core.exceptions import ValidationError
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Replace
 from django.db.models.lookups import IContains
 from django.http import QueryDict
-from django.urls import Resolver404, resolve
-from django.utils.dateparse import parse_datetime
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
 from recycle.http import Request
-from recycle.lifecycle import Action, State
+from recycle.lifecycle import Action, ResourceAction, State
 from recycle.listing import Cursor, Page, paginate
 from recycle.models import ElasticIP, Event, InstanceQuerySet, InstanceTag
 from recycle.models.instance import NO_FEES_LABEL
-from recycle.policy import RENEWAL_MONTHS, BillingMode
+from recycle.policy import BillingMode
 
-# Ids that one request may name, and instances that it works through.
-MAX_NAMED = 1_000
-MAX_SELECTED = 10_000
 PAGE_SIZES = (10, 20, 50, 100)
 DEFAULT_SIZE = 20
 NO_FEES = "no_fees"
@@ -107,21 +100,25 @@ class ListForm(forms.Form):
         return paginate(self.narrow(rows), sort=data["sort"], size=data["size"], cursor=data["cursor"] or None)
 
 
+def id_matches(text: str) -> Q:
+    """The id contains `text`; nothing else than an id's digits is part of one."""
+    digits = text.replace("-", "")
+    if not digits or not set(digits) <= set("0123456789abcdefABCDEF"):
+        return Q(pk__in=[])
+    # With its dashes or without, however the database keeps it.
+    bare = Replace(Cast("pk", CharField()), Value("-"), Value(""))
+    return Q(IContains(bare, digits))
+
+
 def _matches(text: str) -> Q:
     """Id, name or private IP contains `text`; a whole id is looked up by its index."""
     try:
         return Q(pk=UUID(text))
     except ValueError:
-        pass
-    matches = Q(name__icontains=text)
+        matches = id_matches(text) | Q(name__icontains=text)
     if set(text) <= set("0123456789.:abcdefABCDEF"):
         bound = ElasticIP.objects.filter(instance=OuterRef("pk"), address__contains=text)
         matches |= Q(private_ip__contains=text) | Q(Exists(bound))
-    digits = text.replace("-", "")
-    if digits and set(digits) <= set("0123456789abcdefABCDEF"):
-        # With its dashes or without, however the database keeps it.
-        bare = Replace(Cast("pk", CharField()), Value("-"), Value(""))
-        matches |= Q(IContains(bare, digits))
     return matches
 
 
@@ -234,7 +231,7 @@ class BinFilter(InstanceListForm):
         if data["deleted_to"]:
             rows = rows.filter(recycled_at__date__lte=data["deleted_to"])
         if data["ends"]:
-            rows = rows.filter(purge_at__lte=self.now + timedelta(minutes=data["ends"]))
+            rows = rows.ending().filter(purge_at__lte=self.now + timedelta(minutes=data["ends"]))
         return rows
 
 
@@ -258,7 +255,9 @@ class LogFilter(ListForm):
     sorts = ("-id", "id")
 
     action = forms.ChoiceField(
-        required=False, label=gettext_lazy("Action"), choices=[("", gettext_lazy("All actions")), *Action.choices]
+        required=False,
+        label=gettext_lazy("Action"),
+        choices=[("", gettext_lazy("All actions")), *Action.choices, *ResourceAction.choices],
     )
     by = forms.CharField(required=False, max_length=150, label=gettext_lazy("By"))
     batch = forms.UUIDField(required=False, label=gettext_lazy("Batch"))
@@ -287,157 +286,3 @@ class LogFilter(ListForm):
         if data["until"]:
             rows = rows.filter(at__date__lte=data["until"])
         return rows
-
-
-# The lists instances can be selected in, by the name of their address.
-LISTS: dict[str, type[InstanceListForm]] = {
-    "instances": InstanceFilter,
-    "bin": BinFilter,
-    "expired": ExpiredFilter,
-}
-
-
-class SelectionForm(forms.Form):
-    """Instances named one by one, or all that matched a list's filter when it was shown.
-
-    Nothing here ever means more than what was named: an unknown or foreign id refuses the whole request, and so does a
-    form from a window that showed another account or region.
-    """
-
-    ids = forms.Field(required=False)
-    all = forms.BooleanField(required=False)
-    # The list, with its filter: where the person came from and goes back to.
-    back = forms.CharField(required=False, max_length=4_000)
-    scope = forms.CharField(required=False, max_length=64)
-    as_of = forms.CharField(required=False, max_length=40)
-    confirmed = forms.BooleanField(required=False)
-    reason = forms.CharField(required=False, max_length=200)
-    # Retyped name or number, where nothing brings the instance back.
-    confirm = forms.CharField(required=False, max_length=64)
-
-    data: QueryDict
-
-    def __init__(self, data: QueryDict, *, request: Request, home: str) -> None:
-        super().__init__(data)
-        self.request = request
-        self.home = home
-
-    def clean_ids(self) -> list[UUID]:
-        try:
-            ids = list(dict.fromkeys(UUID(text) for text in self.data.getlist("ids")))
-        except ValueError:
-            raise ValidationError(_("That is not the ID of an instance."), code="not_found") from None
-        if len(ids) > MAX_NAMED:
-            raise ValidationError(
-                _("At most %(max)d instances can be named at once. Select all that match instead.") % {"max": MAX_NAMED}
-            )
-        known = self.request.shell.instances().filter(pk__among=ids).count()
-        if known < len(ids):
-            raise ValidationError(
-                ngettext(
-                    "%(count)d instance was not found. Nothing was changed.",
-                    "%(count)d instances were not found. Nothing was changed.",
-                    len(ids) - known,
-                )
-                % {"count": len(ids) - known},
-                code="not_found",
-            )
-        return ids
-
-    def clean_back(self) -> str:
-        back: str = self.cleaned_data["back"]
-        return back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith("/") else self.home
-
-    def clean_as_of(self) -> datetime | None:
-        try:
-            moment = parse_datetime(self.cleaned_data["as_of"])
-            return moment.astimezone(UTC) if moment and moment.tzinfo else None
-        except (ValueError, OverflowError):
-            return None
-
-    def clean(self) -> dict[str, Any]:
-        data = self.cleaned_data
-        if self.errors:
-            return data
-        # Instances named by id are the same in every region; "all that match" is not.
-        shown, present = data["scope"], self.request.shell.scope
-        if not data["all"]:
-            shown, present = shown.partition(":")[0], present.partition(":")[0]
-        if shown and shown != present:
-            raise ValidationError(
-                _("You have switched the account or region in another window. Nothing was changed."), code="scope"
-            )
-        if data["all"]:
-            instances = self._all_that_match(data)
-        elif data["ids"]:
-            instances = self.request.shell.instances().filter(pk__among=data["ids"])
-        else:
-            raise ValidationError(_("Select at least one instance."), code="empty")
-        # In one order: of more than MAX_SELECTED, the dialog and the action mean the same ones.
-        data["instances"] = instances.order_by("name", "pk")
-        return data
-
-    def _all_that_match(self, data: dict[str, Any]) -> InstanceQuerySet:
-        """What matched when the list was shown: whatever was acted on since then is left alone."""
-        invalid = ValidationError(_("The filter of this list is not valid. Nothing was changed."), code="filter")
-        # The way home that stands in for a bad `back` names no filter: it would mean everything.
-        if data["back"] != self.data.get("back") or not data["scope"] or data["as_of"] is None:
-            raise invalid
-        where = urlsplit(data["back"])
-        try:
-            form_class = LISTS[resolve(where.path).url_name or ""]
-        except (Resolver404, KeyError):
-            raise invalid from None
-        query = form_class(QueryDict(where.query), request=self.request)
-        if not query.is_valid():
-            raise invalid
-        # "Ends within 15 minutes" goes on from when the list was shown, not from now.
-        query.now = data["as_of"]
-        instances: InstanceQuerySet = query.narrow(self.request.shell.instances())
-        return instances.filter(changed_at__lte=data["as_of"])
-
-
-class StopForm(SelectionForm):
-    mode = forms.ChoiceField(
-        required=False,
-        choices=[
-            ("KeepCharging", gettext_lazy("Retain and Charge")),
-            ("StopCharging", gettext_lazy("No Fees Upon Shutdown")),
-        ],
-    )
-
-
-class RenewForm(SelectionForm):
-    months = forms.TypedChoiceField(
-        required=False, coerce=int, empty_value=None, choices=[(months, str(months)) for months in RENEWAL_MONTHS]
-    )
-
-    def clean_months(self) -> int:
-        return self.cleaned_data["months"] or 1
-
-
-class ColumnsForm(forms.Form):
-    """Which columns of a list a person wants to see."""
-
-    data: QueryDict
-
-    list = forms.ChoiceField(choices=[(name, name) for name in LISTS])
-    columns = forms.Field(required=False)
-
-    def clean(self) -> dict[str, Any]:
-        data = self.cleaned_data
-        if "list" in data:
-            known = LISTS[data["list"]].columns
-            wanted = self.data.getlist("columns")
-            if unknown := set(wanted) - set(known):
-                raise ValidationError(_("There is no column %(name)s.") % {"name": min(unknown)})
-            data["columns"] = [name for name in known if name in wanted]
-        return data
-
-
-class TipForm(forms.Form):
-    tip = forms.ChoiceField(choices=[("bin", "bin"), ("instances", "instances"), ("expired", "expired")])
-
-
-class ThemeForm(forms.Form):
-    theme = forms.ChoiceField(choices=[("light", "light"), ("dark", "dark"), ("auto", "auto")])

@@ -1,0 +1,50 @@
+"""All input, one file per subject."""
+
+from recycle.forms.again import AgainForm
+from recycle.forms.create import CreateForm
+from recycle.forms.lists import NO_FEES, BinFilter, ExpiredFilter, InstanceFilter, InstanceListForm, ListForm, LogFilter
+from recycle.forms.named import MAX_NAMED, BackForm, NamedForm
+from recycle.forms.preferences import ColumnsForm, ThemeForm, TipForm
+from recycle.forms.retention import ConfirmedForm, KeepForField, KeepForm, RuleForm
+from recycle.forms.selection import (
+    LISTS,
+    MAX_SELECTED,
+    ExtendForm,
+    HoldForm,
+    RenewForm,
+    RestoreForm,
+    SelectionForm,
+    StopForm,
+)
+from recycle.forms.undo import UndoForm
+
+__all__ = [
+    "LISTS",
+    "MAX_NAMED",
+    "MAX_SELECTED",
+    "NO_FEES",
+    "AgainForm",
+    "BackForm",
+    "BinFilter",
+    "ColumnsForm",
+    "ConfirmedForm",
+    "CreateForm",
+    "ExpiredFilter",
+    "ExtendForm",
+    "HoldForm",
+    "InstanceFilter",
+    "InstanceListForm",
+    "KeepForField",
+    "KeepForm",
+    "ListForm",
+    "LogFilter",
+    "NamedForm",
+    "RenewForm",
+    "RestoreForm",
+    "RuleForm",
+    "SelectionForm",
+    "StopForm",
+    "ThemeForm",
+    "TipForm",
+    "UndoForm",
+]

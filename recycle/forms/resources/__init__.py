@@ -1,0 +1,53 @@
+"""What is entered about volumes, addresses, load balancers and tags."""
+
+from recycle.forms.resources.choice import CHOICES, SuggestForm, suggest
+from recycle.forms.resources.details import (
+    AddressForm,
+    AddTagForm,
+    AssociateAddressForm,
+    AssociateForm,
+    AssociateWithBalancerForm,
+    AttachForm,
+    AttachVolumeForm,
+    BalancerForm,
+    DetailsForm,
+    ListenerForm,
+    NewForm,
+    RegisterForm,
+    RegisterInstancesForm,
+    RemoveForm,
+    RetypeForm,
+    TagForm,
+    TagInstanceForm,
+    VolumeForm,
+)
+from recycle.forms.resources.lists import FILTERS, AddressFilter, BalancerFilter, TagFilter, VolumeFilter
+
+__all__ = [
+    "CHOICES",
+    "FILTERS",
+    "AddTagForm",
+    "AddressFilter",
+    "AddressForm",
+    "AssociateAddressForm",
+    "AssociateForm",
+    "AssociateWithBalancerForm",
+    "AttachForm",
+    "AttachVolumeForm",
+    "BalancerFilter",
+    "BalancerForm",
+    "DetailsForm",
+    "ListenerForm",
+    "NewForm",
+    "RegisterForm",
+    "RegisterInstancesForm",
+    "RemoveForm",
+    "RetypeForm",
+    "SuggestForm",
+    "TagFilter",
+    "TagForm",
+    "TagInstanceForm",
+    "VolumeFilter",
+    "VolumeForm",
+    "suggest",
+]

@@ -1,0 +1,291 @@
+"""What the dialogs about volumes, addresses, load balancers and tags ask: for a new one, the other side, or a yes."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+from uuid import UUID, uuid4
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.http import QueryDict
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from recycle.forms.resources.choice import LABELS, ChoiceField
+from recycle.http import Request
+from recycle.models import Account, Listener, LoadBalancer, Region, Zone
+from recycle.offer import BANDWIDTH_MBPS, DATA_DISKS
+from recycle.policy import BillingMode
+
+PORTS = (1, 65_535)
+WEIGHTS = (1, 255)
+
+
+class DetailsForm(forms.Form):
+    """Asked in a dialog; not bound before it has been answered. `rows` are what the dialog is about."""
+
+    def __init__(
+        self,
+        data: QueryDict | None,
+        *,
+        request: Request,
+        rows: Sequence[Any] = (),
+        bound: bool = False,
+        initial: Mapping[str, Any] | None = None,
+    ) -> None:
+        # Filters in the same page have fields of the same names.
+        super().__init__(data, auto_id="new_%s", initial=dict(initial or {}))
+        self.request = request
+        self.rows = rows
+        # Some of the rows are bound to something.
+        self.something_bound = bound
+        self.prepare()
+        for field in self.fields.values():
+            if not isinstance(field.widget, forms.CheckboxInput | forms.HiddenInput | forms.RadioSelect):
+                field.widget.attrs.setdefault("class", "in full")
+
+    def prepare(self) -> None:
+        """What depends on the request and the rows."""
+
+    def offer(self, name: str, choices: Sequence[tuple[Any, Any]]) -> None:
+        field = self.fields[name]
+        assert isinstance(field, forms.ChoiceField)
+        field.choices = choices
+
+
+class RemoveForm(DetailsForm):
+    """A yes to a deletion."""
+
+    unbind = forms.BooleanField(
+        required=False,
+        label=gettext_lazy("Unbind first"),
+        help_text=gettext_lazy("Otherwise what is bound is left alone."),
+    )
+
+    def prepare(self) -> None:
+        if not self.something_bound:
+            del self.fields["unbind"]
+
+
+class RetypeForm(RemoveForm):
+    """The same where data is lost: their name or their number is typed as well."""
+
+    confirm = forms.CharField(required=False, max_length=64)
+
+    @property
+    def expected(self) -> str:
+        name = str(self.rows[0]).strip() if len(self.rows) == 1 else ""
+        return name or str(len(self.rows))
+
+    def prepare(self) -> None:
+        super().prepare()
+        field = self.fields["confirm"]
+        field.label = format_html(
+            _("This cannot be undone. Type {} to confirm."), format_html("<b>{}</b>", self.expected)
+        )
+        field.widget.attrs |= {"data-must-equal": self.expected, "autocomplete": "off", "spellcheck": "false"}
+
+    def clean_confirm(self) -> str:
+        typed: str = self.cleaned_data["confirm"].strip()
+        if typed != self.expected:
+            raise ValidationError(_("Type exactly what is asked for."))
+        return typed
+
+
+# --- The other side --------------------------------------------------------------------------------------
+
+
+class BindForm(DetailsForm):
+    """What the rows are to be bound to."""
+
+    kind: str
+    # The zone or region that all rows are in: only there is something they can be bound to.
+    place = "zone_id"
+
+    other = forms.Field()
+
+    def prepare(self) -> None:
+        field = ChoiceField(self.kind, label=LABELS[self.kind])
+        places = {_follow(row, self.place) for row in self.rows} if self.place else set()
+        field.offer(self.request, places.pop() if len(places) == 1 else "")
+        self.fields["other"] = field
+
+
+def _follow(row: Any, path: str) -> str:
+    for name in path.split("."):
+        row = getattr(row, name)
+    return str(row)
+
+
+class AttachForm(BindForm):
+    kind = "instance"
+    delete_with_instance = forms.BooleanField(
+        required=False,
+        label=gettext_lazy("Delete with the instance"),
+        help_text=gettext_lazy("It goes when the instance is released while it is attached, not when it is recycled."),
+    )
+
+
+class AttachVolumeForm(AttachForm):
+    kind = "volume"
+
+
+class AssociateForm(BindForm):
+    kind = "holder"
+    place = "region_id"
+
+
+class AssociateAddressForm(BindForm):
+    kind = "address"
+    place = "zone.region_id"
+
+
+class AssociateWithBalancerForm(BindForm):
+    kind = "address"
+    place = "region_id"
+
+
+class RegisterForm(BindForm):
+    kind = "instance"
+    place = "load_balancer.region_id"
+    port = forms.IntegerField(min_value=PORTS[0], max_value=PORTS[1], label=gettext_lazy("Port of the instance"))
+    weight = forms.IntegerField(min_value=WEIGHTS[0], max_value=WEIGHTS[1], initial=1, label=gettext_lazy("Weight"))
+
+
+class RegisterInstancesForm(RegisterForm):
+    kind = "listener"
+    place = "zone.region_id"
+
+
+class TagInstanceForm(BindForm):
+    kind = "instance"
+    place = ""
+
+
+class AddTagForm(BindForm):
+    kind = "tag"
+    place = ""
+
+
+# --- New ones --------------------------------------------------------------------------------------------
+
+
+class NewForm(DetailsForm):
+    """Asks for a new one. Its id comes along, so that the same dialog sent twice makes one."""
+
+    token = forms.UUIDField(initial=uuid4, widget=forms.HiddenInput)
+
+    @property
+    def account(self) -> Account:
+        account = self.request.shell.account
+        assert account
+        return account
+
+    @property
+    def zones(self) -> list[Zone]:
+        shell = self.request.shell
+        return [zone for zone in shell.zones if not shell.region or zone.region_id == shell.region.pk]
+
+    @property
+    def regions(self) -> list[Region]:
+        shell = self.request.shell
+        return [shell.region] if shell.region else shell.regions
+
+
+class VolumeForm(NewForm):
+    zone = forms.ChoiceField(label=gettext_lazy("Zone"))
+    type = forms.ChoiceField(
+        label=gettext_lazy("Type"),
+        choices=[(kind, f"{kind} · {low}–{high} GB") for kind, (low, high) in DATA_DISKS.items()],
+    )
+    size_gb = forms.IntegerField(label=gettext_lazy("Size (GB)"), initial=100, min_value=1, max_value=32_768)
+    billing_mode = forms.ChoiceField(
+        label=gettext_lazy("Billing mode"), choices=BillingMode.choices, initial=BillingMode.DAILY
+    )
+    name = forms.CharField(
+        required=False,
+        min_length=2,
+        max_length=50,
+        label=gettext_lazy("Name (optional)"),
+        help_text=gettext_lazy("2 to 50 characters."),
+    )
+
+    def prepare(self) -> None:
+        self.offer("zone", [(zone.pk, zone.pk) for zone in self.zones])
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if {"type", "size_gb"} <= data.keys():
+            low, high = DATA_DISKS[data["type"]]
+            if not low <= data["size_gb"] <= high:
+                self.add_error(
+                    "size_gb",
+                    _("%(type)s has %(low)d to %(high)d GB.") % {"type": data["type"], "low": low, "high": high},
+                )
+        return data
+
+
+class AddressForm(NewForm):
+    region = forms.ChoiceField(label=gettext_lazy("Region"))
+    bandwidth_mbps = forms.IntegerField(
+        label=gettext_lazy("Bandwidth (Mbps)"), min_value=BANDWIDTH_MBPS[0], max_value=BANDWIDTH_MBPS[1], initial=5
+    )
+    billing_mode = forms.ChoiceField(
+        label=gettext_lazy("Billing mode"), choices=BillingMode.choices, initial=BillingMode.DAILY
+    )
+
+    def prepare(self) -> None:
+        self.offer("region", [(region.pk, region.pk) for region in self.regions])
+
+
+class BalancerForm(NewForm):
+    name = forms.CharField(min_length=2, max_length=64, label=gettext_lazy("Name"))
+    region = forms.ChoiceField(label=gettext_lazy("Region"))
+    type = forms.ChoiceField(
+        label=gettext_lazy("Type"), choices=LoadBalancer.Type.choices, initial=LoadBalancer.Type.PUBLIC
+    )
+    vpc_id = forms.ChoiceField(
+        required=False,
+        label=gettext_lazy("VPC"),
+        help_text=gettext_lazy("Only instances of this VPC can be registered. An internal load balancer needs one."),
+    )
+
+    def prepare(self) -> None:
+        regions = {region.pk for region in self.regions}
+        rows = self.request.shell.instances().exclude(vpc_id=None).filter(zone__region__in=regions)
+        found = rows.order_by("zone__region", "vpc_id").values_list("vpc_id", "zone__region").distinct()[:200]
+        self.region_of: dict[str, str] = {str(vpc): region for vpc, region in found}
+        labels = [(vpc, f"{vpc} · {region}") for vpc, region in self.region_of.items()]
+        self.offer("region", [(region.pk, region.pk) for region in self.regions])
+        self.offer("vpc_id", [("", _("Any")), *labels])
+
+    def clean_vpc_id(self) -> UUID | None:
+        text = self.cleaned_data["vpc_id"]
+        return UUID(text) if text else None
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        vpc = data.get("vpc_id")
+        if vpc and data.get("region") and self.region_of[str(vpc)] != data["region"]:
+            self.add_error("vpc_id", _("This VPC is in another region."))
+        if data.get("type") == LoadBalancer.Type.INTERNAL and "vpc_id" in data and vpc is None:
+            self.add_error("vpc_id", _("An internal load balancer needs a VPC."))
+        return data
+
+
+class ListenerForm(NewForm):
+    protocol = forms.ChoiceField(label=gettext_lazy("Protocol"), choices=Listener.Protocol.choices)
+    port = forms.IntegerField(label=gettext_lazy("Port"), min_value=PORTS[0], max_value=PORTS[1])
+    method = forms.ChoiceField(label=gettext_lazy("Method"), choices=Listener.Method.choices)
+    name = forms.CharField(required=False, max_length=64, label=gettext_lazy("Name (optional)"))
+
+
+class TagForm(NewForm):
+    key = forms.CharField(max_length=128, label=gettext_lazy("Key"))
+    value = forms.CharField(required=False, max_length=255, label=gettext_lazy("Value (optional)"))
+
+    def clean(self) -> dict[str, Any]:
+        for name in ("key", "value"):
+            if self.cleaned_data.get(name, "").lower().startswith("ksc"):
+                self.add_error(name, _("What begins with “ksc” is reserved."))
+        return self.cleaned_data

@@ -1,0 +1,145 @@
+"""The lists of volumes, addresses, load balancers and tags."""
+
+from ipaddress import ip_address
+from typing import Any
+
+from django import forms
+from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
+
+from recycle.forms.lists import ListForm, id_matches
+from recycle.models import ElasticIP, LoadBalancer, Tag, Volume
+from recycle.offer import DATA_DISKS
+from recycle.policy import BillingMode
+
+BILLING_MODES = [("", _("All billing modes")), *BillingMode.choices]
+FREE = Q(instance=None, load_balancer=None)
+
+
+class VolumeFilter(ListForm):
+    default_sort = "-created_at"
+    sorts = ("created_at", "-created_at", "name", "-name")
+    columns = {
+        "type": _("Type / Size"),
+        "instance": _("Instance"),
+        "billing": _("Billing mode / Zone"),
+        "created": _("Created"),
+    }
+
+    status = forms.ChoiceField(
+        required=False,
+        label=_("Status"),
+        choices=[("", _("All statuses")), ("available", _("Available")), ("in-use", _("In use"))],
+    )
+    type = forms.ChoiceField(
+        required=False, label=_("Type"), choices=[("", _("All types")), *((kind, kind) for kind in DATA_DISKS)]
+    )
+    zone = forms.ChoiceField(required=False, label=_("Zone"))
+    billing = forms.ChoiceField(required=False, label=_("Billing mode"), choices=BILLING_MODES)
+
+    def narrow(self, rows: QuerySet[Volume]) -> QuerySet[Volume]:
+        data = self.cleaned_data
+        if data["region"]:
+            rows = rows.filter(zone__region=data["region"])
+        if data["status"]:
+            rows = rows.filter(instance__isnull=data["status"] == "available")
+        for field, value in (("type", data["type"]), ("zone", data["zone"]), ("billing_mode", data["billing"])):
+            if value:
+                rows = rows.filter(**{field: value})
+        if text := data["q"].strip():
+            rows = rows.filter(id_matches(text) | Q(name__icontains=text) | Q(instance__name__icontains=text))
+        return rows
+
+
+class AddressFilter(ListForm):
+    default_sort = "-created_at"
+    sorts = ("created_at", "-created_at", "address", "-address")
+    columns = {
+        "bandwidth": _("Bandwidth / Line"),
+        "bound": _("Bound to"),
+        "billing": _("Billing mode / Region"),
+        "created": _("Created"),
+    }
+
+    status = forms.ChoiceField(
+        required=False,
+        label=_("Status"),
+        choices=[("", _("All statuses")), ("associate", _("Associated")), ("disassociate", _("Not associated"))],
+    )
+    billing = forms.ChoiceField(required=False, label=_("Billing mode"), choices=BILLING_MODES)
+
+    def narrow(self, rows: QuerySet[ElasticIP]) -> QuerySet[ElasticIP]:
+        data = self.cleaned_data
+        if data["region"]:
+            rows = rows.filter(region=data["region"])
+        if data["status"]:
+            rows = rows.filter(FREE if data["status"] == "disassociate" else ~FREE)
+        if data["billing"]:
+            rows = rows.filter(billing_mode=data["billing"])
+        if text := data["q"].strip():
+            bound = Q(instance__name__icontains=text) | Q(load_balancer__name__icontains=text)
+            rows = rows.filter(id_matches(text) | _part_of_address("address", text) | bound)
+        return rows
+
+
+class BalancerFilter(ListForm):
+    default_sort = "-created_at"
+    sorts = ("created_at", "-created_at", "name", "-name")
+    columns = {
+        "type": _("Type"),
+        "address": _("EIP"),
+        "listeners": _("Listeners"),
+        "region": _("Region / VPC"),
+        "created": _("Created"),
+    }
+
+    type = forms.ChoiceField(
+        required=False, label=_("Type"), choices=[("", _("All types")), *LoadBalancer.Type.choices]
+    )
+
+    def narrow(self, rows: QuerySet[LoadBalancer]) -> QuerySet[LoadBalancer]:
+        data = self.cleaned_data
+        if data["region"]:
+            rows = rows.filter(region=data["region"])
+        if data["type"]:
+            rows = rows.filter(type=data["type"])
+        if text := data["q"].strip():
+            bound = ElasticIP.objects.filter(_part_of_address("address", text), load_balancer=OuterRef("pk"))
+            rows = rows.filter(id_matches(text) | Q(name__icontains=text) | Exists(bound))
+        return rows
+
+
+class TagFilter(ListForm):
+    """Tags belong to no region."""
+
+    default_sort = "key"
+    sorts = ("key", "-key")
+
+    def narrow(self, rows: QuerySet[Tag]) -> QuerySet[Tag]:
+        if text := self.cleaned_data["q"].strip():
+            matches = Q(key__icontains=text) | Q(value__icontains=text)
+            key, equals, value = (part.strip() for part in text.partition("="))
+            if equals:
+                matches |= Q(key__icontains=key, value__icontains=value)
+            rows = rows.filter(matches)
+        return rows
+
+
+def _part_of_address(field: str, text: str) -> Q:
+    """Nothing that has a letter beyond an address's is part of one."""
+    return Q(**{f"{field}__contains": text}) if set(text) <= set("0123456789.:abcdefABCDEF") else Q(pk__in=[])
+
+
+def as_address(text: str) -> str | None:
+    try:
+        return str(ip_address(text))
+    except ValueError:
+        return None
+
+
+FILTERS: dict[str, Any] = {
+    "volumes": VolumeFilter,
+    "addresses": AddressFilter,
+    "balancers": BalancerFilter,
+    "tags": TagFilter,
+}

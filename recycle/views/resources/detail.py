@@ -1,0 +1,33 @@
+"""The page of one volume, address, load balancer or tag: what it is, what it is bound to, what was done to it."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Model, QuerySet
+from django.http import Http404, HttpResponse
+from django.shortcuts import render
+
+from recycle.http import Request
+from recycle.models import Event, Kind
+
+# The latest events.
+SHOWN = 50
+
+
+def find(rows: QuerySet[Any, Any], pk: Any) -> Any:
+    """The row of the chosen account. 404 for any other's."""
+    row = rows.filter(pk=pk).first()
+    if row is None:
+        raise Http404
+    return row
+
+
+def show_detail(
+    request: Request, template: str, row: Model, kinds: Iterable[Kind], also: Iterable[Model] = (), **context: Any
+) -> HttpResponse:
+    """With the events of the row and of those that belong to it."""
+    events = Event.objects.visible_to(request.user).filter(
+        account=request.shell.account, kind__in=list(kinds), resource_id__in=[str(each.pk) for each in (row, *also)]
+    )
+    context |= {"row": row, "events": list(events.order_by("-id")[:SHOWN]), "now": request.now}
+    return render(request, template, context)

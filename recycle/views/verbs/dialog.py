@@ -1,0 +1,164 @@
+"""The dialog before OK: the selected instances, grouped by what would become of them, by the verb that then does it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.http import HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.utils import formats, timezone
+from django.utils.translation import gettext as _
+
+from recycle.actions import Done, Outcome, Refused
+from recycle.actions.bindings import described
+from recycle.actions.outcome import Key
+from recycle.actions.retention import Retentions
+from recycle.forms import MAX_NAMED, SelectionForm
+from recycle.http import Request, pick
+from recycle.lifecycle import Action, ResourceAction, State
+from recycle.models import Instance
+from recycle.models.instance import kept_label
+from recycle.policy import Refusal, deletable_from, why_not_no_fees
+from recycle.views.verbs import words
+
+# Instances named in one group.
+SHOWN = 200
+
+
+@dataclass
+class Group:
+    """Instances that would all fare alike."""
+
+    title: str
+    tone: str
+    # Nothing brings these back, so something has to be retyped.
+    final: bool = False
+    members: list[Done | Refused] = field(default_factory=list)
+    # What is said of the first ones: the instance, a note, and its relationships as an event keeps them.
+    lines: list[tuple[Instance, str, dict[str, Any]]] = field(default_factory=list)
+
+    @property
+    def more(self) -> int:
+        return len(self.members) - len(self.lines)
+
+
+def group(request: Request, action: Action, outcome: Outcome) -> list[Group]:
+    """The instances of a dry run by what would become of them; empty groups are left out."""
+    done, released, refused = (
+        Group(words.prospect(action), "ok"),
+        Group(_("Will be released at once, for good"), "danger", final=True),
+        Group(_("Cannot be done"), "off"),
+    )
+    if action is Action.PURGE:
+        done.tone, done.final = "danger", True
+    for each in outcome.done:
+        (released if each.action is Action.RELEASE else done).members.append(each)
+    refused.members += outcome.refused
+    groups = [group for group in (done, released, refused) if group.members]
+    _describe(request, action, groups)
+    return groups
+
+
+def to_retype(groups: Sequence[Group]) -> str:
+    """What has to be typed where nothing brings an instance back: its name, or how many they are."""
+    final = [member for group in groups if group.final for member in group.members]
+    if not final:
+        return ""
+    name = final[0].name.strip()
+    return name if len(final) == 1 and name else str(len(final))
+
+
+def ask(
+    request: Request, action: Action, form: SelectionForm, groups: list[Group], expected: str, status: int = 200
+) -> HttpResponse:
+    going = [group for group in groups if group.tone != "off"]
+    partial = f"verbs/_{action.value}.html"
+    template = pick(request, page="verbs/page.html", partial=partial)
+    context = {
+        "action": action,
+        "url": reverse(f"recycle:{action.value}"),
+        "title": words.title(action, sum(len(group.members) for group in groups)),
+        "groups": groups,
+        "going": sum(len(group.members) for group in going),
+        "form": form,
+        "back": form.cleaned_data["back"],
+        "scope": request.shell.scope,
+        "expected": expected,
+        "announced": _announced(groups),
+        "partial": partial,
+        "piece": template == partial,
+        **_about_no_fees(action, [instance for group in going for instance, _note, _bound in group.lines]),
+    }
+    response = render(request, template, context, status=status)
+    if template == partial:
+        response["HX-Retarget"], response["HX-Reswap"] = "#dialog", "innerHTML"
+    return response
+
+
+def _announced(groups: Sequence[Group]) -> str | None:
+    """What is said to be impossible, for the form to bring back: the answer may have changed until then."""
+    refused = [member for group in groups for member in group.members if isinstance(member, Refused)]
+    return ",".join(f"{each.id}:{each.refusal.value}" for each in refused) if len(refused) <= MAX_NAMED else None
+
+
+def _describe(request: Request, action: Action, groups: list[Group]) -> None:
+    """Say of the first instances of each group what is worth knowing before OK."""
+    shown = [member.id for group in groups for member in group.members[:SHOWN]]
+    rows = request.shell.instances().filter(pk__among=shown)
+    instances: dict[Key, Instance] = {row.pk: row for row in rows}
+    relationships: dict[Any, Any] = {}
+    if action is Action.DELETE:
+        relationships = dict(rows.annotate(bound=described()).values_list("pk", "bound"))
+    retentions = Retentions(list(instances.values()))
+    for group in groups:
+        for member in sorted(group.members[:SHOWN], key=lambda member: member.name):
+            instance = instances.get(member.id)
+            if instance is None:
+                continue
+            if isinstance(member, Refused):
+                group.lines.append((instance, _reason(instance, member.refusal), {}))
+            else:
+                note = _prospect(request, member.action, instance, retentions)
+                group.lines.append((instance, note, relationships.get(instance.pk) or {}))
+
+
+def _prospect(request: Request, action: Action | ResourceAction, instance: Instance, retentions: Retentions) -> str:
+    """What is worth knowing of one instance before OK."""
+    if action is Action.RECYCLE and (kept := retentions.of(instance)):
+        until = _moment(request.now + kept.keep_for)
+        return _("until %(time)s (%(basis)s)") % {"time": until, "basis": kept_label(kept.basis, kept.keep_for)}
+    if action is Action.RENEW:
+        expires = _("expired %(time)s") if instance.state == State.EXPIRED else _("expires %(time)s")
+        return expires % {"time": _moment(instance.expires_at)}
+    if action is Action.EXTEND:
+        return _("ends %(time)s") % {"time": _moment(instance.purge_at)}
+    return ""
+
+
+def _reason(instance: Instance, refusal: Refusal) -> str:
+    if refusal is Refusal.TOO_YOUNG:
+        since = _("From %(time)s on.") % {"time": _moment(deletable_from(instance))}
+        return f"{refusal.label} {since}"
+    return str(refusal.label)
+
+
+def _moment(moment: Any) -> str:
+    return formats.date_format(timezone.localtime(moment), "Y-m-d H:i")
+
+
+def _about_no_fees(action: Action, instances: Sequence[Instance]) -> dict[str, Any]:
+    """Whether the stop may be one with no fees, or why not; on a delete, that it is the gentler way."""
+    if action is Action.STOP:
+        refusals = [refusal for instance in instances if (refusal := why_not_no_fees(instance))]
+        return {
+            "can_stop_charging": len(refusals) < len(instances),
+            "no_fees_reason": refusals[0].label if refusals else "",
+        }
+    if action is Action.DELETE and any(why_not_no_fees(instance) is None for instance in instances):
+        return {
+            "hint": _(
+                "To stop paying without losing anything, stop Pay-As-You-Go instances with No Fees Upon Shutdown."
+            )
+        }
+    return {}
