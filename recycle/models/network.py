@@ -20,7 +20,9 @@ class LoadBalancer(models.Model):
         INTERNAL = "internal", _("Internal")
 
     id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
-    account = models.ForeignKey(Account, models.PROTECT, related_name="load_balancers", verbose_name=_("account"))
+    account = models.ForeignKey(
+        Account, models.PROTECT, related_name="load_balancers", verbose_name=_("account"), db_index=False
+    )
     region = models.ForeignKey(Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False)
     name = models.CharField(_("name"), max_length=64)
     type = models.CharField(_("type"), max_length=16, choices=Type, default=Type.PUBLIC)
@@ -32,6 +34,11 @@ class LoadBalancer(models.Model):
     class Meta:
         verbose_name = _("load balancer")
         verbose_name_plural = _("load balancers")
+        indexes = [
+            # The Load Balancer page, newest first, and by name.
+            models.Index(fields=["account", "-created_at", "-id"], name="load_balancer_newest"),
+            models.Index(fields=["account", "name", "id"], name="load_balancer_name"),
+        ]
 
     def __str__(self) -> str:
         return self.name
@@ -107,7 +114,9 @@ class RealServer(models.Model):
 
 class ElasticIP(models.Model):
     id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
-    account = models.ForeignKey(Account, models.PROTECT, related_name="elastic_ips", verbose_name=_("account"))
+    account = models.ForeignKey(
+        Account, models.PROTECT, related_name="elastic_ips", verbose_name=_("account"), db_index=False
+    )
     region = models.ForeignKey(Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False)
     address = models.GenericIPAddressField(_("address"), unique=True)
     bandwidth_mbps = models.PositiveIntegerField(_("bandwidth (Mbps)"), default=1)
@@ -126,6 +135,11 @@ class ElasticIP(models.Model):
     class Meta:
         verbose_name = _("elastic IP")
         verbose_name_plural = _("elastic IPs")
+        indexes = [
+            # The EIP page, newest first, and by address.
+            models.Index(fields=["account", "-created_at", "-id"], name="elastic_ip_newest"),
+            models.Index(fields=["account", "address", "id"], name="elastic_ip_address"),
+        ]
         constraints = [
             models.CheckConstraint(
                 condition=Q(instance=None) | Q(load_balancer=None), name="elastic_ip_bound_to_one_thing"

@@ -19,7 +19,9 @@ class Volume(models.Model):
     """
 
     id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
-    account = models.ForeignKey(Account, models.PROTECT, related_name="volumes", verbose_name=_("account"))
+    account = models.ForeignKey(
+        Account, models.PROTECT, related_name="volumes", verbose_name=_("account"), db_index=False
+    )
     zone = models.ForeignKey(Zone, models.PROTECT, related_name="+", verbose_name=_("zone"), db_index=False)
     name = models.CharField(_("name"), max_length=50, blank=True)
     type = models.CharField(_("type"), max_length=32)
@@ -39,6 +41,11 @@ class Volume(models.Model):
         verbose_name_plural = _("EBS volumes")
         constraints = [
             models.CheckConstraint(condition=Q(size_gb__gte=1), name="volume_has_a_size"),
+        ]
+        indexes = [
+            # The EBS Volume page, newest first, and by name.
+            models.Index(fields=["account", "-created_at", "-id"], name="volume_newest"),
+            models.Index(fields=["account", "name", "id"], name="volume_name"),
         ]
 
     def __str__(self) -> str:
