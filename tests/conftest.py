@@ -7,9 +7,10 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from django.urls import reverse
-from django.utils import timezone
+from django.utils import timezone, translation
 
 from recycle.lifecycle import State
 from recycle.models import (
@@ -55,6 +56,12 @@ def client(static_files: None, settings: Any, client: Client) -> Client:  # noqa
     # Or whitenoise would look at every one of them anew for each test.
     settings.WHITENOISE_AUTOREFRESH = True
     return client
+
+
+@pytest.fixture(autouse=True)
+def english() -> None:
+    """A page in another language leaves it active in its thread; the next test begins with none chosen."""
+    translation.activate(settings.LANGUAGE_CODE)
 
 
 @pytest.fixture
