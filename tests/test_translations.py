@@ -26,15 +26,30 @@ from tests.conftest import HTMX, make_user
 
 ZH = "zh-hans"
 NOBODY = UUID(int=7)
-VERBS = ("start", "stop", "restart", "delete", "renew", "restore", "purge")
+VERBS = (
+    "start",
+    "stop",
+    "restart",
+    "delete",
+    "renew",
+    "restore",
+    "purge",
+    "extend",
+    "protect",
+    "unprotect",
+    "hold",
+    "unhold",
+)
 LISTS = ("instances", "bin", "expired", "log")
+REST = ("create", "retention", "volumes", "addresses", "balancers", "tags")
 
 # Names of things, the same in every language.
-NAMES = {"KEC", "SLB", "EIP", "EBS", "VPC", "vCPU", "CSV", "UTC", "English", "Debian", "SSD", "HTTP", "Mbps"}
+NAMES = {"KEC", "SLB", "EIP", "EBS", "VPC", "vCPU", "CSV", "UTC", "English", "SSD", "HTTP", "Mbps", "BGP"}
+NAMES |= {"Debian", "Ubuntu", "CentOS", "Rocky Linux", "Windows Server", "EHDD", "Local_SSD", "KSC"}
 # Programs, as somebody who runs the console types them.
 PROGRAMS = {"worker", "beat", "manage.py import_inventory"}
 # What the fixtures call things.
-DATA = {"Acme Research", "alice", "front", "data", "scratch", "env", "prod"}
+DATA = {"web", "Acme Research", "alice", "front", "data", "scratch", "env", "prod"}
 
 
 # --- The catalogue --------------------------------------------------------------------------------
@@ -133,7 +148,7 @@ class Reader(HTMLParser):
 def english(words: list[str]) -> list[str]:
     """What is left of the Latin alphabet when names, ids and data are taken out."""
     names = "|".join(map(re.escape, sorted(NAMES | PROGRAMS | DATA, key=len, reverse=True)))
-    code = r"[\w.]+=\w+|\b[0-9a-f]{8}-[0-9a-f-]+\b|\b[a-z]+-[\w-]*\d\w*\b|\bSSD\S*|/dev/\w+|\{n\}"
+    code = r"[\w.]+=\w+|\b[0-9a-f]{8}-[0-9a-f-]+\b|\b[a-z]+-[\w-]*\d\w*\b|\bE?SSD\S*|/dev/\w+|\{n\}"
     left = [re.sub(rf"{code}|\b(?:{names})\b", " ", word) for word in words]
     return [word.strip() for word in left if re.search(r"[A-Za-z]{3}", word)]
 
@@ -164,7 +179,7 @@ def everything(make_instance, bind, alice: User, now) -> list[Instance]:
     return instances
 
 
-@pytest.mark.parametrize("name", ["overview", *LISTS])
+@pytest.mark.parametrize("name", ["overview", *LISTS, *REST])
 def test_a_page_is_chinese(reader, alice, everything, name):
     reader.force_login(alice)
 
@@ -174,7 +189,7 @@ def test_a_page_is_chinese(reader, alice, everything, name):
     assert english(Reader(response.text).words) == []
 
 
-@pytest.mark.parametrize("name", ["overview", *LISTS])
+@pytest.mark.parametrize("name", ["overview", *LISTS, *REST])
 def test_an_empty_page_is_chinese(reader, alice, name):
     Sweep.objects.create(name="purge_due", ran_at=timezone.now())
     reader.force_login(alice)
@@ -203,10 +218,11 @@ def test_a_dialog_and_its_outcome_are_chinese(reader, alice, everything, verb):
     refused = reader.post(reverse(f"recycle:{verb}"), {"ids": ids, "confirmed": "1", "confirm": "0"}, headers=HTMX)
     expected = re.search(r'data-must-equal="([^"]*)"', dialog.text)
     confirm = expected[1] if expected else ""
-    outcome = reader.post(reverse(f"recycle:{verb}"), {"ids": ids, "confirmed": "1", "confirm": confirm}, headers=HTMX)
+    answer = {"ids": ids, "confirmed": "1", "confirm": confirm, "reason": "7"}
+    outcome = reader.post(reverse(f"recycle:{verb}"), answer, headers=HTMX)
 
-    for answer in (dialog, refused, outcome):
-        assert english(Reader(answer.text).words) == []
+    for response in (dialog, refused, outcome):
+        assert english(Reader(response.text).words) == []
     assert "toast" in outcome.text
 
 
