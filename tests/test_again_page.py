@@ -333,7 +333,7 @@ def test_what_was_bound_again_is_no_former_relationship_of_its_own(alice_in, ali
 def test_what_was_never_deleted_has_no_former_relationships(alice_in, alice, make_instance, bind, now):
     instance = make_instance()
     bind(instance)
-    ElasticIP.objects.update(instance=None)
+    ElasticIP.objects.update(instance=None, zone=None)
     associate(instance, alice, now)
 
     assert "Former relationships" not in alice_in.get(reverse("recycle:instance", args=[instance.pk])).content.decode()

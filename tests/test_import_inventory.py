@@ -373,6 +373,20 @@ def test_load_balancers_and_eips_take_their_region_from_what_they_belong_to(load
     }
 
 
+def test_a_real_server_in_another_region_than_its_load_balancer_is_told(problems):
+    vpc = str(UUID(int=3))
+    far = [{"NetworkInterfaceId": pk("nic"), "VpcId": vpc}]
+    other = an_instance("other", NetworkInterfaceSet=far, AvailabilityZone="cn-shanghai-2b")
+    content = a_balanced_web()
+    content["InstancesSet"] += [other]
+    content["LoadBalancerDescriptions"] = [a_load_balancer(VpcId=vpc)]
+
+    assert problems(content) == [
+        "1.json: answer 1, RealServerSet[0].ListenerId: "
+        "its load balancer is in cn-shanghai-2, its instance in cn-beijing-6"
+    ]
+
+
 def test_a_region_that_nothing_tells_is_asked_for(load, problems):
     content = {"AddressesSet": [an_eip()]}
 

@@ -325,7 +325,7 @@ def _make_addresses(order: Order, instances: Sequence[Instance], now: datetime, 
     if order.address:
         [instance] = instances
         order.address.instance = instance
-        order.address.save(update_fields=["instance"])
+        order.address.save(update_fields=["instance", "zone"])
         log.add(Kind.EIP, order.address, instance, new=False)
     if not order.bandwidth_mbps:
         return

@@ -29,6 +29,10 @@ class Zone(models.Model):
     class Meta:
         verbose_name = _("zone")
         verbose_name_plural = _("zones")
+        constraints = [
+            # What the agreements of elastic IPs and real servers refer to.
+            models.UniqueConstraint(fields=["code", "region"], name="zone_with_region"),
+        ]
 
     def __str__(self) -> str:
         return self.code

@@ -187,6 +187,9 @@ class Instance(models.Model):
                 condition=~Q(state=State.PURGED),
                 name="instance_private_ip_unique_in_subnet",
             ),
+            # What the agreements of all that is bound to instances refer to: one key for all of them, of columns that
+            # never change.
+            models.UniqueConstraint(fields=["id", "account", "zone"], name="instance_with_account_and_zone"),
         ]
         indexes = [
             # The sweep: due_for_purge, over all accounts. What may not go is not even looked at.
