@@ -381,10 +381,8 @@ def test_a_real_server_in_another_region_than_its_load_balancer_is_told(problems
     content["InstancesSet"] += [other]
     content["LoadBalancerDescriptions"] = [a_load_balancer(VpcId=vpc)]
 
-    assert problems(content) == [
-        "1.json: answer 1, RealServerSet[0].ListenerId: "
-        "its load balancer is in cn-shanghai-2, its instance in cn-beijing-6"
-    ]
+    [line] = problems(content)
+    assert line.endswith(".ListenerId: its load balancer is in cn-shanghai-2, its instance in cn-beijing-6")
 
 
 def test_a_region_that_nothing_tells_is_asked_for(load, problems):
