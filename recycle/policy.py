@@ -56,7 +56,7 @@ class Refusal(TextChoices):
     HELD = "held", _("It is under legal hold.")
     NOT_HELD = "not_held", _("It is not under legal hold.")
     NO_LONGER = "no_longer", _("It cannot be kept longer than 30 days.")
-    SOLD_OUT = "sold_out", _("Its zone is sold out.")
+    SOLD_OUT = "sold_out", _("Its zone does not have enough left.")
     QUOTA = "quota", _("The account's quota is used up.")
     TAKEN = "taken", _("It is taken by another one.")
     ALREADY = "already", _("It is there already.")

@@ -36,10 +36,13 @@ class Limit(TextChoices):
 
 @dataclass(frozen=True, slots=True)
 class Short(Refused):
-    """More is wanted of something than there is."""
+    """More is wanted of something than there is.
+
+    `left` is None for what all accounts share: how much of it is free tells what the others use.
+    """
 
     wanted: int = 0
-    left: int = 0
+    left: int | None = None
 
 
 class Room:
@@ -69,16 +72,11 @@ class Room:
         """What the zone lacks for so many of a kind."""
         vcpu, memory = self.free.get(zone, (INFINITE, INFINITE))
         wanted = ((Limit.VCPU, kind.vcpu * count, vcpu), (Limit.MEMORY_GB, kind.memory_gb * count, memory))
-        return [_short(limit, n, left, Refusal.SOLD_OUT) for limit, n, left in wanted if n > left]
+        return [Short(0, str(limit.label), Refusal.SOLD_OUT, wanted=n) for limit, n, left in wanted if n > left]
 
 
 def _left(capacity: int | None, used: int) -> float:
     return INFINITE if capacity is None else capacity - used
-
-
-def _short(limit: Limit, wanted: int, left: float, refusal: Refusal) -> Short:
-    # A limit that was lowered below the use leaves nothing, not less.
-    return Short(0, str(limit.label), refusal, wanted=wanted, left=max(0, int(left)))
 
 
 class Quota:
@@ -117,7 +115,12 @@ class Quota:
             (Limit.VOLUMES, volumes, lambda: self.left_for(Volume)),
             (Limit.VOLUME_GB, gb, self.gb_left),
         )
-        return [_short(limit, n, left, Refusal.QUOTA) for limit, n, ask in wanted if n and n > (left := ask())]
+        # A limit that was lowered below the use leaves nothing, not less.
+        return [
+            Short(0, str(limit.label), Refusal.QUOTA, wanted=n, left=max(0, int(left)))
+            for limit, n, ask in wanted
+            if n and n > (left := ask())
+        ]
 
 
 # --- To look at ---------------------------------------------------------------------------------------
