@@ -225,7 +225,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Account
-        fields = ("name", *ACCOUNT_LIMITS, "keep_for")
+        fields = ("name", *ACCOUNT_LIMITS, "keep_for", "billing_time_zone")
 
 
 @admin.register(Account)
@@ -248,6 +248,15 @@ class AccountAdmin(ConsoleAdmin):
             {
                 "fields": ("keep_for",),
                 "description": gettext_lazy("Empty means the standard. What lies in the bin already keeps its time."),
+            },
+        ),
+        (
+            gettext_lazy("Billing"),
+            {
+                "fields": ("billing_time_zone",),
+                "description": gettext_lazy(
+                    "Where the months of subscriptions are counted. Empty means as everywhere in this console."
+                ),
             },
         ),
         (gettext_lazy("In use"), {"fields": tuple(f"used_{limit}" for limit in ACCOUNT_LIMITS)}),

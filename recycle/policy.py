@@ -56,6 +56,7 @@ class Refusal(TextChoices):
     HELD = "held", _("It is under legal hold.")
     NOT_HELD = "not_held", _("It is not under legal hold.")
     NO_LONGER = "no_longer", _("It cannot be kept longer than 30 days.")
+    TOO_FAR = "too_far", _("It cannot be paid for more than 10 years ahead.")
     SOLD_OUT = "sold_out", _("Its zone does not have enough left.")
     QUOTA = "quota", _("The account's quota is used up.")
     TAKEN = "taken", _("It is taken by another one.")
@@ -118,6 +119,8 @@ LONGEST_KEEP = timedelta(days=30)
 # What is left of the time at least when a hold or a protection ends.
 GRACE = timedelta(minutes=15)
 
+# No subscription is paid for further ahead.
+LONGEST_TERM = timedelta(days=3_653)
 # Months a subscription can be renewed for.
 RENEWAL_MONTHS = (*range(1, 10), 12, 24, 36)
 

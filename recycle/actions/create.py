@@ -11,7 +11,6 @@ from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from dateutil.relativedelta import relativedelta
 from django.db import IntegrityError, transaction
 from django.db.models import Model, QuerySet
 from django.utils import timezone
@@ -36,6 +35,7 @@ from recycle.models import (
     Zone,
 )
 from recycle.policy import BillingMode, Refusal, Role
+from recycle.terms import term
 
 # Times an order is tried when somebody who holds no lock of ours takes an address in between.
 TRIES = 3
@@ -222,7 +222,8 @@ def _make(order: Order, by: User, now: datetime) -> Outcome:
     if order.subnet_id is None and vpc is None:
         vpc = uuid4()
     group = order.security_group_id or uuid4()
-    expires = now + relativedelta(months=order.months) if order.billing_mode == BillingMode.MONTHLY else None
+    subscribed = order.billing_mode == BillingMode.MONTHLY
+    paid = term(now, order.months, order.account.billing_zone) if subscribed else None
     instances = [
         Instance(
             id=pk,
@@ -243,7 +244,8 @@ def _make(order: Order, by: User, now: datetime) -> Outcome:
             # Newest first is then the order of their numbers.
             created_at=now - timedelta(microseconds=index),
             changed_at=now,
-            expires_at=expires,
+            expires_at=paid.expires_at if paid else None,
+            anchor_day=paid.anchor_day if paid else None,
             protected=order.protected,
         )
         for index, (pk, done, address) in enumerate(zip(order.ids(), outcome.done, private, strict=True))

@@ -144,7 +144,13 @@ class ExtendForm(SelectionForm):
         required=False,
         coerce=int,
         empty_value=None,
-        choices=[(hours, str(hours)) for hours in (1, 6, 24, 72, 168)],
+        choices=[
+            (1, gettext_lazy("1 hour")),
+            (6, gettext_lazy("6 hours")),
+            (24, gettext_lazy("1 day")),
+            (72, gettext_lazy("3 days")),
+            (168, gettext_lazy("7 days")),
+        ],
     )
 
     def clean_hours(self) -> int:

@@ -111,6 +111,8 @@ class Instance(models.Model):
     # The last time something was done to it.
     changed_at = models.DateTimeField(_("changed"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    # The day of the month on which the terms of a subscription end, kept over shorter months. Empty: that of its end.
+    anchor_day = models.PositiveSmallIntegerField(_("anchor day"), null=True, blank=True, editable=False)
     recycled_at = models.DateTimeField(_("deleted"), null=True, blank=True)
     recycled_by = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("deleted by"), db_index=False

@@ -4,8 +4,11 @@ from collections.abc import Collection
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +20,14 @@ if TYPE_CHECKING:
 
 
 Owned = TypeVar("Owned", bound=models.Model)
+
+
+def check_time_zone(name: str) -> None:
+    """ValidationError for what is not the name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, ZoneInfoNotFoundError, OSError):
+        raise ValidationError(_("There is no such time zone. Give one such as Asia/Shanghai.")) from None
 
 
 class Account(models.Model):
@@ -33,6 +44,10 @@ class Account(models.Model):
     max_load_balancers = models.PositiveIntegerField(_("load balancers at most"), null=True, blank=True)
     # Time in the recycle bin; empty means the standard of the billing mode. Longer, never shorter.
     keep_for = models.DurationField(_("time in the recycle bin"), null=True, blank=True)
+    # Where the months of subscriptions are counted; empty means where the installation bills.
+    billing_time_zone = models.CharField(
+        _("billing time zone"), max_length=64, blank=True, db_default="", validators=[check_time_zone]
+    )
 
     class Meta:
         verbose_name = _("account")
@@ -46,6 +61,10 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def billing_zone(self) -> ZoneInfo:
+        return ZoneInfo(self.billing_time_zone or settings.BILLING_TIME_ZONE)
 
 
 class OwnedQuerySet(models.QuerySet[Owned]):
