@@ -14,6 +14,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from recycle.policy import LONGEST_KEEP, Role
+from recycle.text import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -33,7 +34,7 @@ def check_time_zone(name: str) -> None:
 class Account(models.Model):
     """A tenant: what instances, volumes, addresses and tags belong to."""
 
-    name = models.CharField(_("name"), max_length=64, unique=True)
+    name = models.CharField(_("name"), max_length=64, unique=True, validators=[check_text])
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     # Quotas; empty means no limit. What is used is counted when it matters, never kept in a counter.
@@ -94,9 +95,9 @@ class RetentionRule(models.Model):
     account = models.ForeignKey(
         Account, models.CASCADE, related_name="retention_rules", verbose_name=_("account"), db_index=False
     )
-    key = models.CharField(_("tag key"), max_length=128)
+    key = models.CharField(_("tag key"), max_length=128, validators=[check_text])
     # Empty: whatever the value.
-    value = models.CharField(_("tag value"), max_length=255, blank=True)
+    value = models.CharField(_("tag value"), max_length=255, blank=True, validators=[check_text])
     keep_for = models.DurationField(_("time in the recycle bin"), null=True, blank=True)
 
     class Meta:
