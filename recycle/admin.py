@@ -267,6 +267,7 @@ class AccountAdmin(ConsoleAdmin):
     used_max_volumes = used(Limit.VOLUMES)
     used_max_volume_gb = used(Limit.VOLUME_GB)
     used_max_load_balancers = used(Limit.LOAD_BALANCERS)
+    used_max_tags = used(Limit.TAGS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return with_account_use(super().get_queryset(request))

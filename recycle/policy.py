@@ -63,6 +63,7 @@ class Refusal(TextChoices):
     ALREADY = "already", _("It is there already.")
     NOT_BOUND = "not_bound", _("It is not bound.")
     BOUND = "bound", _("Something is bound to it.")
+    TOO_WIDE = "too_wide", _("Too much is bound to it to unbind it all at once. Unbind some of it first.")
     OTHER_ZONE = "other_zone", _("It stands in another zone.")
     OTHER_REGION = "other_region", _("It stands in another region.")
     OTHER_VPC = "other_vpc", _("It stands in another VPC.")
@@ -121,6 +122,8 @@ GRACE = timedelta(minutes=15)
 
 # No subscription is paid for further ahead.
 LONGEST_TERM = timedelta(days=3_653)
+# Tags that an instance has at most, as in KEC.
+MOST_TAGS = 10
 # Months a subscription can be renewed for.
 RENEWAL_MONTHS = (*range(1, 10), 12, 24, 36)
 

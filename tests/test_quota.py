@@ -164,6 +164,7 @@ def test_use_is_summed_up_for_accounts_and_zones(account, zone, make_instance, b
 
     assert of_account == {
         Limit.INSTANCES: 3, Limit.ELASTIC_IPS: 1, Limit.VOLUMES: 2, Limit.VOLUME_GB: 80, Limit.LOAD_BALANCERS: 1,
+            Limit.TAGS: 1,
     }  # fmt: skip
     assert of_zone == {Limit.VCPU: 2, Limit.MEMORY_GB: 4}
 

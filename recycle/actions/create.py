@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
-from recycle.actions.limits import Quota, Room
+from recycle.actions.limits import Limit, Quota, Room
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.resources.addresses import free_public
 from recycle.actions.resources.base import Context, event, lock
@@ -34,7 +34,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import BillingMode, Refusal, Role
+from recycle.policy import MOST_TAGS, BillingMode, Refusal, Role
 from recycle.terms import term
 
 # Times an order is tried when somebody who holds no lock of ours takes an address in between.
@@ -142,7 +142,10 @@ def _judge(order: Order, by: User, *, lock_rows: bool) -> tuple[Outcome, Order, 
         addresses=order.count if order.bandwidth_mbps else 0,
         volumes=order.count * len(order.disks),
         gb=order.count * sum(disk.size_gb for disk in order.disks),
+        tags=len(order.new_tags),
     )
+    if len(order.tags) + len(order.new_tags) > MOST_TAGS:
+        refuse(Refused(order.token, str(Limit.TAGS.label), Refusal.TOO_MANY))
     private = list(islice(_free_private(order), order.count))
     if len(private) < order.count:
         refuse(Refused(order.subnet_id or order.token, str(order.subnet_id), Refusal.TOO_MANY))

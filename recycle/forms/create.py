@@ -23,7 +23,7 @@ from recycle.http import Request
 from recycle.lifecycle import State
 from recycle.models import ElasticIP, Instance, InstanceType, Tag, Zone
 from recycle.offer import BANDWIDTH_MBPS, DATA_DISKS, IMAGES, MOST_AT_ONCE, SYSTEM_DISK_GB, SYSTEM_DISKS
-from recycle.policy import RENEWAL_MONTHS, BillingMode
+from recycle.policy import MOST_TAGS, RENEWAL_MONTHS, BillingMode
 from recycle.text import check_text
 
 NEW = "new"
@@ -259,6 +259,8 @@ class CreateForm(forms.Form):
             if row.error:
                 self.add_error(None, _("Data disk %(n)d: %(error)s") % {"n": number, "error": row.error})
         self._check_network(data)
+        if len(data.get("tags", ())) + len(data.get("new_tags", ())) > MOST_TAGS:
+            self.add_error("new_tags", _("An instance has %(n)d tags at most.") % {"n": MOST_TAGS})
         if {"name", "count"} <= data.keys() and data["name"] and data["count"] > 1:
             longest = len(str(self._number() + data["count"] - 1))
             if len(data["name"]) + 1 + max(2, longest) > LONGEST_NAME:

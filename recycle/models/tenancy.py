@@ -43,6 +43,7 @@ class Account(models.Model):
     max_volumes = models.PositiveIntegerField(_("EBS volumes at most"), null=True, blank=True)
     max_volume_gb = models.PositiveIntegerField(_("GB of EBS volumes at most"), null=True, blank=True)
     max_load_balancers = models.PositiveIntegerField(_("load balancers at most"), null=True, blank=True)
+    max_tags = models.PositiveIntegerField(_("tags at most"), null=True, blank=True)
     # Time in the recycle bin; empty means the standard of the billing mode. Longer, never shorter.
     keep_for = models.DurationField(_("time in the recycle bin"), null=True, blank=True)
     # Where the months of subscriptions are counted; empty means where the installation bills.
