@@ -238,7 +238,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Account
-        fields = ("name", *ACCOUNT_LIMITS, "keep_for")
+        fields = ("name", *ACCOUNT_LIMITS, "keep_for", "billing_time_zone")
 
 
 @admin.register(Account)
@@ -263,6 +263,15 @@ class AccountAdmin(ConsoleAdmin):
                 "description": gettext_lazy("Empty means the standard. What lies in the bin already keeps its time."),
             },
         ),
+        (
+            gettext_lazy("Billing"),
+            {
+                "fields": ("billing_time_zone",),
+                "description": gettext_lazy(
+                    "Where the months of subscriptions are counted. Empty means as everywhere in this console."
+                ),
+            },
+        ),
         (gettext_lazy("In use"), {"fields": tuple(f"used_{limit}" for limit in ACCOUNT_LIMITS)}),
     )
     readonly_fields = tuple(f"used_{limit}" for limit in ACCOUNT_LIMITS)
@@ -271,6 +280,7 @@ class AccountAdmin(ConsoleAdmin):
     used_max_volumes = used(Limit.VOLUMES)
     used_max_volume_gb = used(Limit.VOLUME_GB)
     used_max_load_balancers = used(Limit.LOAD_BALANCERS)
+    used_max_tags = used(Limit.TAGS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return with_account_use(super().get_queryset(request))

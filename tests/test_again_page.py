@@ -466,7 +466,7 @@ def test_a_refusal_that_the_dialog_did_not_give_is_said_to_be_new(alice_in, zone
     ).content.decode()
 
     assert "Restored 1 instance." in text
-    assert ": Its zone is sold out. This has changed since the dialog was shown." in text
+    assert ": Its zone does not have enough left. This has changed since the dialog was shown." in text
 
 
 def test_what_the_dialog_called_impossible_and_was_done_after_all_is_named(alice_in, zone, make_instance):

@@ -11,6 +11,7 @@ from recycle.models.catalogue import Region, Zone
 from recycle.models.instance import Instance
 from recycle.models.tenancy import Account, OfBalancerQuerySet, OfInstanceQuerySet, OwnedQuerySet
 from recycle.policy import BillingMode
+from recycle.text import check_text
 
 PORT = Q(port__gte=1, port__lte=65535)
 
@@ -25,7 +26,7 @@ class LoadBalancer(models.Model):
         Account, models.PROTECT, related_name="load_balancers", verbose_name=_("account"), db_index=False
     )
     region = models.ForeignKey(Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False)
-    name = models.CharField(_("name"), max_length=64)
+    name = models.CharField(_("name"), max_length=64, validators=[check_text])
     type = models.CharField(_("type"), max_length=16, choices=Type, default=Type.PUBLIC)
     vpc_id = models.UUIDField("VPC", null=True, blank=True)
     created_at = models.DateTimeField(_("created"))
@@ -74,7 +75,7 @@ class Listener(models.Model):
     )
     account = Repeated(Account, of="load_balancer", verbose_name=_("account"))
     region = Repeated(Region, of="load_balancer", verbose_name=_("region"))
-    name = models.CharField(_("name"), max_length=64, blank=True)
+    name = models.CharField(_("name"), max_length=64, blank=True, validators=[check_text])
     protocol = models.CharField(_("protocol"), max_length=8, choices=Protocol)
     port = models.PositiveIntegerField(_("port"))
     method = models.CharField(_("method"), max_length=24, choices=Method, default=Method.ROUND_ROBIN)
@@ -152,7 +153,7 @@ class ElasticIP(models.Model):
     region = models.ForeignKey(Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False)
     address = models.GenericIPAddressField(_("address"), unique=True)
     bandwidth_mbps = models.PositiveIntegerField(_("bandwidth (Mbps)"), default=1)
-    line = models.CharField(_("line"), max_length=36, default="BGP")
+    line = models.CharField(_("line"), max_length=36, default="BGP", validators=[check_text])
     billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode, default=BillingMode.DAILY)
     instance = models.ForeignKey(
         Instance,

@@ -11,6 +11,7 @@ from recycle.models.catalogue import Zone
 from recycle.models.instance import Instance
 from recycle.models.tenancy import Account, OwnedQuerySet
 from recycle.policy import BillingMode
+from recycle.text import check_text
 
 
 class Volume(models.Model):
@@ -21,7 +22,7 @@ class Volume(models.Model):
         Account, models.PROTECT, related_name="volumes", verbose_name=_("account"), db_index=False
     )
     zone = models.ForeignKey(Zone, models.PROTECT, related_name="+", verbose_name=_("zone"), db_index=False)
-    name = models.CharField(_("name"), max_length=50, blank=True)
+    name = models.CharField(_("name"), max_length=50, blank=True, validators=[check_text])
     type = models.CharField(_("type"), max_length=32)
     size_gb = models.PositiveIntegerField(_("size (GB)"))
     billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode, default=BillingMode.DAILY)

@@ -8,12 +8,13 @@ from recycle.models.agreement import Agreement, Repeated
 from recycle.models.catalogue import Zone
 from recycle.models.instance import Instance
 from recycle.models.tenancy import Account, OfInstanceQuerySet, OwnedQuerySet
+from recycle.text import check_text
 
 
 class Tag(models.Model):
     account = models.ForeignKey(Account, models.PROTECT, related_name="tags", verbose_name=_("account"), db_index=False)
-    key = models.CharField(_("key"), max_length=128)
-    value = models.CharField(_("value"), max_length=255, blank=True)
+    key = models.CharField(_("key"), max_length=128, validators=[check_text])
+    value = models.CharField(_("value"), max_length=255, blank=True, validators=[check_text])
 
     objects = OwnedQuerySet.as_manager()
 
