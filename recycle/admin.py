@@ -121,7 +121,7 @@ class InstanceAdmin(ConsoleAdmin):
         ("system_disk_type", "system_disk_gb"),
         ("private_ip", "subnet_id", "vpc_id", "security_group_ids"),
         ("created_at", "changed_at", "expires_at"),
-        ("recycled_at", "recycled_by", "purge_at", "retention", "purged_at"),
+        ("recycled_at", "recycled_by_name", "purge_at", "retention", "purged_at"),
         ("protected", "held_at", "held_by", "hold_reason", "hold_review_on"),
         ("attempts", "retry_at", "last_error"),
     )

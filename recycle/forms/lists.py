@@ -225,7 +225,7 @@ class BinFilter(InstanceListForm):
         data = self.cleaned_data
         rows = super().narrow(rows.in_bin())
         if data["deleted_by"]:
-            rows = rows.filter(recycled_by__username__icontains=data["deleted_by"].strip())
+            rows = rows.filter(recycled_by_name__icontains=data["deleted_by"].strip())
         if data["deleted_from"]:
             rows = rows.filter(recycled_at__date__gte=data["deleted_from"])
         if data["deleted_to"]:

@@ -46,7 +46,7 @@ class Event(models.Model):
     resource_id = models.CharField(_("resource ID"), max_length=36, blank=True, db_default="")
     resource_name = models.CharField(_("resource name"), max_length=400, blank=True, db_default="")
     by = models.ForeignKey(
-        User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("by"), db_index=False
+        User, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by"), db_index=False
     )
     # The user's name at the time; empty when the schedule acted.
     by_name = models.CharField(_("by"), max_length=150, blank=True)
