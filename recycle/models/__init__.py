@@ -4,6 +4,7 @@ from recycle.models.catalogue import InstanceType, Region, Zone
 from recycle.models.event import Event, Kind
 from recycle.models.instance import Instance, InstanceQuerySet
 from recycle.models.network import ElasticIP, Listener, LoadBalancer, RealServer
+from recycle.models.origin import Origin
 from recycle.models.storage import Volume
 from recycle.models.sweep import Sweep
 from recycle.models.tag import InstanceTag, Tag
@@ -21,6 +22,7 @@ __all__ = [
     "Listener",
     "LoadBalancer",
     "Membership",
+    "Origin",
     "RealServer",
     "Region",
     "RetentionRule",

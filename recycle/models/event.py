@@ -51,6 +51,9 @@ class Event(models.Model):
     # The user's name at the time; empty when the schedule acted.
     by_name = models.CharField(_("by"), max_length=150, blank=True)
     reason = models.CharField(_("reason"), max_length=200, blank=True)
+    # Of the request that asked for it; both are null when the schedule acted.
+    address = models.GenericIPAddressField(_("address"), null=True, blank=True)
+    request_id = models.UUIDField(_("request ID"), null=True, blank=True)
     # The relationships that were cancelled, by kind (eips, volumes, real_servers, tags): a list, or null for none.
     detail = models.JSONField(_("detail"), default=dict, blank=True)
 
