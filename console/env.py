@@ -37,13 +37,21 @@ def boolean(name: str, default: bool = False) -> bool:
 
 
 def positive(name: str, default: int) -> int:
+    return _at_least(1, name, default)
+
+
+def count(name: str, default: int) -> int:
+    return _at_least(0, name, default)
+
+
+def _at_least(least: int, name: str, default: int) -> int:
     def parse(value: str) -> int:
         number = int(value)
-        if number < 1:
+        if number < least:
             raise ValueError
         return number
 
-    return _read(name, parse, str(default), "a whole number of at least 1")
+    return _read(name, parse, str(default), f"a whole number of at least {least}")
 
 
 def words(name: str, default: str = "") -> list[str]:

@@ -11,3 +11,7 @@ class RecycleConfig(AppConfig):
         # Django finds this out by a transaction in each new connection. With IMMEDIATE it waits for whoever writes, so
         # that a page hangs behind an import, and then takes the busy database for one that knows no JSON.
         DatabaseWrapper.features_class.supports_json_field = True  # type: ignore[assignment]
+        # Only now may models be imported.
+        from recycle import logins
+
+        logins.listen()

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
+from ipaddress import IPv6Address, ip_address
 from typing import Any
 from urllib.parse import unquote
+from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -16,7 +19,7 @@ from django.utils.translation import pgettext
 from django_htmx.middleware import HtmxDetails
 
 from recycle.actions import Blocker
-from recycle.models import Account, Instance, InstanceQuerySet, Membership, Region, User, Zone
+from recycle.models import Account, Instance, InstanceQuerySet, Membership, Origin, Region, User, Zone
 from recycle.policy import Role
 
 
@@ -25,6 +28,9 @@ class Request(HttpRequest):
 
     user: User
     htmx: HtmxDetails
+    # Its number in the logs, which the answer carries too; and with the address it came from.
+    id: UUID
+    origin: Origin
     # The one moment this request is decided at.
     now: datetime
     shell: "Shell"
@@ -122,6 +128,8 @@ class Shell:
         access = [(_("Operation Log"), "log", "recycle:log")]
         if self.role >= Role.ADMINISTRATOR:
             access.append((_("Retention"), "clock", "recycle:retention"))
+        if self.request.user.is_superuser:
+            access.append((_("Audit Log"), "account", "recycle:audit"))
         groups = [
             ("", [(_("Overview"), "overview", "recycle:overview")]),
             (pgettext("navigation", "Instances"), [(_("Instance"), "server", "recycle:instances")]),
@@ -157,6 +165,44 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {"shell": getattr(request, "shell", None) if user is not None and user.is_authenticated else None}
 
 
+Answer = Callable[[HttpRequest], HttpResponse]
+
+
+def identify(get_response: Answer) -> Answer:
+    """Middleware, the first of all: a request gets an id, its answer the same in `X-Request-Id`.
+
+    An id that came along with the request is not taken over: it would name what somebody else did.
+    """
+
+    def middleware(request: Any) -> HttpResponse:
+        request.id = uuid4()
+        request.origin = Origin(address_of(request), request.id)
+        response = get_response(request)
+        response["X-Request-Id"] = str(request.id)
+        return response
+
+    return middleware
+
+
+def address_of(request: HttpRequest) -> str | None:
+    """Where a request comes from; None when that is no address, as behind a Unix socket.
+
+    `X-Forwarded-For` grows at its end, by one entry a proxy: only what our own have added is
+    believed.
+    """
+    address = request.META.get("REMOTE_ADDR", "")
+    proxies: int = settings.TRUSTED_PROXIES
+    forwarded = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    if 0 < proxies <= len(forwarded):
+        address = forwarded[-proxies].strip()
+    try:
+        # Without the zone of a link-local address, which the database does not keep.
+        ip = ip_address(address.partition("%")[0])
+    except ValueError:
+        return None
+    return str(ip.ipv4_mapped if isinstance(ip, IPv6Address) and ip.ipv4_mapped else ip)
+
+
 class ConsoleMiddleware:
     """Gives the request its moment and its shell, remembers the region, and speaks the browser's time zone."""
 
@@ -172,6 +218,11 @@ class ConsoleMiddleware:
         # The same address answers with a page or with a piece of it: no cache may take one for the other.
         patch_vary_headers(response, ["HX-Request"])
         return response
+
+    def process_view(self, request: Request, *_view: Any) -> None:
+        """Whoever acts brings along where from. The login middleware has read the user by now."""
+        if request.user.is_authenticated:
+            request.user.origin = request.origin
 
     def _remember_region(self, request: Request) -> None:
         code = request.GET.get("region")

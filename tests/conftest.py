@@ -136,6 +136,8 @@ def make_instance(account: Account, zone: Zone, instance_type: InstanceType) -> 
             times["purge_at"] = now + timedelta(days=6)
         if state == State.PURGED:
             times["purged_at"] = now
+        if by := fields.get("recycled_by"):
+            times["recycled_by_name"] = by.get_username()
         defaults = {
             "account": account,
             "zone": zone,

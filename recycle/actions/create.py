@@ -283,8 +283,7 @@ class _Log:
                 instance_id=instance.pk,
                 instance_name=instance.name,
                 to_state=instance.state,
-                by=context.by,
-                by_name=context.by.get_username(),
+                **context.by.signature,
             )
         )
 

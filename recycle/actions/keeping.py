@@ -101,8 +101,7 @@ def _record(context: Context, account_id: int, tag: str, before: int | None, aft
         at=context.now,
         batch=context.batch,
         action=ResourceAction.UPDATE,
-        by=context.by,
-        by_name=context.by.get_username(),
+        **context.by.signature,
         detail={"retention": {"tag": tag, "before": before, "after": after}},
     )
 

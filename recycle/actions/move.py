@@ -10,14 +10,24 @@ from typing import Any
 from uuid import UUID
 
 from django.db import DatabaseError, OperationalError, transaction
-from django.db.models import BigIntegerField, Case, CharField, F, JSONField, UUIDField, Value, When
+from django.db.models import (
+    BigIntegerField,
+    Case,
+    CharField,
+    F,
+    GenericIPAddressField,
+    JSONField,
+    UUIDField,
+    Value,
+    When,
+)
 from django.db.models import DateTimeField as DateTime
 from django.db.models.functions import Cast
 
 from recycle.actions import bindings
 from recycle.actions.outcome import Done, Failed, Outcome, Refused
 from recycle.lifecycle import TRANSITIONS, UNBOUND, Action, State
-from recycle.models import Event, Instance, InstanceQuerySet, User
+from recycle.models import Event, Instance, InstanceQuerySet, Origin, User
 from recycle.models.sql import insert_from
 from recycle.policy import Refusal, Role, deletion_of, why_not
 
@@ -169,6 +179,7 @@ def _transit(move: Move, action: Action, instances: Sequence[Instance], batch: U
 def _record(move: Move, action: Action, ids: Sequence[UUID], batch: UUID, *, cancels: bool) -> None:
     """One event for each instance, written by the database from the rows as they still are."""
     rows = Instance.objects.filter(pk__among=ids).order_by("pk")
+    origin = move.by.origin if move.by else Origin()
     to_state = Case(*(When(state=source, then=Value(target)) for source, target in TRANSITIONS[action].items()))
     insert_from(
         Event,
@@ -182,6 +193,8 @@ def _record(move: Move, action: Action, ids: Sequence[UUID], batch: UUID, *, can
             to_state=Cast(to_state, CharField()),
             by_id=Cast(Value(move.by and move.by.pk), BigIntegerField()),
             by_name=Value(move.by.get_username() if move.by else ""),
+            address=Cast(Value(origin.address), GenericIPAddressField()),
+            request_id=Cast(Value(origin.request_id, UUIDField()), UUIDField()),
             reason=Value(move.reason),
             detail=bindings.described() if cancels else Value({}, JSONField()),
         ).values(
@@ -195,6 +208,8 @@ def _record(move: Move, action: Action, ids: Sequence[UUID], batch: UUID, *, can
             "to_state",
             "by_id",
             "by_name",
+            "address",
+            "request_id",
             "reason",
             "detail",
         ),

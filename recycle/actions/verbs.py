@@ -89,6 +89,7 @@ class Delete(Move):
             "no_fees": False,
             "recycled_at": self.now,
             "recycled_by": self.by,
+            "recycled_by_name": self.by.get_username() if self.by else None,
             "purge_at": self.now + retention.keep_for,
             "retention": retention.basis,
             **NO_RETRY,
@@ -120,6 +121,7 @@ class Restore(Powering):
     LEFT: ClassVar[Mapping[str, Any]] = {
         "recycled_at": None,
         "recycled_by": None,
+        "recycled_by_name": None,
         "purge_at": None,
         "retention": "",
         **NO_RETRY,

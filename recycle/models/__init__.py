@@ -1,9 +1,11 @@
 """The nouns, one file per subject."""
 
+from recycle.models.audit import AuditAction, AuditEvent
 from recycle.models.catalogue import InstanceType, Region, Zone
 from recycle.models.event import Event, Kind
 from recycle.models.instance import Instance, InstanceQuerySet
 from recycle.models.network import ElasticIP, Listener, LoadBalancer, RealServer
+from recycle.models.origin import Origin
 from recycle.models.storage import Volume
 from recycle.models.sweep import Sweep
 from recycle.models.tag import InstanceTag, Tag
@@ -11,6 +13,8 @@ from recycle.models.tenancy import Account, Membership, RetentionRule, User
 
 __all__ = [
     "Account",
+    "AuditAction",
+    "AuditEvent",
     "ElasticIP",
     "Event",
     "Instance",
@@ -21,6 +25,7 @@ __all__ = [
     "Listener",
     "LoadBalancer",
     "Membership",
+    "Origin",
     "RealServer",
     "Region",
     "RetentionRule",

@@ -1,18 +1,20 @@
-"""What was done to instances. Events outlive the instances and carry their ids and names."""
+"""What was done in an account. Events carry ids and names, and outlive what they are about."""
 
 from typing import Self
 
+from django.apps import apps
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from recycle.lifecycle import LIVING, Action, ResourceAction, State
+from recycle.models.changes import changes_in_words
 from recycle.models.tenancy import Account, Membership, User
 from recycle.text import check_text
 
 
 class Kind(models.TextChoices):
-    """What can be bound to an instance."""
+    """What an event is about, beside an instance: what can be bound to one, a member, the account."""
 
     VOLUME = "volume", _("EBS volume")
     EIP = "eip", _("EIP")
@@ -20,6 +22,22 @@ class Kind(models.TextChoices):
     LISTENER = "listener", _("Listener")
     REAL_SERVER = "real_server", _("Real server")
     TAG = "tag", _("Tag")
+    MEMBER = "member", _("Member")
+    ACCOUNT = "account", _("Account")
+
+
+# The model whose fields an edit changed, by the kind of its event. An instance's have no kind.
+MODELS = {
+    "": "instance",
+    Kind.VOLUME: "volume",
+    Kind.EIP: "elasticip",
+    Kind.LOAD_BALANCER: "loadbalancer",
+    Kind.LISTENER: "listener",
+    Kind.REAL_SERVER: "realserver",
+    Kind.TAG: "tag",
+    Kind.MEMBER: "membership",
+    Kind.ACCOUNT: "account",
+}
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -47,12 +65,16 @@ class Event(models.Model):
     resource_id = models.CharField(_("resource ID"), max_length=36, blank=True, db_default="")
     resource_name = models.CharField(_("resource name"), max_length=400, blank=True, db_default="")
     by = models.ForeignKey(
-        User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("by"), db_index=False
+        User, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by"), db_index=False
     )
     # The user's name at the time; empty when the schedule acted.
     by_name = models.CharField(_("by"), max_length=150, blank=True)
     reason = models.CharField(_("reason"), max_length=200, blank=True, validators=[check_text])
+    # Of the request that asked for it; both are null when the schedule acted.
+    address = models.GenericIPAddressField(_("address"), null=True, blank=True)
+    request_id = models.UUIDField(_("request ID"), null=True, blank=True)
     # The relationships that were cancelled, by kind (eips, volumes, real_servers, tags): a list, or null for none.
+    # Of an edit, what it changed: see `models.changes`.
     detail = models.JSONField(_("detail"), default=dict, blank=True)
 
     objects = EventQuerySet.as_manager()
@@ -71,3 +93,7 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.action} {self.instance_name}"
+
+    @property
+    def changes(self) -> list[str]:
+        return changes_in_words(apps.get_model("recycle", MODELS[self.kind]), self.detail)

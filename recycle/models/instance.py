@@ -116,8 +116,10 @@ class Instance(models.Model):
     anchor_day = models.PositiveSmallIntegerField(_("anchor day"), null=True, blank=True, editable=False)
     recycled_at = models.DateTimeField(_("deleted"), null=True, blank=True)
     recycled_by = models.ForeignKey(
-        User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("deleted by"), db_index=False
+        User, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("deleted by"), db_index=False
     )
+    # The user's name at the time. Null and not empty: SQLite adds only such a column in place.
+    recycled_by_name = models.CharField(_("deleted by"), max_length=150, null=True, blank=True)
     # The moment promised to the owner. Stamped on entry; nothing moves it.
     purge_at = models.DateTimeField(_("ends"), null=True, blank=True)
     # Where the time in the bin comes from: "standard", "account", "rule KEY=VALUE" or "extended NAME".

@@ -1,9 +1,9 @@
 """Accounts, their users, and what each user may do in them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from recycle.models.origin import Origin
 from recycle.policy import LONGEST_KEEP, Role
 from recycle.text import check_text
 
@@ -124,6 +125,31 @@ class User(AbstractUser):
 
     # How the person likes the lists: {"columns": {"bin": [...]}, "dismissed": [...]}.
     preferences = models.JSONField(_("preferences"), default=dict, blank=True)
+    # Whoever logged in before this has to log in again. Null: all sessions are good.
+    sessions_ended_at = models.DateTimeField(_("sessions ended"), null=True, blank=True)
+
+    # Where the request came from that this person makes; the edge sets it.
+    origin = Origin()
+
+    @property
+    def signature(self) -> dict[str, Any]:
+        """Who does it and from where, in the columns that every log has for it."""
+        return {
+            "by": self,
+            "by_name": self.get_username(),
+            "address": self.origin.address,
+            "request_id": self.origin.request_id,
+        }
+
+    def get_session_auth_hash(self) -> str:
+        """A session is good for as long as this stays the same."""
+        return self._since_end(super().get_session_auth_hash())
+
+    def get_session_auth_fallback_hash(self) -> Iterator[str]:
+        return map(self._since_end, super().get_session_auth_fallback_hash())
+
+    def _since_end(self, session_hash: str) -> str:
+        return f"{session_hash} {self.sessions_ended_at.timestamp()}" if self.sessions_ended_at else session_hash
 
     @cached_property
     def roles(self) -> "Mapping[int, Role]":

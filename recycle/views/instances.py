@@ -74,7 +74,7 @@ def export(request: Request) -> HttpResponseBase:
 @require_GET
 def detail(request: Request, pk: UUID) -> HttpResponse:
     """One instance of the chosen account, wherever it is: in use, in the bin, or gone. 404 for any other."""
-    rows = request.shell.instances().select_related("instance_type", "account", "recycled_by")
+    rows = request.shell.instances().select_related("instance_type", "account")
     instance = rows.filter(pk=pk).annotate(bound=described()).first()
     if instance is None:
         raise Http404

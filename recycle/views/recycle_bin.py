@@ -28,7 +28,7 @@ EXPORT = (
 BIN_EXPORT = (
     *EXPORT,
     (_("Deleted"), lambda row: row.recycled_at),
-    (_("Deleted by"), lambda row: row.recycled_by),
+    (_("Deleted by"), lambda row: row.recycled_by_name),
     (_("Ends"), lambda row: row.purge_at),
 )
 EXPIRED_EXPORT = (*EXPORT, (_("Expired at"), lambda row: row.expires_at), (_("Ends"), lambda row: row.purge_at))
@@ -65,7 +65,7 @@ def export_expired(request: Request) -> HttpResponseBase:
 
 
 def _rows(request: Request) -> InstanceQuerySet:
-    return request.shell.instances().select_related("instance_type", "recycled_by")
+    return request.shell.instances().select_related("instance_type")
 
 
 def _count(rows: InstanceQuerySet) -> str:

@@ -136,8 +136,7 @@ def event(
         kind=kind,
         resource_id=str(resource.pk),
         resource_name=str(resource),
-        by=context.by,
-        by_name=context.by.get_username(),
+        **context.by.signature,
         detail=detail,
     )
 
