@@ -242,7 +242,8 @@ def test_a_volume_is_made_in_an_account_and_a_zone(client, root, account, zone):
     response = client.post(reverse("admin:recycle_volume_add"), data)
 
     assert response.status_code == 302
-    assert list(Volume.objects.values_list("account", "zone", "instance")) == [(account.pk, zone.pk, None)]
+    volume = Volume.objects.get()
+    assert (volume.account, volume.zone, volume.instance) == (account, zone, None)
 
 
 def test_a_listener_belongs_where_its_load_balancer_does(client, root, make_balancer):
