@@ -41,7 +41,8 @@ NOT_KEPT = {"announced", "as_of", "back", "by", "confirm", "cursor", "deleted_by
 # What the console writes itself, or what another list decides.
 OURS = {
     *(("AuditEvent", name) for name in ("by_name", "kind", "subject_id", "subject_name")),
-    ("Instance", "recycled_by_name"), ("Event", "by_name"), ("Event", "instance_name"), ("Event", "resource_id"), ("Event", "resource_name"),
+    ("Instance", "recycled_by_name"),
+    ("Event", "by_name"), ("Event", "instance_name"), ("Event", "resource_id"), ("Event", "resource_name"),
     ("Instance", "held_by"), ("Instance", "last_error"), ("Instance", "retention"), ("Sweep", "name"),
     ("Instance", "system_disk_type"), ("Volume", "type"), ("Volume", "mount_point"), ("Account", "billing_time_zone"),
 }  # fmt: skip
