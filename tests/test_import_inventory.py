@@ -318,13 +318,14 @@ def test_a_file_that_is_no_answer_is_told_by_its_place(problems, content, line):
 
 
 def test_a_file_that_cannot_be_read_is_told_with_the_others(tmp_path):
-    missing = str(tmp_path / "missing.json")
+    missing, long = str(tmp_path / "missing.json"), "n" * 300
 
     with pytest.raises(CommandError) as refused:
-        call_command("import_inventory", missing, str(tmp_path))
+        call_command("import_inventory", missing, long, str(tmp_path))
 
     assert str(refused.value).splitlines() == [
         f"{missing}: No such file or directory",
+        f"{long}: File name too long",
         f"{tmp_path}: Is a directory",
         "Nothing was written.",
     ]

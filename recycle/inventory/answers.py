@@ -62,7 +62,11 @@ class Source:
     def size(self) -> int | None:
         """None where nobody knows before it has been read."""
         path = Path(self.path)
-        return path.stat().st_size if self.path != STDIN and path.is_file() else None
+        try:
+            return path.stat().st_size if self.path != STDIN and path.is_file() else None
+        except OSError:
+            # Reading it will tell.
+            return None
 
     def read(self, keys: frozenset[str]) -> Iterator[Item | Page | Problem]:
         """Every item of the lists under `keys`, each answer after its items, and what is no answer."""

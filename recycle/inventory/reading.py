@@ -34,6 +34,7 @@ def gather(sources: Sequence[Source], notes: Notes, *, partial: bool, progress: 
                 if items % STEP == 0 or isinstance(read, Page):
                     bar.advance(source.position - done, items)
                     done = source.position
+            bar.advance(source.position - done, items)
     for gap in notes.gaps():
         if partial:
             notes.remark(Topic.NOTE, f"incomplete, taken all the same: {gap.key} {gap.sentence}", "", gap.place)

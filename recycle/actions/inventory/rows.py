@@ -30,7 +30,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import BillingMode, end_of_expired
+from recycle.policy import BillingMode, Refusal, end_of_expired
 
 T = TypeVar("T")
 
@@ -140,7 +140,9 @@ class Import:
             until = ends[UUID(str(done.id))]
             self.notes.remark(Topic.RENEWED, RENEWED, f"{done.id} until {until:%Y-%m-%d %H:%M} UTC", done.name)
         for refused in outcome.refused:
-            self.notes.remark(Topic.GONE, NOT_RENEWED, refused.id, refused.name)
+            # Somebody may just have renewed it here.
+            if refused.refusal is not Refusal.ALREADY:
+                self.notes.remark(Topic.GONE, NOT_RENEWED, refused.id, refused.name)
         for failed in outcome.failed:
             self.imported.add(Problem(f"instance {failed.id}", failed.error.strip()))
 

@@ -1,7 +1,9 @@
 """Loads an account from the JSON answers of the KEC API. What is missing is created, what is there is left alone."""
 
 import re
+import sqlite3
 import sys
+import tempfile
 from argparse import ArgumentParser
 from collections import Counter
 from collections.abc import Iterator
@@ -82,7 +84,12 @@ class Command(BaseCommand):
             try:
                 imported = import_inventory(sources, notes, options, Shown(), now=timezone.now())
             except DatabaseError as error:
-                raise CommandError(f"The database refused it: {str(error).strip()} Nothing was written.") from None
+                said = str(error).strip()
+                raise CommandError(f"The database refused it: {said} Nothing was written.") from None
+            except sqlite3.Error as error:
+                # Not of the console's database, whose errors Django gives names of its own.
+                said = f"The temporary file failed: {error} ({tempfile.gettempdir()})."
+                raise CommandError(f"{said} Nothing was written.") from None
             if imported.problems:
                 raise CommandError(_problems(imported))
             for line in _report(imported, notes, dry_run=options.dry_run, every=verbosity > 1):
