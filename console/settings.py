@@ -95,6 +95,8 @@ LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = USE_TZ = True
 TIME_ZONE = env.time_zone("CONSOLE_TIME_ZONE", "UTC")
+# Where the months of subscriptions are counted, unless their account says otherwise. KEC bills in China's time.
+BILLING_TIME_ZONE = env.time_zone("CONSOLE_BILLING_TIME_ZONE", "Asia/Shanghai")
 
 # --- Static files ---------------------------------------------------------------------------------
 

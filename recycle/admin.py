@@ -80,13 +80,26 @@ class ReadOnlyAdmin(ConsoleAdmin):
         return False
 
 
-class BindingAdmin(ConsoleAdmin):
+class FixedAdmin(ConsoleAdmin):
+    """What a row is known by and what others rest on is said when it is made, and read-only from then on.
+
+    A primary key that people chose is one of these: changed in a form, it would make a second row. So are the account,
+    region and zone, which everything bound to a row must agree with.
+    """
+
+    fixed: tuple[str, ...] = ()
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+        return self.fixed if obj else ()
+
+
+class BindingAdmin(FixedAdmin):
     """Bindings are changed by the actions alone: what is bound to what is read-only here, and so is deleting it."""
 
     bound: tuple[str, ...] = ("instance",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        return self.bound
+        return (*self.bound, *super().get_readonly_fields(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
@@ -225,7 +238,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 
     class Meta:
         model = Account
-        fields = ("name", *ACCOUNT_LIMITS, "keep_for")
+        fields = ("name", *ACCOUNT_LIMITS, "keep_for", "billing_time_zone")
 
 
 @admin.register(Account)
@@ -250,6 +263,15 @@ class AccountAdmin(ConsoleAdmin):
                 "description": gettext_lazy("Empty means the standard. What lies in the bin already keeps its time."),
             },
         ),
+        (
+            gettext_lazy("Billing"),
+            {
+                "fields": ("billing_time_zone",),
+                "description": gettext_lazy(
+                    "Where the months of subscriptions are counted. Empty means as everywhere in this console."
+                ),
+            },
+        ),
         (gettext_lazy("In use"), {"fields": tuple(f"used_{limit}" for limit in ACCOUNT_LIMITS)}),
     )
     readonly_fields = tuple(f"used_{limit}" for limit in ACCOUNT_LIMITS)
@@ -258,6 +280,7 @@ class AccountAdmin(ConsoleAdmin):
     used_max_volumes = used(Limit.VOLUMES)
     used_max_volume_gb = used(Limit.VOLUME_GB)
     used_max_load_balancers = used(Limit.LOAD_BALANCERS)
+    used_max_tags = used(Limit.TAGS)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
         return with_account_use(super().get_queryset(request))
@@ -291,7 +314,7 @@ class RetentionRuleForm(forms.ModelForm):  # type: ignore[type-arg]
 
 
 @admin.register(RetentionRule)
-class RetentionRuleAdmin(ConsoleAdmin):
+class RetentionRuleAdmin(FixedAdmin):
     """Changed by the actions alone, so that the Operation Log tells who did what."""
 
     form = RetentionRuleForm
@@ -300,10 +323,8 @@ class RetentionRuleAdmin(ConsoleAdmin):
     list_filter = ("account",)
     search_fields = ("key", "value")
     list_select_related = ("account",)
-
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
-        # Another tag is another rule.
-        return ("account", "key", "value") if obj else ()
+    # Another tag is another rule.
+    fixed = ("account", "key", "value")
 
     def save_model(self, request: HttpRequest, obj: RetentionRule, form: Any, change: bool) -> None:
         add_rule(obj, context=_context(request))
@@ -344,13 +365,15 @@ class MembershipAdmin(ConsoleAdmin):
 
 
 @admin.register(Region)
-class RegionAdmin(ConsoleAdmin):
+class RegionAdmin(FixedAdmin):
+    fixed = ("code",)
     list_display = ("code", "name")
     search_fields = ("code", "name")
 
 
 @admin.register(Zone)
-class ZoneAdmin(ConsoleAdmin):
+class ZoneAdmin(FixedAdmin):
+    fixed = ("code", "region")
     list_display = ("code", "region", *(f"used_{limit}" for limit in ZONE_LIMITS))
     list_filter = ("region",)
     list_select_related = ("region",)
@@ -363,7 +386,8 @@ class ZoneAdmin(ConsoleAdmin):
 
 
 @admin.register(InstanceType)
-class InstanceTypeAdmin(ConsoleAdmin):
+class InstanceTypeAdmin(FixedAdmin):
+    fixed = ("name",)
     list_display = ("name", "family", "vcpu", "memory_gb", "no_fees")
     list_filter = ("family",)
     search_fields = ("name",)
@@ -374,7 +398,9 @@ class InstanceTypeAdmin(ConsoleAdmin):
 
 
 @admin.register(LoadBalancer)
-class LoadBalancerAdmin(ConsoleAdmin):
+class LoadBalancerAdmin(FixedAdmin):
+    # In its VPC are the instances behind it.
+    fixed = ("account", "region", "vpc_id")
     list_display = ("name", "id", "account", "region", "type", "created_at")
     list_filter = ("type", "region", "account")
     search_fields = ("name", "id")
@@ -382,7 +408,8 @@ class LoadBalancerAdmin(ConsoleAdmin):
 
 
 @admin.register(Listener)
-class ListenerAdmin(ConsoleAdmin):
+class ListenerAdmin(FixedAdmin):
+    fixed = ("load_balancer",)
     list_display = ("name", "load_balancer", "protocol", "port", "method")
     list_filter = ("protocol",)
     search_fields = ("name", "id", "load_balancer__name")
@@ -404,6 +431,7 @@ class ElasticIPAdmin(BindingAdmin):
     search_fields = ("address", "id", "instance__name")
     list_select_related = ("account", "region", "instance", "load_balancer")
     bound = ("instance", "load_balancer")
+    fixed = ("account", "region")
 
 
 @admin.register(Volume)
@@ -422,11 +450,13 @@ class VolumeAdmin(BindingAdmin):
     list_filter = ("type", "billing_mode", "zone", "account")
     search_fields = ("name", "id", "instance__name")
     list_select_related = ("account", "zone", "instance")
-    bound = ("instance", "zone", "delete_with_instance", "mount_point")
+    bound = ("instance", "delete_with_instance", "mount_point")
+    fixed = ("account", "zone")
 
 
 @admin.register(Tag)
-class TagAdmin(ConsoleAdmin):
+class TagAdmin(FixedAdmin):
+    fixed = ("account",)
     list_display = ("key", "value", "account")
     list_filter = ("account",)
     search_fields = ("key", "value")

@@ -56,12 +56,14 @@ class Refusal(TextChoices):
     HELD = "held", _("It is under legal hold.")
     NOT_HELD = "not_held", _("It is not under legal hold.")
     NO_LONGER = "no_longer", _("It cannot be kept longer than 30 days.")
-    SOLD_OUT = "sold_out", _("Its zone is sold out.")
+    TOO_FAR = "too_far", _("It cannot be paid for more than 10 years ahead.")
+    SOLD_OUT = "sold_out", _("Its zone does not have enough left.")
     QUOTA = "quota", _("The account's quota is used up.")
     TAKEN = "taken", _("It is taken by another one.")
     ALREADY = "already", _("It is there already.")
     NOT_BOUND = "not_bound", _("It is not bound.")
     BOUND = "bound", _("Something is bound to it.")
+    TOO_WIDE = "too_wide", _("Too much is bound to it to unbind it all at once. Unbind some of it first.")
     OTHER_ZONE = "other_zone", _("It stands in another zone.")
     OTHER_REGION = "other_region", _("It stands in another region.")
     OTHER_VPC = "other_vpc", _("It stands in another VPC.")
@@ -118,6 +120,10 @@ LONGEST_KEEP = timedelta(days=30)
 # What is left of the time at least when a hold or a protection ends.
 GRACE = timedelta(minutes=15)
 
+# No subscription is paid for further ahead.
+LONGEST_TERM = timedelta(days=3_653)
+# Tags that an instance has at most, as in KEC.
+MOST_TAGS = 10
 # Months a subscription can be renewed for.
 RENEWAL_MONTHS = (*range(1, 10), 12, 24, 36)
 

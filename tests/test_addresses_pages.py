@@ -208,7 +208,8 @@ def test_what_moved_on_since_the_dialog_is_left_alone(client, alice, make_addres
     address = make_address(instance=instance)
     client.force_login(alice)
     announced = client.get(reverse("recycle:disassociate"), {"ids": address.pk}).context["announced"]
-    ElasticIP.objects.update(instance=make_instance(name="another"))
+    another = make_instance(name="another")
+    ElasticIP.objects.update(instance=another, zone=another.zone)
 
     response = send(client, "disassociate", address, announced=announced)
 

@@ -1,11 +1,16 @@
 """Django admin: for superusers, and by the same verbs as everywhere else."""
 
+from html.parser import HTMLParser
+
 import pytest
+from django.apps import apps
 from django.contrib import admin
+from django.db import models
 from django.urls import reverse
 
 from recycle.lifecycle import State
-from recycle.models import Event, Instance, User
+from recycle.models import Account, Event, Instance, InstanceType, Listener, Region, User, Volume, Zone
+from recycle.models.agreement import Agreement
 from recycle.policy import BillingMode
 
 pytestmark = pytest.mark.django_db
@@ -89,3 +94,165 @@ def test_an_account_with_instances_cannot_be_deleted_with_them(client, root, rec
     client.post(url, {"post": "yes"})
 
     assert Instance.objects.filter(pk=recycled.pk).exists()
+
+
+# --- What others rest on ----------------------------------------------------------------------------------------------
+
+
+MODELS = list(apps.get_app_config("recycle").get_models())
+EDITED = [model for model in admin.site._registry if model._meta.app_label == "recycle"]
+
+
+def is_chosen(key):
+    """Whether people chose this primary key: it is no number and nothing drawn."""
+    return key.editable and not isinstance(key, models.AutoField)
+
+
+def rested_on(model):
+    """The fields no edit may touch: a chosen key or a reference to one, and both sides of every agreement."""
+    names = {model._meta.pk.name}
+    names |= {
+        field.name
+        for field in model._meta.fields
+        if isinstance(field, models.ForeignKey) and is_chosen(field.related_model._meta.pk)
+    }
+    for owner in MODELS:
+        for each in owner._meta.constraints:
+            if isinstance(each, Agreement) and owner is model:
+                names |= set(each.fields)
+            if isinstance(each, Agreement) and each.target(owner)[0] is model:
+                names |= set(each.on)
+    return names
+
+
+def test_what_is_rested_on_is_found():
+    assert rested_on(Zone) == {"code", "region"}
+    assert rested_on(Region) == {"code"}
+    assert rested_on(Volume) == {"id", "instance", "account", "zone"}
+    assert rested_on(Instance) == {"id", "account", "zone", "instance_type"}
+
+
+@pytest.fixture
+def one_of_each(make_instance, bind, make_address, make_balancer, account, alice, root):
+    """A row of every model, bound to others wherever it can be."""
+    bind(make_instance())
+    make_address(load_balancer=make_balancer())
+    apps.get_model("recycle", "RetentionRule").objects.create(account=account, key="env")
+
+
+@pytest.mark.parametrize("model", EDITED, ids=lambda model: model._meta.model_name)
+def test_what_others_rest_on_is_in_no_form_of_the_admin(rf, root, one_of_each, model):
+    request = rf.get("/")
+    request.user = root
+    edit = admin.site._registry[model]
+    row = model._default_manager.first()
+
+    shown = set(edit.get_form(request, row, change=True).base_fields) if row else set()
+    inlines = {
+        (inline.model, name)
+        for inline in edit.get_inline_instances(request, row)
+        for name in inline.get_formset(request, row).form.base_fields
+    }
+
+    assert shown & rested_on(model) == set()
+    assert set(edit.list_editable) & rested_on(model) == set()
+    assert [(each, name) for each, name in inlines if name in rested_on(each)] == []
+
+
+def test_the_admin_does_nothing_to_many_rows_but_what_is_known(rf, root):
+    request = rf.get("/")
+    request.user = root
+
+    acts = {name for edit in admin.site._registry.values() for name in edit.get_actions(request)}
+
+    assert acts == {"delete_selected", "recycle", "restore", "purge"}
+
+
+class Filled(HTMLParser):
+    """The form of a page as a browser would send it when nothing is touched."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.data, self.select, self.area = {}, "", ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        name, kind = given.get("name") or "", given.get("type", "text")
+        if tag == "select":
+            self.select = name
+        elif tag == "option" and self.select and "selected" in given:
+            self.data[self.select] = given.get("value", "")
+        elif tag == "textarea":
+            self.area = name
+            self.data[name] = ""
+        elif tag == "input" and name and kind != "submit" and (kind not in ("checkbox", "radio") or "checked" in given):
+            self.data[name] = given.get("value") or ""
+
+    def handle_endtag(self, tag):
+        if tag == "select":
+            self.select = ""
+        if tag == "textarea":
+            self.area = ""
+
+    def handle_data(self, data):
+        if self.area:
+            self.data[self.area] += data
+
+
+@pytest.fixture
+def others(one_of_each, make_instance, make_listener, make_tag, far_zone):
+    """For each model something else to point to."""
+    shape = {"family": "S6", "vcpu": 2, "memory_gb": 4}
+    listener = make_listener()
+    made = [
+        Account.objects.create(name="Another"),
+        InstanceType.objects.create(name="S6.2B", **shape),
+        User.objects.create_user("another"),
+        *(far_zone, far_zone.region, make_instance(), listener, listener.load_balancer, make_tag("another")),
+    ]
+    return {type(row): row.pk for row in made}
+
+
+@pytest.mark.parametrize("model", EDITED, ids=lambda model: model._meta.model_name)
+def test_what_is_sent_all_the_same_changes_nothing(client, others, model):
+    row = model._default_manager.exclude(pk=others.get(model)).order_by("pk").first()
+    url = reverse(f"admin:recycle_{model._meta.model_name}_change", args=[row.pk if row else 0])
+    page = client.get(url)
+    changed = {
+        name: others[field.related_model] if isinstance(field, models.ForeignKey) else "another"
+        for name in rested_on(model)
+        for field in [model._meta.get_field(name)]
+    }
+    before = list(model._default_manager.order_by("pk").values("pk", *changed))
+
+    response = client.post(url, Filled(page.text).data | changed)
+
+    assert list(model._default_manager.order_by("pk").values("pk", *changed)) == before
+    # The rest of the form is fine, so that it was saved: or nothing is ever changed here.
+    mine = "_save" in page.text
+    assert response.status_code == (302 if mine and row else 403 if row else response.status_code)
+
+
+def test_a_volume_is_made_in_an_account_and_a_zone(client, root, account, zone):
+    page = client.get(reverse("admin:recycle_volume_add"))
+    data = Filled(page.text).data | {"account": account.pk, "zone": zone.pk, "type": "SSD3.0", "size_gb": 40}
+    data |= {"created_at_0": "2026-11-01", "created_at_1": "12:00:00"}
+
+    response = client.post(reverse("admin:recycle_volume_add"), data)
+
+    assert response.status_code == 302
+    volume = Volume.objects.get()
+    assert (volume.account, volume.zone, volume.instance) == (account, zone, None)
+
+
+def test_a_listener_belongs_where_its_load_balancer_does(client, root, make_balancer):
+    balancer = make_balancer()
+    page = client.get(reverse("admin:recycle_listener_add"))
+    data = Filled(page.text).data | {"load_balancer": balancer.pk, "protocol": "TCP", "port": 80}
+    data |= {"created_at_0": "2026-11-01", "created_at_1": "12:00:00"}
+
+    response = client.post(reverse("admin:recycle_listener_add"), data)
+
+    assert response.status_code == 302
+    assert list(Listener.objects.values_list("account", "region")) == [(balancer.account_id, balancer.region_id)]

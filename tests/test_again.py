@@ -241,7 +241,7 @@ def test_of_two_that_had_the_same_address_the_first_is_offered_it_and_the_second
     address = make_address()
     first, second = make_instance(name="a"), make_instance(name="b")
     for instance in (first, second):
-        ElasticIP.objects.filter(pk=address.pk).update(instance=instance)
+        ElasticIP.objects.filter(pk=address.pk).update(instance=instance, zone=instance.zone)
         delete(instance)
     restore(first, second)
 
@@ -377,6 +377,7 @@ def test_an_event_does_not_let_anybody_reach_into_another_account(alice, mallory
     ElasticIP.objects.update(account=theirs)
     Volume.objects.update(account=theirs)
     LoadBalancer.objects.update(account=theirs)
+    Listener.objects.update(account=theirs)
     lines = look(back)
 
     results = actions.configure(lines, by=alice, now=now)
@@ -397,7 +398,7 @@ def test_the_plan_and_the_deed_never_disagree(request, look, make_instance, bind
         restore(instance)
     if state == "taken":
         other = make_instance()
-        ElasticIP.objects.update(instance=other)
+        ElasticIP.objects.update(instance=other, zone=other.zone)
         Volume.objects.filter(name="data").update(instance=other)
     if state == "gone":
         ElasticIP.objects.all().delete()

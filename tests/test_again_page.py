@@ -333,7 +333,7 @@ def test_what_was_bound_again_is_no_former_relationship_of_its_own(alice_in, ali
 def test_what_was_never_deleted_has_no_former_relationships(alice_in, alice, make_instance, bind, now):
     instance = make_instance()
     bind(instance)
-    ElasticIP.objects.update(instance=None)
+    ElasticIP.objects.update(instance=None, zone=None)
     associate(instance, alice, now)
 
     assert "Former relationships" not in alice_in.get(reverse("recycle:instance", args=[instance.pk])).content.decode()
@@ -466,7 +466,7 @@ def test_a_refusal_that_the_dialog_did_not_give_is_said_to_be_new(alice_in, zone
     ).content.decode()
 
     assert "Restored 1 instance." in text
-    assert ": Its zone is sold out. This has changed since the dialog was shown." in text
+    assert ": Its zone does not have enough left. This has changed since the dialog was shown." in text
 
 
 def test_what_the_dialog_called_impossible_and_was_done_after_all_is_named(alice_in, zone, make_instance):

@@ -171,7 +171,7 @@ def test_exactly_what_was_asked_for_or_nothing_with_every_reason(alice, order, a
 
         assert not outcome.done
         assert shorts(outcome) == [
-            (Refusal.SOLD_OUT, 10, 8),
+            (Refusal.SOLD_OUT, 10, None),
             (Refusal.QUOTA, 5, 4),
             (Refusal.QUOTA, 5, 2),
             (Refusal.QUOTA, 5, 3),
@@ -369,7 +369,7 @@ def test_what_cannot_be_had_is_said_before_the_button_is_pressed(oscars, fields,
 
     text = oscars.get(URL, fields(count="2"), headers=HTMX).text
 
-    assert "4 wanted, 3 left." in text
+    assert "vCPU: Its zone does not have enough left." in text
     assert "2 wanted, 1 left." in text
     assert 'aria-disabled="true"' in text
 

@@ -1,5 +1,6 @@
 """Quotas of accounts and capacity of zones: who is refused, what is counted, and who sees it."""
 
+import re
 from concurrent.futures import Future
 from datetime import timedelta
 
@@ -163,21 +164,49 @@ def test_use_is_summed_up_for_accounts_and_zones(account, zone, make_instance, b
 
     assert of_account == {
         Limit.INSTANCES: 3, Limit.ELASTIC_IPS: 1, Limit.VOLUMES: 2, Limit.VOLUME_GB: 80, Limit.LOAD_BALANCERS: 1,
+            Limit.TAGS: 1,
     }  # fmt: skip
     assert of_zone == {Limit.VCPU: 2, Limit.MEMORY_GB: 4}
 
 
-def test_the_overview_shows_quota_and_zones_to_everybody_in_the_account(client, victor, account, zone, make_instance):
+def test_the_overview_shows_the_quota_to_everybody_in_the_account(client, victor, account, make_instance):
     make_instance()
     limit(account, max_instances=1)
-    limit(zone, vcpu_capacity=40)
     client.force_login(victor)
 
     text = client.get(reverse("recycle:overview")).text
 
     assert '<tr class="tight"><th scope="row">Instances</th>' in text
-    assert "2 / 40 vCPU" in text
     assert "no limit" in text
+
+
+def test_what_others_use_of_a_zone_is_told_to_nobody(
+    client, alice, mallory, account, zone, instance_type, make_instance, recycled
+):
+    """Neither what a zone has nor what is free of it: both pages and answers say only that it does not suffice."""
+    theirs = mallory.memberships.get().account
+    for _number in range(3):
+        make_instance(account=theirs)
+    limit(zone, vcpu_capacity=7_919, memory_gb_capacity=5)
+    stopped = make_instance(State.STOPPED, billing_mode=BillingMode.HOURLY, no_fees=True)
+    client.force_login(alice)
+    create = {
+        "zone": zone.pk, "shown_zone": zone.pk, "instance_type": instance_type.pk, "count": "5", "name": "web",
+    }  # fmt: skip
+    asked = [
+        (reverse("recycle:overview"), {}),
+        (reverse("recycle:create"), create),
+        (reverse("recycle:start"), {"ids": stopped.pk}),
+        (reverse("recycle:restore"), {"ids": recycled.pk}),
+    ]
+
+    answers = [client.get(url, query).text for url, query in asked]
+    answers += [client.post(url, {**query, "confirmed": "1"}, follow=True).text for url, query in asked[2:]]
+
+    for answer in answers:
+        told = re.sub(r"<script.*?</script>|[0-9a-f]{8}-[0-9a-f-]{27}|value=\"[^\"]*\"", "", answer, flags=re.DOTALL)
+        assert not re.search(r"7,?919|7,?91[37]|\b1 left", told)
+    assert sum("does not have enough left" in answer for answer in answers) >= 4
 
 
 def test_the_overview_costs_the_same_whatever_is_used(client, victor, zone, make_instance, bind):

@@ -451,7 +451,7 @@ def test_an_address_that_moved_to_another_instance_meanwhile_stays_there(threads
     with held(here):
         disassociate = threads.go(addresses.disassociate, rows(address), context=context())
         threads.wait_until_blocked(1)
-        rows(address).update(instance=there)
+        rows(address).update(instance=there, zone=there.zone)
 
     [outcome] = result(disassociate)
 

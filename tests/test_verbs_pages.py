@@ -255,7 +255,7 @@ def test_renew_takes_the_months_that_are_offered(client, alice, make_instance, m
     instance = make_instance(State.EXPIRED)
     client.force_login(alice)
 
-    assert f'<option value="{months}">' in client.get(url("renew"), {"ids": instance.pk}).text
+    assert f'<option value="{months}"' in client.get(url("renew"), {"ids": instance.pk}).text
     client.post(url("renew"), ok(instance, months=months))
 
     left = Instance.objects.get(pk=instance.pk).expires_at - now

@@ -271,13 +271,14 @@ class _Facts:
         # What the instances have at present.
         self.addressed = {row.pk for row in rows if row.bound["eips"]}
         self.mounted = {row.pk: [each["mount_point"] for each in row.bound["volumes"] or []] for row in rows}
-        self.tagged = {(row.pk, each["id"]) for row in rows for each in row.bound["tags"] or []}
+        self.tagged = {row.pk: {each["id"] for each in row.bound["tags"] or []} for row in rows}
 
     def copy(self) -> "_Facts":
         other = copy(self)
         other.addresses = {pk: copy(row) for pk, row in self.addresses.items()}
         other.volumes = {pk: copy(row) for pk, row in self.volumes.items()}
-        other.servers, other.addressed, other.tagged = dict(self.servers), set(self.addressed), set(self.tagged)
+        other.servers, other.addressed = dict(self.servers), set(self.addressed)
+        other.tagged = {pk: set(ids) for pk, ids in self.tagged.items()}
         other.mounted = {pk: list(points) for pk, points in self.mounted.items()}
         return other
 
@@ -293,8 +294,7 @@ class _Facts:
         if former.kind is Kind.REAL_SERVER:
             same = self.servers.get(self._place(former))
             return balancers.why_not_register(self.listeners.get(former.id), instance, same=same)
-        tag = self._tag(former)
-        return tags.why_not_add(tag, instance, there=tag is not None and (instance.pk, tag.pk) in self.tagged)
+        return tags.why_not_add(self._tag(former), instance, has=self.tagged[instance.pk])
 
     def bind(self, former: Former) -> None:
         """As if it were done."""
@@ -309,7 +309,7 @@ class _Facts:
         elif former.kind is Kind.REAL_SERVER:
             self.servers[self._place(former)] = RealServer(instance=instance)
         elif tag := self._tag(former):
-            self.tagged.add((instance.pk, tag.pk))
+            self.tagged[instance.pk].add(tag.pk)
 
     def _place(self, former: Former) -> tuple[UUID, str, int]:
         return former.id, former.instance.private_ip, former.detail["port"]

@@ -54,7 +54,7 @@ def cancel(ids: Sequence[UUID], *, released: bool) -> None:
     """
     RealServer.objects.filter(instance__id__among=ids).delete()
     InstanceTag.objects.filter(instance__id__among=ids).delete()
-    ElasticIP.objects.filter(instance__id__among=ids).update(instance=None)
+    ElasticIP.objects.filter(instance__id__among=ids).update(instance=None, zone=None)
     volumes = Volume.objects.filter(instance__id__among=ids)
     if released:
         volumes.filter(delete_with_instance=True).delete()

@@ -11,12 +11,11 @@ from itertools import islice
 from typing import Any
 from uuid import UUID, uuid4, uuid5
 
-from dateutil.relativedelta import relativedelta
 from django.db import IntegrityError, transaction
 from django.db.models import Model, QuerySet
 from django.utils import timezone
 
-from recycle.actions.limits import Quota, Room
+from recycle.actions.limits import Limit, Quota, Room
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.resources.addresses import free_public
 from recycle.actions.resources.base import Context, event, lock
@@ -35,7 +34,8 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import BillingMode, Refusal, Role
+from recycle.policy import MOST_TAGS, BillingMode, Refusal, Role
+from recycle.terms import term
 
 # Times an order is tried when somebody who holds no lock of ours takes an address in between.
 TRIES = 3
@@ -142,7 +142,10 @@ def _judge(order: Order, by: User, *, lock_rows: bool) -> tuple[Outcome, Order, 
         addresses=order.count if order.bandwidth_mbps else 0,
         volumes=order.count * len(order.disks),
         gb=order.count * sum(disk.size_gb for disk in order.disks),
+        tags=len(order.new_tags),
     )
+    if len(order.tags) + len(order.new_tags) > MOST_TAGS:
+        refuse(Refused(order.token, str(Limit.TAGS.label), Refusal.TOO_MANY))
     private = list(islice(_free_private(order), order.count))
     if len(private) < order.count:
         refuse(Refused(order.subnet_id or order.token, str(order.subnet_id), Refusal.TOO_MANY))
@@ -222,7 +225,8 @@ def _make(order: Order, by: User, now: datetime) -> Outcome:
     if order.subnet_id is None and vpc is None:
         vpc = uuid4()
     group = order.security_group_id or uuid4()
-    expires = now + relativedelta(months=order.months) if order.billing_mode == BillingMode.MONTHLY else None
+    subscribed = order.billing_mode == BillingMode.MONTHLY
+    paid = term(now, order.months, order.account.billing_zone) if subscribed else None
     instances = [
         Instance(
             id=pk,
@@ -243,7 +247,8 @@ def _make(order: Order, by: User, now: datetime) -> Outcome:
             # Newest first is then the order of their numbers.
             created_at=now - timedelta(microseconds=index),
             changed_at=now,
-            expires_at=expires,
+            expires_at=paid.expires_at if paid else None,
+            anchor_day=paid.anchor_day if paid else None,
             protected=order.protected,
         )
         for index, (pk, done, address) in enumerate(zip(order.ids(), outcome.done, private, strict=True))
@@ -325,7 +330,7 @@ def _make_addresses(order: Order, instances: Sequence[Instance], now: datetime, 
     if order.address:
         [instance] = instances
         order.address.instance = instance
-        order.address.save(update_fields=["instance"])
+        order.address.save(update_fields=["instance", "zone"])
         log.add(Kind.EIP, order.address, instance, new=False)
     if not order.bandwidth_mbps:
         return

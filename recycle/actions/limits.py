@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.actions.outcome import Refused
 from recycle.lifecycle import LIVING, State
-from recycle.models import Account, ElasticIP, Instance, InstanceType, LoadBalancer, Volume, Zone
+from recycle.models import Account, ElasticIP, Instance, InstanceType, LoadBalancer, Tag, Volume, Zone
 from recycle.policy import Refusal
 
 # Instances that use vCPU and memory of their zone.
@@ -30,16 +30,20 @@ class Limit(TextChoices):
     VOLUMES = "max_volumes", _("EBS volumes")
     VOLUME_GB = "max_volume_gb", _("GB of EBS volumes")
     LOAD_BALANCERS = "max_load_balancers", _("Load balancers")
+    TAGS = "max_tags", _("Tags")
     VCPU = "vcpu_capacity", _("vCPU")
     MEMORY_GB = "memory_gb_capacity", _("GB of memory")
 
 
 @dataclass(frozen=True, slots=True)
 class Short(Refused):
-    """More is wanted of something than there is."""
+    """More is wanted of something than there is.
+
+    `left` is None for what all accounts share: how much of it is free tells what the others use.
+    """
 
     wanted: int = 0
-    left: int = 0
+    left: int | None = None
 
 
 class Room:
@@ -69,16 +73,11 @@ class Room:
         """What the zone lacks for so many of a kind."""
         vcpu, memory = self.free.get(zone, (INFINITE, INFINITE))
         wanted = ((Limit.VCPU, kind.vcpu * count, vcpu), (Limit.MEMORY_GB, kind.memory_gb * count, memory))
-        return [_short(limit, n, left, Refusal.SOLD_OUT) for limit, n, left in wanted if n > left]
+        return [Short(0, str(limit.label), Refusal.SOLD_OUT, wanted=n) for limit, n, left in wanted if n > left]
 
 
 def _left(capacity: int | None, used: int) -> float:
     return INFINITE if capacity is None else capacity - used
-
-
-def _short(limit: Limit, wanted: int, left: float, refusal: Refusal) -> Short:
-    # A limit that was lowered below the use leaves nothing, not less.
-    return Short(0, str(limit.label), refusal, wanted=wanted, left=max(0, int(left)))
 
 
 class Quota:
@@ -88,13 +87,14 @@ class Quota:
         accounts = Account.objects.filter(pk=account_id)
         self.account = (accounts.select_for_update(no_key=True) if lock else accounts).get()
 
-    def left_for(self, model: type[Instance | ElasticIP | Volume | LoadBalancer]) -> float:
+    def left_for(self, model: type[Instance | ElasticIP | Volume | LoadBalancer | Tag]) -> float:
         """How many more of this kind; infinite without a limit, negative where the limit was lowered below the use."""
         limit = {
             Instance: self.account.max_instances,
             ElasticIP: self.account.max_elastic_ips,
             Volume: self.account.max_volumes,
             LoadBalancer: self.account.max_load_balancers,
+            Tag: self.account.max_tags,
         }[model]
         if limit is None:
             return INFINITE
@@ -109,15 +109,23 @@ class Quota:
         used = Volume.objects.filter(account=self.account).aggregate(used=Sum("size_gb", default=0))["used"]
         return float(self.account.max_volume_gb - used)
 
-    def shorts(self, *, instances: int = 0, addresses: int = 0, volumes: int = 0, gb: int = 0) -> list[Short]:
+    def shorts(
+        self, *, instances: int = 0, addresses: int = 0, volumes: int = 0, gb: int = 0, tags: int = 0
+    ) -> list[Short]:
         """What the account lacks for so many more of each."""
         wanted: tuple[tuple[Limit, int, Callable[[], float]], ...] = (
             (Limit.INSTANCES, instances, lambda: self.left_for(Instance)),
             (Limit.ELASTIC_IPS, addresses, lambda: self.left_for(ElasticIP)),
             (Limit.VOLUMES, volumes, lambda: self.left_for(Volume)),
             (Limit.VOLUME_GB, gb, self.gb_left),
+            (Limit.TAGS, tags, lambda: self.left_for(Tag)),
         )
-        return [_short(limit, n, left, Refusal.QUOTA) for limit, n, ask in wanted if n and n > (left := ask())]
+        # A limit that was lowered below the use leaves nothing, not less.
+        return [
+            Short(0, str(limit.label), Refusal.QUOTA, wanted=n, left=max(0, int(left)))
+            for limit, n, ask in wanted
+            if n and n > (left := ask())
+        ]
 
 
 # --- To look at ---------------------------------------------------------------------------------------
@@ -137,8 +145,8 @@ class Use:
         return self.most is not None and self.used * 10 >= self.most * 9
 
 
-ACCOUNT_LIMITS = (Limit.INSTANCES, Limit.ELASTIC_IPS, Limit.VOLUMES, Limit.VOLUME_GB, Limit.LOAD_BALANCERS)
-ZONE_LIMITS = (Limit.VCPU, Limit.MEMORY_GB)
+ACCOUNT_LIMITS = tuple(limit for limit in Limit if limit.startswith("max_"))
+ZONE_LIMITS = tuple(limit for limit in Limit if limit not in ACCOUNT_LIMITS)
 
 
 def with_account_use(accounts: QuerySet[Account]) -> QuerySet[Account]:
@@ -150,6 +158,7 @@ def with_account_use(accounts: QuerySet[Account]) -> QuerySet[Account]:
         used_max_volumes=_summed(Volume.objects.all(), "account", Count("pk")),
         used_max_volume_gb=_summed(Volume.objects.all(), "account", Sum("size_gb")),
         used_max_load_balancers=_summed(LoadBalancer.objects.all(), "account", Count("pk")),
+        used_max_tags=_summed(Tag.objects.all(), "account", Count("pk")),
     )
 
 

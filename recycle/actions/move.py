@@ -38,6 +38,7 @@ JUDGED = (
     "no_fees",
     "created_at",
     "expires_at",
+    "anchor_day",
     "recycled_at",
     "purge_at",
     "protected",

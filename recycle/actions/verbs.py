@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, ClassVar, TypedDict, Unpack
+from zoneinfo import ZoneInfo
 
-from dateutil.relativedelta import relativedelta
 from django.utils import timezone
 
 from recycle.actions.limits import Room
@@ -17,8 +17,9 @@ from recycle.actions.move import Changes, Move, carry_out, preview
 from recycle.actions.outcome import Outcome
 from recycle.actions.retention import Retentions
 from recycle.lifecycle import Action, State
-from recycle.models import Instance, InstanceQuerySet, InstanceType, User
-from recycle.policy import GRACE, LONGEST_KEEP, Refusal, deletion_of, why_not_no_fees
+from recycle.models import Account, Instance, InstanceQuerySet, InstanceType, User
+from recycle.policy import GRACE, LONGEST_KEEP, LONGEST_TERM, Refusal, deletion_of, why_not_no_fees
+from recycle.terms import Term, term
 
 # What a failed try of the schedule left behind is over once somebody acts.
 NO_RETRY: Mapping[str, Any] = {"retry_at": None, "attempts": 0, "last_error": ""}
@@ -98,10 +99,21 @@ class Delete(Move):
 class Renew(Move):
     months: int
 
+    def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
+        accounts = Account.objects.filter(pk__in={instance.account_id for instance in instances})
+        self.zones = {account.pk: account.billing_zone for account in accounts}
+
+    def refuses(self, instance: Instance) -> Refusal | None:
+        if refusal := super().refuses(instance):
+            return refusal
+        return Refusal.TOO_FAR if self._term(instance).expires_at > self.now + LONGEST_TERM else None
+
     def changes(self, instance: Instance, target: State) -> Changes:
-        assert instance.expires_at is not None
-        expires_at = max(instance.expires_at, self.now) + relativedelta(months=self.months)
-        return {"expires_at": expires_at, "purge_at": None, **NO_RETRY}
+        new = self._term(instance)
+        return {"expires_at": new.expires_at, "anchor_day": new.anchor_day, "purge_at": None, **NO_RETRY}
+
+    def _term(self, instance: Instance) -> Term:
+        return renewed(instance, self.months, zone=self.zones[instance.account_id], now=self.now)
 
 
 class Restore(Powering):
@@ -198,7 +210,7 @@ def delete(instances: InstanceQuerySet, *, by: User, may_release: bool, **option
 
 
 def renew(instances: InstanceQuerySet, *, by: User, months: int, **options: Unpack[Options]) -> Outcome:
-    """Give subscriptions more months, counted from their end or, when that has passed, from now; they run again."""
+    """Give subscriptions more calendar months, counted as in `renewed`; expired ones run again."""
     return _do(Renew, Action.RENEW, instances, by, options, months=months)
 
 
@@ -210,6 +222,14 @@ def restore(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]
 def purge(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
     """Delete instances in the bin for good, before their time."""
     return _do(Purge, Action.PURGE, instances, by, options)
+
+
+def renewed(instance: Instance, months: int, *, zone: ZoneInfo, now: datetime) -> Term:
+    """The term that a renewal gives a subscription: from its end or, when that has passed, from now."""
+    assert instance.expires_at is not None
+    if instance.expires_at < now:
+        return term(now, months, zone)
+    return term(instance.expires_at, months, zone, instance.anchor_day)
 
 
 def extend(instances: InstanceQuerySet, *, by: User, longer: timedelta, **options: Unpack[Options]) -> Outcome:

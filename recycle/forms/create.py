@@ -18,11 +18,13 @@ from django.utils.translation import gettext_lazy
 from recycle.actions.create import Disk, Order
 from recycle.actions.resources.volumes import MOST_VOLUMES
 from recycle.forms.scope import check_account
+from recycle.forms.text import TextField
 from recycle.http import Request
 from recycle.lifecycle import State
 from recycle.models import ElasticIP, Instance, InstanceType, Tag, Zone
 from recycle.offer import BANDWIDTH_MBPS, DATA_DISKS, IMAGES, MOST_AT_ONCE, SYSTEM_DISK_GB, SYSTEM_DISKS
-from recycle.policy import RENEWAL_MONTHS, BillingMode
+from recycle.policy import MOST_TAGS, RENEWAL_MONTHS, BillingMode
+from recycle.text import check_text
 
 NEW = "new"
 # Subnets, groups and addresses offered to choose from.
@@ -77,7 +79,7 @@ class CreateForm(forms.Form):
     )
     tags = forms.TypedMultipleChoiceField(required=False, coerce=int, label=gettext_lazy("Tags"))
     new_tags = forms.CharField(required=False, max_length=4_000, label=gettext_lazy("New tags"))
-    name = forms.CharField(required=False, min_length=2, max_length=LONGEST_NAME, label=gettext_lazy("Name"))
+    name = TextField(required=False, min_length=2, max_length=LONGEST_NAME, label=gettext_lazy("Name"))
     number = forms.IntegerField(required=False, min_value=0, max_value=9_999, label=gettext_lazy("First number"))
     count = forms.IntegerField(min_value=1, max_value=MOST_AT_ONCE, label=gettext_lazy("Count"))
     protected = forms.BooleanField(required=False, label=gettext_lazy("Protected"))
@@ -235,6 +237,8 @@ class CreateForm(forms.Form):
                 continue
             if not key:
                 raise ValidationError(_("A tag needs a key: “%(line)s”.") % {"line": line.strip()})
+            for part in filter(None, (key, value)):
+                check_text(part)
             if len(key) > 128 or len(value) > 255:
                 raise ValidationError(_("A key has 128 characters at most, a value 255."))
             if key.lower().startswith("ksc") or value.lower().startswith("ksc"):
@@ -255,6 +259,8 @@ class CreateForm(forms.Form):
             if row.error:
                 self.add_error(None, _("Data disk %(n)d: %(error)s") % {"n": number, "error": row.error})
         self._check_network(data)
+        if len(data.get("tags", ())) + len(data.get("new_tags", ())) > MOST_TAGS:
+            self.add_error("new_tags", _("An instance has %(n)d tags at most.") % {"n": MOST_TAGS})
         if {"name", "count"} <= data.keys() and data["name"] and data["count"] > 1:
             longest = len(str(self._number() + data["count"] - 1))
             if len(data["name"]) + 1 + max(2, longest) > LONGEST_NAME:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from recycle.forms.scope import check_account
+from recycle.forms.text import TextField
 from recycle.http import Request
 from recycle.models.instance import duration_label
 from recycle.policy import LONGEST_KEEP, STANDARD_KEEP
@@ -82,8 +83,8 @@ class KeepForm(ConfirmedForm):
 class RuleForm(ConfirmedForm):
     """A rule for a tag."""
 
-    key = forms.CharField(max_length=128, label=gettext_lazy("Tag key"))
-    value = forms.CharField(max_length=255, required=False, label=gettext_lazy("Tag value"))
+    key = TextField(max_length=128, label=gettext_lazy("Tag key"))
+    value = TextField(max_length=255, required=False, label=gettext_lazy("Tag value"))
     means = forms.ChoiceField(choices=[("keep", gettext_lazy("Keep for")), ("exclude", gettext_lazy("Standard only"))])
     keep_for = KeepForField()
 

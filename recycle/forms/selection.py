@@ -16,6 +16,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from recycle.forms.lists import BinFilter, ExpiredFilter, InstanceFilter, InstanceListForm
 from recycle.forms.named import MAX_NAMED, BackForm
+from recycle.forms.text import TextField
 from recycle.models import InstanceQuerySet
 from recycle.policy import RENEWAL_MONTHS
 
@@ -40,7 +41,7 @@ class SelectionForm(BackForm):
     ids = forms.Field(required=False)
     all = forms.BooleanField(required=False)
     as_of = forms.CharField(required=False, max_length=40)
-    reason = forms.CharField(required=False, max_length=200)
+    reason = TextField(required=False, max_length=200)
     # Retyped name or number, where nothing brings the instance back.
     confirm = forms.CharField(required=False, max_length=64)
 
@@ -144,7 +145,13 @@ class ExtendForm(SelectionForm):
         required=False,
         coerce=int,
         empty_value=None,
-        choices=[(hours, str(hours)) for hours in (1, 6, 24, 72, 168)],
+        choices=[
+            (1, gettext_lazy("1 hour")),
+            (6, gettext_lazy("6 hours")),
+            (24, gettext_lazy("1 day")),
+            (72, gettext_lazy("3 days")),
+            (168, gettext_lazy("7 days")),
+        ],
     )
 
     def clean_hours(self) -> int:

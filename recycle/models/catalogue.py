@@ -5,11 +5,12 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from recycle.policy import NO_FEES_FAMILIES
+from recycle.text import check_text
 
 
 class Region(models.Model):
-    code = models.CharField(_("code"), max_length=32, primary_key=True)
-    name = models.CharField(_("name"), max_length=64)
+    code = models.CharField(_("code"), max_length=32, primary_key=True, validators=[check_text])
+    name = models.CharField(_("name"), max_length=64, validators=[check_text])
 
     class Meta:
         verbose_name = _("region")
@@ -20,7 +21,7 @@ class Region(models.Model):
 
 
 class Zone(models.Model):
-    code = models.CharField(_("code"), max_length=32, primary_key=True)
+    code = models.CharField(_("code"), max_length=32, primary_key=True, validators=[check_text])
     region = models.ForeignKey(Region, models.PROTECT, related_name="zones", verbose_name=_("region"))
     # What the zone can give; empty means no limit. What is used is summed up when it matters.
     vcpu_capacity = models.PositiveIntegerField(_("vCPU at most"), null=True, blank=True)
@@ -29,6 +30,10 @@ class Zone(models.Model):
     class Meta:
         verbose_name = _("zone")
         verbose_name_plural = _("zones")
+        constraints = [
+            # What the agreements of elastic IPs and real servers refer to.
+            models.UniqueConstraint(fields=["code", "region"], name="zone_with_region"),
+        ]
 
     def __str__(self) -> str:
         return self.code
@@ -37,8 +42,8 @@ class Zone(models.Model):
 class InstanceType(models.Model):
     """A shape such as N3.2B. The vendor's own figures are not public; vCPU and memory here are ours."""
 
-    name = models.CharField(_("name"), max_length=32, primary_key=True)
-    family = models.CharField(_("family"), max_length=16)
+    name = models.CharField(_("name"), max_length=32, primary_key=True, validators=[check_text])
+    family = models.CharField(_("family"), max_length=16, validators=[check_text])
     vcpu = models.PositiveSmallIntegerField("vCPU")
     memory_gb = models.PositiveIntegerField(_("memory (GB)"))
 

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.lifecycle import LIVING, Action, ResourceAction, State
 from recycle.models.tenancy import Account, Membership, User
+from recycle.text import check_text
 
 
 class Kind(models.TextChoices):
@@ -50,7 +51,7 @@ class Event(models.Model):
     )
     # The user's name at the time; empty when the schedule acted.
     by_name = models.CharField(_("by"), max_length=150, blank=True)
-    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    reason = models.CharField(_("reason"), max_length=200, blank=True, validators=[check_text])
     # The relationships that were cancelled, by kind (eips, volumes, real_servers, tags): a list, or null for none.
     detail = models.JSONField(_("detail"), default=dict, blank=True)
 

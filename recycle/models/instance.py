@@ -13,6 +13,7 @@ from recycle.lifecycle import IN_USE, LIVING, WAITING, State
 from recycle.models.catalogue import InstanceType, Zone
 from recycle.models.tenancy import Account, Membership, User
 from recycle.policy import BillingMode
+from recycle.text import check_text
 
 NO_FEES_LABEL = _("Stopped (No Fees)")
 
@@ -93,13 +94,13 @@ class Instance(models.Model):
     instance_type = models.ForeignKey(
         InstanceType, models.PROTECT, related_name="instances", verbose_name=_("instance type"), db_index=False
     )
-    name = models.CharField(_("name"), max_length=64)
+    name = models.CharField(_("name"), max_length=64, validators=[check_text])
     state = models.CharField(pgettext_lazy("of an instance", "status"), max_length=16, choices=State)
     billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode)
     no_fees = models.BooleanField(_("stopped with no fees"), default=False)
 
-    image_id = models.CharField(_("image ID"), max_length=64, blank=True)
-    image_name = models.CharField(_("image"), max_length=64, blank=True)
+    image_id = models.CharField(_("image ID"), max_length=64, blank=True, validators=[check_text])
+    image_name = models.CharField(_("image"), max_length=64, blank=True, validators=[check_text])
     system_disk_type = models.CharField(_("system disk type"), max_length=32, blank=True)
     system_disk_gb = models.PositiveIntegerField(_("system disk (GB)"), default=20)
     private_ip = models.GenericIPAddressField(_("private IP"))
@@ -111,6 +112,8 @@ class Instance(models.Model):
     # The last time something was done to it.
     changed_at = models.DateTimeField(_("changed"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
+    # The day of the month on which the terms of a subscription end, kept over shorter months. Empty: that of its end.
+    anchor_day = models.PositiveSmallIntegerField(_("anchor day"), null=True, blank=True, editable=False)
     recycled_at = models.DateTimeField(_("deleted"), null=True, blank=True)
     recycled_by = models.ForeignKey(
         User, models.SET_NULL, null=True, blank=True, related_name="+", verbose_name=_("deleted by"), db_index=False
@@ -126,7 +129,7 @@ class Instance(models.Model):
     # Under legal hold it may lie in the bin, but is never deleted for good.
     held_at = models.DateTimeField(_("held since"), null=True, blank=True)
     held_by = models.CharField(_("held by"), max_length=150, blank=True)
-    hold_reason = models.CharField(_("reason of the hold"), max_length=200, blank=True)
+    hold_reason = models.CharField(_("reason of the hold"), max_length=200, blank=True, validators=[check_text])
     hold_review_on = models.DateField(_("review of the hold"), null=True, blank=True)
 
     # Of scheduled work that failed on this row: when it is tried again, how often it was, and what was said.
@@ -187,6 +190,9 @@ class Instance(models.Model):
                 condition=~Q(state=State.PURGED),
                 name="instance_private_ip_unique_in_subnet",
             ),
+            # What the agreements of all that is bound to instances refer to: one key for all of them, of columns that
+            # never change.
+            models.UniqueConstraint(fields=["id", "account", "zone"], name="instance_with_account_and_zone"),
         ]
         indexes = [
             # The sweep: due_for_purge, over all accounts. What may not go is not even looked at.

@@ -6,10 +6,12 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from recycle.models.catalogue import Region
+from recycle.models.agreement import Agreement, Repeated
+from recycle.models.catalogue import Region, Zone
 from recycle.models.instance import Instance
 from recycle.models.tenancy import Account, OfBalancerQuerySet, OfInstanceQuerySet, OwnedQuerySet
 from recycle.policy import BillingMode
+from recycle.text import check_text
 
 PORT = Q(port__gte=1, port__lte=65535)
 
@@ -24,7 +26,7 @@ class LoadBalancer(models.Model):
         Account, models.PROTECT, related_name="load_balancers", verbose_name=_("account"), db_index=False
     )
     region = models.ForeignKey(Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False)
-    name = models.CharField(_("name"), max_length=64)
+    name = models.CharField(_("name"), max_length=64, validators=[check_text])
     type = models.CharField(_("type"), max_length=16, choices=Type, default=Type.PUBLIC)
     vpc_id = models.UUIDField("VPC", null=True, blank=True)
     created_at = models.DateTimeField(_("created"))
@@ -38,6 +40,10 @@ class LoadBalancer(models.Model):
             # The Load Balancer page, newest first, and by name.
             models.Index(fields=["account", "-created_at", "-id"], name="load_balancer_newest"),
             models.Index(fields=["account", "name", "id"], name="load_balancer_name"),
+        ]
+        constraints = [
+            # What the agreements of listeners and elastic IPs refer to.
+            models.UniqueConstraint(fields=["id", "account", "region"], name="load_balancer_with_account_and_region"),
         ]
 
     def __str__(self) -> str:
@@ -60,9 +66,16 @@ class Listener(models.Model):
 
     id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     load_balancer = models.ForeignKey(
-        LoadBalancer, models.CASCADE, related_name="listeners", verbose_name=_("load balancer"), db_index=False
+        LoadBalancer,
+        models.CASCADE,
+        related_name="listeners",
+        verbose_name=_("load balancer"),
+        db_index=False,
+        db_constraint=False,
     )
-    name = models.CharField(_("name"), max_length=64, blank=True)
+    account = Repeated(Account, of="load_balancer", verbose_name=_("account"))
+    region = Repeated(Region, of="load_balancer", verbose_name=_("region"))
+    name = models.CharField(_("name"), max_length=64, blank=True, validators=[check_text])
     protocol = models.CharField(_("protocol"), max_length=8, choices=Protocol)
     port = models.PositiveIntegerField(_("port"))
     method = models.CharField(_("method"), max_length=24, choices=Method, default=Method.ROUND_ROBIN)
@@ -78,6 +91,11 @@ class Listener(models.Model):
             models.UniqueConstraint(
                 fields=["load_balancer", "protocol", "port"], name="listener_port_once_per_load_balancer"
             ),
+            Agreement(
+                relation="load_balancer", on=("account", "region"), name="listener_agrees_with_its_load_balancer"
+            ),
+            # What the agreement of a real server refers to.
+            models.UniqueConstraint(fields=["id", "account", "region"], name="listener_with_account_and_region"),
         ]
 
     def __str__(self) -> str:
@@ -85,13 +103,23 @@ class Listener(models.Model):
 
 
 class RealServer(models.Model):
-    """An instance behind a listener."""
+    """An instance behind a listener of its account and region."""
 
     id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     listener = models.ForeignKey(
-        Listener, models.CASCADE, related_name="real_servers", verbose_name=_("listener"), db_index=False
+        Listener,
+        models.CASCADE,
+        related_name="real_servers",
+        verbose_name=_("listener"),
+        db_index=False,
+        db_constraint=False,
     )
-    instance = models.ForeignKey(Instance, models.PROTECT, related_name="real_servers", verbose_name=_("instance"))
+    instance = models.ForeignKey(
+        Instance, models.PROTECT, related_name="real_servers", verbose_name=_("instance"), db_constraint=False
+    )
+    account = Repeated(Account, of="instance", verbose_name=_("account"))
+    zone = Repeated(Zone, of="instance", verbose_name=_("zone"))
+    region = Repeated(Region, of="listener", verbose_name=_("region"))
     address = models.GenericIPAddressField(_("address"))
     port = models.PositiveIntegerField(_("port"))
     weight = models.PositiveSmallIntegerField(_("weight"), default=1)
@@ -106,6 +134,9 @@ class RealServer(models.Model):
             models.UniqueConstraint(
                 fields=["listener", "address", "port"], name="real_server_once_per_listener_address_and_port"
             ),
+            Agreement(relation="instance", on=("account", "zone"), name="real_server_agrees_with_its_instance"),
+            Agreement(relation="listener", on=("account", "region"), name="real_server_agrees_with_its_listener"),
+            Agreement(relation="zone", on=("region",), name="real_server_in_a_zone_of_its_region"),
         ]
 
     def __str__(self) -> str:
@@ -113,6 +144,8 @@ class RealServer(models.Model):
 
 
 class ElasticIP(models.Model):
+    """A public address, bound to one instance or load balancer of its account and region, or to nothing."""
+
     id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(
         Account, models.PROTECT, related_name="elastic_ips", verbose_name=_("account"), db_index=False
@@ -120,13 +153,27 @@ class ElasticIP(models.Model):
     region = models.ForeignKey(Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False)
     address = models.GenericIPAddressField(_("address"), unique=True)
     bandwidth_mbps = models.PositiveIntegerField(_("bandwidth (Mbps)"), default=1)
-    line = models.CharField(_("line"), max_length=36, default="BGP")
+    line = models.CharField(_("line"), max_length=36, default="BGP", validators=[check_text])
     billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode, default=BillingMode.DAILY)
     instance = models.ForeignKey(
-        Instance, models.PROTECT, null=True, blank=True, related_name="elastic_ips", verbose_name=_("instance")
+        Instance,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="elastic_ips",
+        verbose_name=_("instance"),
+        db_constraint=False,
     )
+    # Where the instance stands; empty without one.
+    zone = Repeated(Zone, of="instance", null=True, verbose_name=_("zone"))
     load_balancer = models.ForeignKey(
-        LoadBalancer, models.PROTECT, null=True, blank=True, related_name="elastic_ips", verbose_name=_("load balancer")
+        LoadBalancer,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="elastic_ips",
+        verbose_name=_("load balancer"),
+        db_constraint=False,
     )
     created_at = models.DateTimeField(_("created"))
 
@@ -143,6 +190,16 @@ class ElasticIP(models.Model):
         constraints = [
             models.CheckConstraint(
                 condition=Q(instance=None) | Q(load_balancer=None), name="elastic_ip_bound_to_one_thing"
+            ),
+            # Or the database would not look: it compares nothing while one of the columns is null.
+            models.CheckConstraint(
+                condition=Q(instance=None, zone=None) | Q(instance__isnull=False, zone__isnull=False),
+                name="elastic_ip_zone_follows_its_instance",
+            ),
+            Agreement(relation="instance", on=("account", "zone"), name="elastic_ip_agrees_with_its_instance"),
+            Agreement(relation="zone", on=("region",), name="elastic_ip_in_region_of_its_instance"),
+            Agreement(
+                relation="load_balancer", on=("account", "region"), name="elastic_ip_agrees_with_its_load_balancer"
             ),
         ]
 

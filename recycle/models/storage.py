@@ -6,29 +6,34 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from recycle.models.agreement import Agreement
 from recycle.models.catalogue import Zone
 from recycle.models.instance import Instance
 from recycle.models.tenancy import Account, OwnedQuerySet
 from recycle.policy import BillingMode
+from recycle.text import check_text
 
 
 class Volume(models.Model):
-    """A data volume, attached to at most one instance, which stands in its own zone.
-
-    The zone rule spans two tables and is a trigger, `volume_in_zone_of_its_instance`, in both databases.
-    """
+    """A data volume, attached to at most one instance, of its own account and in its own zone."""
 
     id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(
         Account, models.PROTECT, related_name="volumes", verbose_name=_("account"), db_index=False
     )
     zone = models.ForeignKey(Zone, models.PROTECT, related_name="+", verbose_name=_("zone"), db_index=False)
-    name = models.CharField(_("name"), max_length=50, blank=True)
+    name = models.CharField(_("name"), max_length=50, blank=True, validators=[check_text])
     type = models.CharField(_("type"), max_length=32)
     size_gb = models.PositiveIntegerField(_("size (GB)"))
     billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode, default=BillingMode.DAILY)
     instance = models.ForeignKey(
-        Instance, models.PROTECT, null=True, blank=True, related_name="volumes", verbose_name=_("instance")
+        Instance,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="volumes",
+        verbose_name=_("instance"),
+        db_constraint=False,
     )
     delete_with_instance = models.BooleanField(_("delete with instance"), default=False)
     mount_point = models.CharField(_("mount point"), max_length=32, blank=True)
@@ -41,6 +46,7 @@ class Volume(models.Model):
         verbose_name_plural = _("EBS volumes")
         constraints = [
             models.CheckConstraint(condition=Q(size_gb__gte=1), name="volume_has_a_size"),
+            Agreement(relation="instance", on=("account", "zone"), name="volume_agrees_with_its_instance"),
         ]
         indexes = [
             # The EBS Volume page, newest first, and by name.

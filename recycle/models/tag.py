@@ -4,14 +4,17 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from recycle.models.agreement import Agreement, Repeated
+from recycle.models.catalogue import Zone
 from recycle.models.instance import Instance
 from recycle.models.tenancy import Account, OfInstanceQuerySet, OwnedQuerySet
+from recycle.text import check_text
 
 
 class Tag(models.Model):
     account = models.ForeignKey(Account, models.PROTECT, related_name="tags", verbose_name=_("account"), db_index=False)
-    key = models.CharField(_("key"), max_length=128)
-    value = models.CharField(_("value"), max_length=255, blank=True)
+    key = models.CharField(_("key"), max_length=128, validators=[check_text])
+    value = models.CharField(_("value"), max_length=255, blank=True, validators=[check_text])
 
     objects = OwnedQuerySet.as_manager()
 
@@ -20,6 +23,8 @@ class Tag(models.Model):
         verbose_name_plural = _("tags")
         constraints = [
             models.UniqueConstraint(fields=["account", "key", "value"], name="tag_once_per_account"),
+            # What the agreement of a tag on an instance refers to.
+            models.UniqueConstraint(fields=["id", "account"], name="tag_with_account"),
             models.CheckConstraint(
                 condition=~(Q(key__istartswith="ksc") | Q(value__istartswith="ksc")), name="tag_ksc_is_reserved"
             ),
@@ -30,12 +35,22 @@ class Tag(models.Model):
 
 
 class InstanceTag(models.Model):
-    """A tag on an instance."""
+    """A tag on an instance, both of one account."""
 
     instance = models.ForeignKey(
-        Instance, models.PROTECT, related_name="instance_tags", verbose_name=_("instance"), db_index=False
+        Instance,
+        models.PROTECT,
+        related_name="instance_tags",
+        verbose_name=_("instance"),
+        db_index=False,
+        db_constraint=False,
     )
-    tag = models.ForeignKey(Tag, models.CASCADE, related_name="instance_tags", verbose_name=_("tag"))
+    tag = models.ForeignKey(
+        Tag, models.CASCADE, related_name="instance_tags", verbose_name=_("tag"), db_constraint=False
+    )
+    account = Repeated(Account, of="instance", verbose_name=_("account"))
+    # Of no matter to a tag; it spares the instances a second key.
+    zone = Repeated(Zone, of="instance", verbose_name=_("zone"))
 
     objects = OfInstanceQuerySet.as_manager()
 
@@ -44,6 +59,8 @@ class InstanceTag(models.Model):
         verbose_name_plural = _("tags of instances")
         constraints = [
             models.UniqueConstraint(fields=["instance", "tag"], name="instance_tag_once"),
+            Agreement(relation="instance", on=("account", "zone"), name="instance_tag_agrees_with_its_instance"),
+            Agreement(relation="tag", on=("account",), name="instance_tag_agrees_with_its_tag"),
         ]
 
     def __str__(self) -> str:

@@ -4,13 +4,17 @@ from collections.abc import Collection
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from recycle.policy import LONGEST_KEEP, Role
+from recycle.text import check_text
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,10 +23,18 @@ if TYPE_CHECKING:
 Owned = TypeVar("Owned", bound=models.Model)
 
 
+def check_time_zone(name: str) -> None:
+    """ValidationError for what is not the name of a time zone."""
+    try:
+        ZoneInfo(name)
+    except (ValueError, ZoneInfoNotFoundError, OSError):
+        raise ValidationError(_("There is no such time zone. Give one such as Asia/Shanghai.")) from None
+
+
 class Account(models.Model):
     """A tenant: what instances, volumes, addresses and tags belong to."""
 
-    name = models.CharField(_("name"), max_length=64, unique=True)
+    name = models.CharField(_("name"), max_length=64, unique=True, validators=[check_text])
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     # Quotas; empty means no limit. What is used is counted when it matters, never kept in a counter.
@@ -31,8 +43,13 @@ class Account(models.Model):
     max_volumes = models.PositiveIntegerField(_("EBS volumes at most"), null=True, blank=True)
     max_volume_gb = models.PositiveIntegerField(_("GB of EBS volumes at most"), null=True, blank=True)
     max_load_balancers = models.PositiveIntegerField(_("load balancers at most"), null=True, blank=True)
+    max_tags = models.PositiveIntegerField(_("tags at most"), null=True, blank=True)
     # Time in the recycle bin; empty means the standard of the billing mode. Longer, never shorter.
     keep_for = models.DurationField(_("time in the recycle bin"), null=True, blank=True)
+    # Where the months of subscriptions are counted; empty means where the installation bills.
+    billing_time_zone = models.CharField(
+        _("billing time zone"), max_length=64, blank=True, db_default="", validators=[check_time_zone]
+    )
 
     class Meta:
         verbose_name = _("account")
@@ -46,6 +63,10 @@ class Account(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def billing_zone(self) -> ZoneInfo:
+        return ZoneInfo(self.billing_time_zone or settings.BILLING_TIME_ZONE)
 
 
 class OwnedQuerySet(models.QuerySet[Owned]):
@@ -75,9 +96,9 @@ class RetentionRule(models.Model):
     account = models.ForeignKey(
         Account, models.CASCADE, related_name="retention_rules", verbose_name=_("account"), db_index=False
     )
-    key = models.CharField(_("tag key"), max_length=128)
+    key = models.CharField(_("tag key"), max_length=128, validators=[check_text])
     # Empty: whatever the value.
-    value = models.CharField(_("tag value"), max_length=255, blank=True)
+    value = models.CharField(_("tag value"), max_length=255, blank=True, validators=[check_text])
     keep_for = models.DurationField(_("time in the recycle bin"), null=True, blank=True)
 
     class Meta:

@@ -14,10 +14,10 @@ from django.views.decorators.http import require_http_methods
 from recycle import actions
 from recycle.actions import Outcome
 from recycle.actions.create import Order
-from recycle.actions.limits import Use, uses, with_account_use, with_zone_use
+from recycle.actions.limits import Use, uses, with_account_use
 from recycle.forms import CreateForm
 from recycle.http import Request, pick
-from recycle.models import Account, Zone
+from recycle.models import Account
 from recycle.policy import Refusal, Role
 from recycle.views.verbs.answer import refuse
 
@@ -73,17 +73,14 @@ def _answer(request: Request, order: Order, outcome: Outcome) -> HttpResponse | 
 
 
 def _amounts(order: Order) -> dict[str, Any]:
-    """What the order takes of the account's quota and of its zone, beside what is used already."""
+    """What the order takes of the account's quota, beside what is used already."""
     account = with_account_use(Account.objects.filter(pk=order.account.pk)).get()
-    zone = with_zone_use(Zone.objects.filter(pk=order.zone.pk)).get()
     disks = sum(disk.size_gb for disk in order.disks)
     addresses = order.count if order.bandwidth_mbps else 0
     taken = [order.count, addresses, order.count * len(order.disks), order.count * disks]
-    shape = [order.count * order.instance_type.vcpu, order.count * order.instance_type.memory_gb]
     names = order.names()
     return {
         "quota": [_line(use, more) for use, more in zip(uses(account), taken, strict=False)],
-        "room": [_line(use, more) for use, more in zip(uses(zone), shape, strict=True)],
         "first_name": names[0] if order.name else "KSC-IN-…",
         "last_name": names[-1] if order.name and order.count > 1 else "",
         "volumes": order.count * len(order.disks),

@@ -1,7 +1,14 @@
 """The pages for requests that went wrong. They must not fail themselves: no database, no shell where it broke."""
 
+import sqlite3
+import sys
+
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+
+# Seconds after which it is worth trying again when the database was busy.
+RETRY_AFTER = 5
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -17,5 +24,26 @@ def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
 
 
 def server_error(request: HttpRequest) -> HttpResponse:
-    """Without the request's context: what broke may be what the shell needs."""
+    """500, or 503 where the database was busy or away and a later try may succeed.
+
+    Without the request's context: what broke may be what the shell needs.
+    """
+    if is_passing(sys.exception()):
+        response = render(None, "503.html", status=503)
+        response["Retry-After"] = str(RETRY_AFTER)
+        return response
     return render(None, "500.html", status=500)
+
+
+def is_passing(error: BaseException | None) -> bool:
+    """Whether an error of the database says nothing about the request: it is locked, overloaded or away.
+
+    What was committed before stays; the transaction that met it has changed nothing.
+    """
+    if not isinstance(error, OperationalError | InterfaceError):
+        return False
+    cause = error.__cause__
+    if isinstance(cause, sqlite3.Error):
+        # SQLite says the same class of error for a table that is missing. The low byte is the kind.
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+    return True

@@ -12,12 +12,12 @@ from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
-from recycle.actions.limits import Use, uses, with_account_use, with_zone_use
+from recycle.actions.limits import uses, with_account_use
 from recycle.forms import NO_FEES
 from recycle.http import Request
 from recycle.lifecycle import State
 from recycle.listing import COUNTED
-from recycle.models import Account, InstanceQuerySet, Sweep, Zone
+from recycle.models import Account, InstanceQuerySet, Sweep
 from recycle.models.instance import NO_FEES_LABEL
 
 CHART_HEIGHT = 140
@@ -67,14 +67,14 @@ def index(request: Request) -> HttpResponse:
 
 
 def _quota(request: Request) -> dict[str, Any]:
-    """What the account uses of its quota, and everybody together of the zones that have a limit. Two queries."""
-    account, region = request.shell.account, request.shell.region
+    """What the account uses of its quota.
+
+    The capacity of a zone is not shown: all accounts share it, and its use would tell theirs.
+    """
+    account = request.shell.account
     if account is None:
         return {}
-    limited = Zone.objects.exclude(vcpu_capacity=None, memory_gb_capacity=None).order_by("pk")
-    zones = with_zone_use(limited.filter(region=region) if region else limited)
-    used: list[tuple[Zone, list[Use]]] = [(zone, uses(zone)) for zone in zones]
-    return {"quota": uses(with_account_use(Account.objects.filter(pk=account.pk)).get()), "zones": used}
+    return {"quota": uses(with_account_use(Account.objects.filter(pk=account.pk)).get())}
 
 
 def _stats(rows: InstanceQuerySet) -> list[dict[str, Any]]:

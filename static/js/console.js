@@ -260,7 +260,8 @@ on("change", "input[name=lines]", ({ form }) => sum(form));
 heard("htmx:sendError", () => toast("error", words().offline));
 heard("htmx:timeout", () => toast("error", words().offline));
 heard("htmx:responseError", ({ detail: { xhr } }) => {
-  toast("error", xhr.status === 403 ? words().forbidden : words().failed.replace("{n}", xhr.status));
+  const known = { 403: words().forbidden, 503: words().busy };
+  toast("error", known[xhr.status] ?? words().failed.replace("{n}", xhr.status));
 });
 /** Whether the element takes only a part of the page, and the page has it. */
 function picksOut(element, text) {

@@ -332,7 +332,8 @@ class Import:
             if balancer and balancer not in balancers:
                 self._leave_out(entry, f"bindings of EIPs to load balancers {NOT_HERE}")
                 entry.row.load_balancer_id = None
-            entry.row.instance_id = target.id if target and target.bindable else None
+            if target and target.bindable:
+                entry.row.instance_id, entry.row.zone_id = target.id, target.zone
             if self._placed(entry, target.region if target else balancers.get(balancer, "")):
                 create.append(entry.row)
         self._write_bound(kind, create)
@@ -385,15 +386,14 @@ class Import:
         free = self._free(
             entries, "ListenerPort", taken, lambda row: (row.load_balancer_id, str(row.protocol), row.port)
         )
+        for entry in free:
+            entry.row.account_id = self.account.pk
+            entry.row.region_id = balancers[entry.row.load_balancer_id]
         self._create(kind, [entry.row for entry in free])
 
     def _real_servers(self, kind: Kind, entries: list[Entry]) -> None:
         ids = list({entry.row.listener_id for entry in entries})
-        listeners = dict(
-            Listener.objects.filter(load_balancer__account=self.account, pk__among=ids).values_list(
-                "pk", "load_balancer__region_id"
-            )
-        )
+        listeners = dict(Listener.objects.filter(account=self.account, pk__among=ids).values_list("pk", "region_id"))
         entries = self._known(entries, "real servers of listeners", listeners, lambda row: row.listener_id)
         rows = RealServer.objects.filter(
             listener__id__among=list(listeners), address__in={entry.row.address for entry in entries}
@@ -405,14 +405,16 @@ class Import:
         free = self._free(entries, "RealServerPort", taken, lambda row: (row.listener_id, row.address, row.port))
         create = []
         for entry, target in self._targets(free, "real servers on instances"):
+            region = listeners[entry.row.listener_id]
             if target is None:
                 continue
             if not target.bindable:
                 self.imported.already[kind.nouns] += 1
-            elif target.region != listeners[entry.row.listener_id]:
+            elif target.region != region:
                 self._leave_out(entry, "real servers in another region than their load balancer")
             else:
-                entry.row.instance_id = target.id
+                entry.row.instance_id, entry.row.account_id = target.id, self.account.pk
+                entry.row.zone_id, entry.row.region_id = target.zone, region
                 create.append(entry.row)
         self._write_bound(kind, create)
 
@@ -426,10 +428,10 @@ class Import:
     # Tags
 
     def _tags(self, kind: Kind, entries: list[Entry]) -> None:
-        wanted: dict[tuple[UUID, str, str], None] = {}
+        wanted: dict[tuple[UUID, str, str], str] = {}
         for entry, target in self._targets(self._of_instances(entries), "tags of instances"):
             if target and target.bindable:
-                wanted[target.id, entry.values["key"], entry.values["value"]] = None
+                wanted[target.id, entry.values["key"], entry.values["value"]] = target.zone
             elif target:
                 self.imported.already[kind.nouns] += 1
         tags = self._tags_named({(key, value) for _, key, value in wanted})
@@ -438,9 +440,12 @@ class Import:
                 "instance_id", "tag_id"
             )
         )
-        pairs = [(pk, tags[key, value]) for pk, key, value in wanted]
-        create = [InstanceTag(instance_id=pk, tag_id=tag) for pk, tag in pairs if (pk, tag) not in attached]
-        self.imported.already[kind.nouns] += len(pairs) - len(create)
+        create = [
+            InstanceTag(instance_id=pk, tag_id=tags[key, value], account=self.account, zone_id=zone)
+            for (pk, key, value), zone in wanted.items()
+            if (pk, tags[key, value]) not in attached
+        ]
+        self.imported.already[kind.nouns] += len(wanted) - len(create)
         self._write_bound(kind, create)
 
     def _of_instances(self, entries: list[Entry]) -> list[Entry]:

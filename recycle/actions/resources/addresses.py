@@ -95,7 +95,7 @@ def _to_instance(address: ElasticIP, target: Instance, context: Context) -> No |
     assert instance is not None
     assert locked is not None
     locked.instance = instance
-    locked.save(update_fields=["instance"])
+    locked.save(update_fields=["instance", "zone"])
     record(context, ResourceAction.BIND, Kind.EIP, locked, account_id=locked.account_id, instance=instance)
     return None
 
@@ -140,7 +140,7 @@ def _disassociate(address: ElasticIP, context: Context) -> No | None:
         return no
     detail = {"load_balancer": str(locked.load_balancer)} if locked.load_balancer else {}
     locked.instance = locked.load_balancer = None
-    locked.save(update_fields=["instance", "load_balancer"])
+    locked.save(update_fields=["instance", "zone", "load_balancer"])
     record(context, ResourceAction.UNBIND, Kind.EIP, locked, account_id=locked.account_id, instance=instance, **detail)
     return None
 

@@ -11,6 +11,7 @@ from recycle.actions.resources.base import (
     No,
     each,
     event,
+    is_too_much,
     lock,
     lock_instance,
     lock_instances_of,
@@ -178,7 +179,10 @@ def remove_listeners(listeners: QuerySet[Listener], *, context: Context, unbind:
         account_id = listener.load_balancer.account_id
         if not may(context, account_id):
             return No(Refusal.ROLE)
-        instances = lock_instances_of(RealServer.objects.filter(listener=listener.pk)) if unbind else set()
+        behind = RealServer.objects.filter(listener=listener.pk)
+        if unbind and is_too_much(behind):
+            return No(Refusal.TOO_WIDE)
+        instances = lock_instances_of(behind) if unbind else set()
         # Here whoever registers at this moment is waited for.
         locked = lock(Listener.objects.select_related("load_balancer"), listener.pk)
         if locked is None:
@@ -209,6 +213,8 @@ def remove(balancers: QuerySet[LoadBalancer], *, context: Context, unbind: bool 
         if not may(context, balancer.account_id):
             return No(Refusal.ROLE)
         behind = RealServer.objects.filter(listener__load_balancer=balancer.pk)
+        if unbind and is_too_much(behind, Listener.objects.filter(load_balancer=balancer.pk)):
+            return No(Refusal.TOO_WIDE)
         instances = lock_instances_of(behind) if unbind else set()
         locked = lock(LoadBalancer.objects.all(), balancer.pk)
         if locked is None:

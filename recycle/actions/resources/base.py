@@ -23,6 +23,9 @@ logger = logging.getLogger(__name__)
 
 Item = TypeVar("Item", bound=Model)
 
+# What is unbound along with one deletion, in its transaction.
+MOST_UNBOUND = 1_000
+
 
 @dataclass(frozen=True, kw_only=True)
 class Context:
@@ -95,6 +98,11 @@ def why_not_bind(instance: Instance) -> No | None:
 
 def why_not_unbind(instance: Instance) -> No | None:
     return None if instance.state in LIVING else No(WRONG_STATE[instance.state], instance)
+
+
+def is_too_much(*bound: QuerySet[Any]) -> bool:
+    """Whether a deletion would unbind more than one transaction should hold everybody up for."""
+    return sum(rows.order_by()[: MOST_UNBOUND + 1].count() for rows in bound) > MOST_UNBOUND
 
 
 def why_not_unbind_all(bound: Collection[Any], locked: Collection[UUID], *, unbind: bool) -> No | None:

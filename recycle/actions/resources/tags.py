@@ -1,13 +1,17 @@
 """Tags: create, add to instances, remove from instances, delete."""
 
+from collections.abc import Collection
+
 from django.db.models import QuerySet
 
+from recycle.actions.limits import Quota
 from recycle.actions.outcome import Outcome
 from recycle.actions.resources.base import (
     Context,
     No,
     each,
     event,
+    is_too_much,
     lock,
     lock_instance,
     lock_instances_of,
@@ -19,8 +23,8 @@ from recycle.actions.resources.base import (
     why_not_unbind_all,
 )
 from recycle.lifecycle import ResourceAction
-from recycle.models import Account, Instance, InstanceTag, Kind, Tag
-from recycle.policy import Refusal
+from recycle.models import Instance, InstanceTag, Kind, Tag
+from recycle.policy import MOST_TAGS, Refusal
 
 
 def create(tag: Tag, *, context: Context) -> Outcome:
@@ -30,10 +34,12 @@ def create(tag: Tag, *, context: Context) -> Outcome:
         if not may(context, tag.account_id):
             return No(Refusal.ROLE)
         # Of two who create the same one, the second looks when the first is done.
-        lock(Account.objects.all(), tag.account_id)
+        quota = Quota(tag.account_id, lock=True)
         same = Tag.objects.filter(account=tag.account_id, key=tag.key, value=tag.value).first()
         if same is not None:
             return No(Refusal.ALREADY, same)
+        if quota.left_for(Tag) < 1:
+            return No(Refusal.QUOTA)
         tag.save(force_insert=True)
         record(context, ResourceAction.CREATE, Kind.TAG, tag, account_id=tag.account_id)
         return None
@@ -41,11 +47,13 @@ def create(tag: Tag, *, context: Context) -> Outcome:
     return each(ResourceAction.CREATE, [tag], context, step)
 
 
-def why_not_add(tag: Tag | None, instance: Instance | None, *, there: bool) -> No | None:
-    """Why a tag cannot be added to an instance, of which `there` says whether it has it."""
+def why_not_add(tag: Tag | None, instance: Instance | None, *, has: Collection[int]) -> No | None:
+    """Why a tag cannot be added to an instance that has tags with the ids in `has`."""
     if instance is None or tag is None or tag.account_id != instance.account_id:
         return No(Refusal.GONE)
-    return No(Refusal.ALREADY, instance) if there else why_not_bind(instance)
+    if tag.pk in has:
+        return No(Refusal.ALREADY, instance)
+    return why_not_bind(instance) or (No(Refusal.TOO_MANY, instance) if len(has) >= MOST_TAGS else None)
 
 
 def add(tag: Tag, instances: QuerySet[Instance], *, context: Context) -> Outcome:
@@ -55,8 +63,8 @@ def add(tag: Tag, instances: QuerySet[Instance], *, context: Context) -> Outcome
         target = lock_instance(instance.pk)
         # A shared lock would do; this one keeps the tag from being deleted in between.
         locked = lock(Tag.objects.all(), tag.pk)
-        there = InstanceTag.objects.filter(instance=instance.pk, tag=tag.pk).exists()
-        if no := why_not_add(locked, target, there=there):
+        has = InstanceTag.objects.filter(instance=instance.pk).values_list("tag", flat=True)
+        if no := why_not_add(locked, target, has=set(has)):
             return no
         assert target is not None
         assert locked is not None
@@ -97,11 +105,16 @@ def remove(tags: QuerySet[Tag], *, context: Context, unbind: bool = False) -> Ou
     def step(tag: Tag) -> No | None:
         if not may(context, tag.account_id):
             return No(Refusal.ROLE)
-        instances = lock_instances_of(InstanceTag.objects.filter(tag=tag.pk)) if unbind else set()
+        tagged = InstanceTag.objects.filter(tag=tag.pk)
+        if unbind and is_too_much(tagged):
+            return No(Refusal.TOO_WIDE)
+        instances = lock_instances_of(tagged) if unbind else set()
         locked = lock(Tag.objects.all(), tag.pk)
         if locked is None:
             return No(Refusal.GONE)
-        on = list(locked.instance_tags.select_related("instance").order_by("pk"))
+        rows = locked.instance_tags.select_related("instance").order_by("pk")
+        # One is enough to refuse for.
+        on = list(rows if unbind else rows[:1])
         if no := why_not_unbind_all(on, instances, unbind=unbind):
             return no
         record_all(

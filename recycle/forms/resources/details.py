@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from recycle.forms.resources.choice import LABELS, ChoiceField
+from recycle.forms.text import TextField
 from recycle.http import Request
 from recycle.models import Account, Listener, LoadBalancer, Region, Zone
 from recycle.offer import BANDWIDTH_MBPS, DATA_DISKS
@@ -202,7 +203,7 @@ class VolumeForm(NewForm):
     billing_mode = forms.ChoiceField(
         label=gettext_lazy("Billing mode"), choices=BillingMode.choices, initial=BillingMode.DAILY
     )
-    name = forms.CharField(
+    name = TextField(
         required=False,
         min_length=2,
         max_length=50,
@@ -239,7 +240,7 @@ class AddressForm(NewForm):
 
 
 class BalancerForm(NewForm):
-    name = forms.CharField(min_length=2, max_length=64, label=gettext_lazy("Name"))
+    name = TextField(min_length=2, max_length=64, label=gettext_lazy("Name"))
     region = forms.ChoiceField(label=gettext_lazy("Region"))
     type = forms.ChoiceField(
         label=gettext_lazy("Type"), choices=LoadBalancer.Type.choices, initial=LoadBalancer.Type.PUBLIC
@@ -277,12 +278,12 @@ class ListenerForm(NewForm):
     protocol = forms.ChoiceField(label=gettext_lazy("Protocol"), choices=Listener.Protocol.choices)
     port = forms.IntegerField(label=gettext_lazy("Port"), min_value=PORTS[0], max_value=PORTS[1])
     method = forms.ChoiceField(label=gettext_lazy("Method"), choices=Listener.Method.choices)
-    name = forms.CharField(required=False, max_length=64, label=gettext_lazy("Name (optional)"))
+    name = TextField(required=False, max_length=64, label=gettext_lazy("Name (optional)"))
 
 
 class TagForm(NewForm):
-    key = forms.CharField(max_length=128, label=gettext_lazy("Key"))
-    value = forms.CharField(required=False, max_length=255, label=gettext_lazy("Value (optional)"))
+    key = TextField(max_length=128, label=gettext_lazy("Key"))
+    value = TextField(required=False, max_length=255, label=gettext_lazy("Value (optional)"))
 
     def clean(self) -> dict[str, Any]:
         for name in ("key", "value"):

@@ -3,8 +3,8 @@
 The dialog is a dry run of the verb itself. Without htmx it is a page of its own.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -30,8 +30,8 @@ class Verb:
     form: type[SelectionForm] = SelectionForm
     # Where the person goes back to when the request does not say.
     home: str = "recycle:instances"
-    # What `carry_out` needs beside the instances: as the dialog assumes it, and as the answered form says it.
-    assumed: Mapping[str, Any] = field(default_factory=dict)
+    # What `carry_out` needs beside the instances, made of the form: for the dialog, and once it is answered.
+    assumed: Callable[[dict[str, Any]], dict[str, Any]] = lambda answered: {}
     parameters: Callable[[dict[str, Any]], dict[str, Any]] = lambda answered: {}
 
 
@@ -44,12 +44,16 @@ def _delete(answered: dict[str, Any]) -> dict[str, Any]:
     return {"may_release": bool(answered["confirm"])}
 
 
+def _announce_release(answered: dict[str, Any]) -> dict[str, Any]:
+    return {"may_release": True}
+
+
 def _renew(answered: dict[str, Any]) -> dict[str, Any]:
-    return {"months": answered["months"]}
+    return {"months": answered.get("months", 1)}
 
 
 def _extend(answered: dict[str, Any]) -> dict[str, Any]:
-    return {"longer": timedelta(hours=answered["hours"])}
+    return {"longer": timedelta(hours=answered.get("hours", 1))}
 
 
 def _hold(answered: dict[str, Any]) -> dict[str, Any]:
@@ -73,12 +77,12 @@ def restart(request: Request) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def delete(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.DELETE, actions.delete, assumed={"may_release": True}, parameters=_delete))
+    return _act(request, Verb(Action.DELETE, actions.delete, assumed=_announce_release, parameters=_delete))
 
 
 @require_http_methods(["GET", "POST"])
 def renew(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.RENEW, actions.renew, form=RenewForm, assumed={"months": 1}, parameters=_renew))
+    return _act(request, Verb(Action.RENEW, actions.renew, form=RenewForm, assumed=_renew, parameters=_renew))
 
 
 @require_http_methods(["GET", "POST"])
@@ -100,7 +104,7 @@ def extend(request: Request) -> HttpResponse:
             actions.extend,
             form=ExtendForm,
             home="recycle:bin",
-            assumed={"longer": timedelta(hours=1)},
+            assumed=_extend,
             parameters=_extend,
         ),
     )
@@ -146,7 +150,8 @@ def _act(request: Request, verb: Verb) -> HttpResponse:
             instances, by=request.user, now=request.now, reason=reason, limit=MAX_SELECTED, **parameters
         )
 
-    groups = group(request, verb.action, carry_out(dry_run=True, **verb.assumed))
+    assumed = verb.assumed(answered)
+    groups = group(request, verb.action, carry_out(dry_run=True, **assumed), assumed)
     expected = to_retype(groups)
     if request.method == "GET" or not answered["confirmed"]:
         return ask(request, verb.action, form, groups, expected)

@@ -1,6 +1,6 @@
 """The dialog before OK: the selected instances, grouped by what would become of them, by the verb that then does it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +14,13 @@ from recycle.actions import Done, Outcome, Refused
 from recycle.actions.bindings import described
 from recycle.actions.outcome import Key
 from recycle.actions.retention import Retentions
+from recycle.actions.verbs import renewed
 from recycle.forms import MAX_NAMED, SelectionForm
 from recycle.http import Request, pick
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance
 from recycle.models.instance import kept_label
-from recycle.policy import Refusal, deletable_from, why_not_no_fees
+from recycle.policy import Refusal, Retention, deletable_from, why_not_no_fees
 from recycle.views.verbs import words
 
 # Instances named in one group.
@@ -43,8 +44,11 @@ class Group:
         return len(self.members) - len(self.lines)
 
 
-def group(request: Request, action: Action, outcome: Outcome) -> list[Group]:
-    """The instances of a dry run by what would become of them; empty groups are left out."""
+def group(request: Request, action: Action, outcome: Outcome, assumed: Mapping[str, Any]) -> list[Group]:
+    """The instances of a dry run by what would become of them; empty groups are left out.
+
+    `assumed` is what the dry run was asked with: the months of a renewal, the length of an extension.
+    """
     done, released, refused = (
         Group(words.prospect(action), "ok"),
         Group(_("Will be released at once, for good"), "danger", final=True),
@@ -56,7 +60,7 @@ def group(request: Request, action: Action, outcome: Outcome) -> list[Group]:
         (released if each.action is Action.RELEASE else done).members.append(each)
     refused.members += outcome.refused
     groups = [group for group in (done, released, refused) if group.members]
-    _describe(request, action, groups)
+    _describe(request, action, groups, assumed)
     return groups
 
 
@@ -102,7 +106,7 @@ def _announced(groups: Sequence[Group]) -> str | None:
     return ",".join(f"{each.id}:{each.refusal.value}" for each in refused) if len(refused) <= MAX_NAMED else None
 
 
-def _describe(request: Request, action: Action, groups: list[Group]) -> None:
+def _describe(request: Request, action: Action, groups: list[Group], assumed: Mapping[str, Any]) -> None:
     """Say of the first instances of each group what is worth knowing before OK."""
     shown = [member.id for group in groups for member in group.members[:SHOWN]]
     rows = request.shell.instances().filter(pk__among=shown)
@@ -119,20 +123,34 @@ def _describe(request: Request, action: Action, groups: list[Group]) -> None:
             if isinstance(member, Refused):
                 group.lines.append((instance, _reason(instance, member.refusal), {}))
             else:
-                note = _prospect(request, member.action, instance, retentions)
+                kept = retentions.of(instance) if member.action is Action.RECYCLE else None
+                note = _prospect(request, member.action, instance, kept, assumed)
                 group.lines.append((instance, note, relationships.get(instance.pk) or {}))
 
 
-def _prospect(request: Request, action: Action | ResourceAction, instance: Instance, retentions: Retentions) -> str:
+def _prospect(
+    request: Request,
+    action: Action | ResourceAction,
+    instance: Instance,
+    kept: Retention | None,
+    assumed: Mapping[str, Any],
+) -> str:
     """What is worth knowing of one instance before OK."""
-    if action is Action.RECYCLE and (kept := retentions.of(instance)):
+    if kept:
         until = _moment(request.now + kept.keep_for)
         return _("until %(time)s (%(basis)s)") % {"time": until, "basis": kept_label(kept.basis, kept.keep_for)}
     if action is Action.RENEW:
-        expires = _("expired %(time)s") if instance.state == State.EXPIRED else _("expires %(time)s")
-        return expires % {"time": _moment(instance.expires_at)}
+        assert request.shell.account
+        zone = request.shell.account.billing_zone
+        new = renewed(instance, assumed["months"], zone=zone, now=request.now).expires_at
+        expires = (
+            _("expired %(time)s → %(new)s") if instance.state == State.EXPIRED else _("expires %(time)s → %(new)s")
+        )
+        return expires % {"time": _moment(instance.expires_at), "new": _moment(new)}
     if action is Action.EXTEND:
-        return _("ends %(time)s") % {"time": _moment(instance.purge_at)}
+        assert instance.purge_at
+        new = instance.purge_at + assumed["longer"]
+        return _("ends %(time)s → %(new)s") % {"time": _moment(instance.purge_at), "new": _moment(new)}
     return ""
 
 

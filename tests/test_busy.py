@@ -1,0 +1,196 @@
+"""A database that is busy, and requests that would write too much: a sentence, and nothing is changed."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from threading import Event as Signal
+from typing import Any
+
+import pytest
+from django.db import OperationalError, ProgrammingError, connection
+from django.urls import reverse
+
+from recycle import actions
+from recycle.actions.create import Order
+from recycle.actions.resources import Context, balancers, base, tags
+from recycle.lifecycle import State
+from recycle.models import Event, Instance, InstanceTag, Listener, LoadBalancer, RealServer, Tag
+from recycle.policy import MOST_TAGS, BillingMode, Refusal
+from recycle.views.errors import is_passing
+from tests.conftest import HTMX
+from tests.threads import held
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both]
+
+
+@contextmanager
+def somebody_else_writes(threads, instance) -> Iterator[None]:
+    """The writer's lock of SQLite, or the row's of PostgreSQL, for longer than this connection waits."""
+    if connection.vendor == "sqlite":
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 50")
+        with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            yield
+            other.execute("ROLLBACK")
+        with connection.cursor() as cursor:
+            cursor.execute("PRAGMA busy_timeout = 20000")
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = '50ms'")
+    with other_holds(threads, instance):
+        yield
+    with connection.cursor() as cursor:
+        cursor.execute("SET lock_timeout = 0")
+
+
+@contextmanager
+def other_holds(threads, instance):
+    """The row is held by a thread with a connection of its own."""
+    ready, over = Signal(), Signal()
+
+    def hold():
+        with held(instance):
+            ready.set()
+            over.wait(20)
+
+    done = threads.go(hold)
+    assert ready.wait(20)
+    yield
+    over.set()
+    done.result(20)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_a_busy_database_is_a_sentence_and_pages_go_on(
+    client,
+    alice,
+    make_instance,
+    threads,
+    headers,
+):
+    instance = make_instance()
+    client.force_login(alice)
+    client.raise_request_exception = False
+
+    with somebody_else_writes(threads, instance):
+        answer = client.post(reverse("recycle:delete"), {"ids": instance.pk, "confirmed": "1"}, headers=headers)
+        page = client.get(reverse("recycle:instances"), headers=headers)
+
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+    assert "The database is busy" in answer.text
+    assert page.status_code == 200
+    assert instance.name in page.text
+    assert Instance.objects.get().state == State.ACTIVE
+    assert not Event.objects.exists()
+
+
+def test_what_is_wrong_with_the_request_is_no_busy_database(db):
+    table_is_missing = OperationalError()
+    with pytest.raises((OperationalError, ProgrammingError)) as caught, connection.cursor() as cursor:
+        cursor.execute("SELECT * FROM there_is_no_such_table")
+    connection.needs_rollback = False
+
+    assert not is_passing(caught.value)
+    assert not is_passing(ValueError())
+    assert is_passing(table_is_missing)
+
+
+# --- One request's fan-out --------------------------------------------------------------------------
+
+
+@pytest.fixture
+def make_tags(account):
+    def make_tags(count, prefix="team"):
+        return Tag.objects.bulk_create(Tag(account=account, key=prefix, value=str(n)) for n in range(count))
+
+    return make_tags
+
+
+def refusals(outcome):
+    return [refused.refusal for refused in outcome.refused]
+
+
+def test_an_instance_takes_ten_tags(alice, make_instance, make_tags, now):
+    instance, context = make_instance(), Context(by=alice, now=now)
+    *first, last = make_tags(MOST_TAGS + 1)
+    for tag in first:
+        assert tags.add(tag, Instance.objects.all(), context=context).done
+
+    assert refusals(tags.add(last, Instance.objects.all(), context=context)) == [Refusal.TOO_MANY]
+    assert instance.instance_tags.count() == MOST_TAGS == 10
+
+
+def test_an_order_of_more_tags_writes_nothing(alice, account, zone, instance_type, make_tags):
+    order = Order(
+        account=account,
+        zone=zone,
+        instance_type=instance_type,
+        billing_mode=BillingMode.DAILY,
+        count=100,
+        tags=make_tags(6),
+        new_tags=[("env", str(number)) for number in range(5)],
+    )
+
+    for dry_run in (True, False):
+        outcome = actions.create(order, by=alice, dry_run=dry_run)
+        assert refusals(outcome) == [Refusal.TOO_MANY]
+
+    assert (Instance.objects.count(), Tag.objects.count()) == (0, 6)
+
+
+def test_the_page_says_how_many_tags_there_may_be(client, alice, account, zone, instance_type):
+    client.force_login(alice)
+    sent = {
+        "billing_mode": "Daily", "zone": zone.pk, "shown_zone": zone.pk, "instance_type": instance_type.pk,
+        "count": "100", "name": "web", "new_tags": "\n".join(f"key{number}=x" for number in range(12)),
+    }  # fmt: skip
+
+    text = client.get(reverse("recycle:create"), sent).text
+
+    assert "An instance has 10 tags at most." in text
+
+
+def test_the_quota_of_tags_is_kept_on_the_page_of_tags_and_by_an_order(alice, account, zone, instance_type, now):
+    account.max_tags = 2
+    account.save()
+    context = Context(by=alice, now=now)
+    order = {"account": account, "zone": zone, "instance_type": instance_type, "billing_mode": BillingMode.DAILY}
+
+    made = [tags.create(Tag(account=account, key="env", value=value), context=context) for value in "abc"]
+    ordered = actions.create(Order(**order, new_tags=[("team", "x")]), by=alice)
+
+    assert [refusals(outcome) for outcome in made] == [[], [], [Refusal.QUOTA]]
+    assert refusals(ordered) == [Refusal.QUOTA]
+    assert Tag.objects.count() == 2
+
+
+def test_no_deletion_unbinds_without_bound(
+    alice, account, zone, make_instance, make_tags, now, monkeypatch, django_assert_max_num_queries
+):
+    """Whatever is deleted together with what is bound to it: too much is refused before anything is locked."""
+    monkeypatch.setattr(base, "MOST_UNBOUND", 2)
+    [tag] = make_tags(1)
+    balancer = LoadBalancer.objects.create(account=account, region=zone.region, name="front", created_at=now)
+    listener = Listener.objects.create(load_balancer=balancer, protocol="TCP", port=80, created_at=now)
+    for _number in range(3):
+        instance = make_instance()
+        InstanceTag.objects.create(instance=instance, tag=tag)
+        RealServer.objects.create(listener=listener, instance=instance, address=instance.private_ip, port=80)
+    context = Context(by=alice, now=now)
+    deletions: tuple[tuple[Any, Any], ...] = (
+        (tags.remove, Tag.objects.all()),
+        (balancers.remove_listeners, Listener.objects.all()),
+        (balancers.remove, LoadBalancer.objects.all()),
+    )
+
+    for remove, rows in deletions:
+        with django_assert_max_num_queries(9):
+            outcome = remove(rows, context=context, unbind=True)
+        assert refusals(outcome) == [Refusal.TOO_WIDE]
+    monkeypatch.setattr(base, "MOST_UNBOUND", 4)
+
+    assert all(remove(rows, context=context, unbind=True).done for remove, rows in deletions)
+    assert not Tag.objects.exists()
+    assert not RealServer.objects.exists()
