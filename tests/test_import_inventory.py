@@ -331,6 +331,7 @@ def test_a_file_that_cannot_be_read_is_told_with_the_others(tmp_path):
     ]
 
 
+UNSEEN = "Control characters, and those that turn the direction of writing, are not taken"
 WRONG = [
     ({"CreationDate": "yesterday"}, 'CreationDate: "yesterday" is not a date'),
     ({"CreationDate": "2026-02-30 10:00:00"}, 'CreationDate: "2026-02-30 10:00:00" is not a date'),
@@ -341,7 +342,9 @@ WRONG = [
     ({"InstanceName": ""}, "InstanceName: is missing"),
     ({"InstanceName": ["web"]}, "InstanceName: a list is not a text"),
     ({"InstanceName": "网" * 65}, f'InstanceName: "{"网" * 55}... is longer than 64 characters'),
-    ({"InstanceName": "a\0b"}, 'InstanceName: "a\\u0000b" has characters that are none'),
+    ({"InstanceName": "a\0b"}, f'InstanceName: "a\\u0000b": {UNSEEN}'),
+    ({"InstanceName": "a\u202eb"}, f'InstanceName: "a\\u202eb": {UNSEEN}'),
+    ({"InstanceName": "\u200b"}, 'InstanceName: "\\u200b": There is nothing to see in it'),
     ({"ChargeType": "Barter"}, 'ChargeType: "Barter" is not one of Monthly, Daily, HourlyInstantSettlement'),
     ({"ChargeType": None}, "ChargeType: is missing"),
     ({"ChargeType": "Monthly"}, "ServiceEndTime: is missing"),

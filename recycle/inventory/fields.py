@@ -11,8 +11,11 @@ from ipaddress import ip_address
 from typing import Any, TypeVar
 from uuid import UUID
 
+from django.core.exceptions import ValidationError
+
 from recycle.inventory.place import shown
 from recycle.inventory.words import CONTAINERS
+from recycle.text import check_text
 
 T = TypeVar("T")
 
@@ -21,8 +24,6 @@ NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 BEIJING = timezone(timedelta(hours=8), "Beijing")
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.IGNORECASE | re.ASCII)
-# NUL and halves of surrogate pairs, which a database does not take.
-NO_TEXT = re.compile("[\0\ud800-\udfff]")
 # Far enough from what a date can hold to be shown in any time zone.
 YEARS = range(1970, 3000)
 # What the columns hold: PositiveIntegerField and PositiveSmallIntegerField on PostgreSQL.
@@ -56,10 +57,16 @@ class Fields:
         value = self._get(name, str, "a text", required=required)
         if value is None:
             return ""
-        if NO_TEXT.search(value):
-            self.wrong(name, f"{shown(value)} has characters that are none")
-        elif len(value) > longest:
+        if len(value) > longest:
             self.wrong(name, f"{shown(value)} is longer than {longest} characters")
+            return value
+        if value.isascii() and value.isprintable() and not value.isspace():
+            # Nearly all of them, and ten times as fast.
+            return value
+        try:
+            check_text(value)
+        except ValidationError as error:
+            self.wrong(name, f"{shown(value)}: {error.messages[0].rstrip('.')}")
         return value
 
     def number(self, name: str, *, least: int = 0, most: int = LARGEST) -> int:
