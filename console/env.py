@@ -101,7 +101,7 @@ def database(name: str, data_dir: Path) -> dict[str, Any]:
     url = urlsplit(text(name))
     if not url.scheme:
         return {
-            "ENGINE": "django.db.backends.sqlite3",
+            "ENGINE": "console.sqlite3",
             "NAME": data_dir / "console.sqlite3",
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",

@@ -1,19 +1,35 @@
-"""Files of answers: one answer, several one after the other, or an array of them, read as a stream."""
+"""Files of answers: one answer, several one after the other, or an array of them, read once, as a stream."""
 
-import errno
-import shutil
 import sys
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
 import ijson  # type: ignore[import-untyped]
 
+from recycle.inventory.pages import SAYINGS, TOTALS, Page
+from recycle.inventory.place import Place, Problem
+from recycle.inventory.words import CONTAINERS, OTHER_ANSWERS
+
 STDIN = "-"
-BOM = b"\xef\xbb\xbf"
+UTF8_BOM = b"\xef\xbb\xbf"
+# What a file begins with that is no JSON text in UTF-8; the longer beginnings first.
+NOT_UTF8 = {
+    b"\xff\xfe\0\0": "UTF-32",
+    b"\0\0\xfe\xff": "UTF-32",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+}
+PACKED = {
+    b"\x1f\x8b": "gzip",
+    b"PK\x03\x04": "zip",
+    b"BZh": "bzip2",
+    b"\xfd7zXZ": "xz",
+    b"\x28\xb5\x2f\xfd": "zstd",
+}
 # More than any answer has; so that what we build can be walked safely.
 DEEPEST = 20
 
@@ -23,93 +39,90 @@ CLOSING = frozenset({"end_map", "end_array"})
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
-    """Where something was read: answers are counted from 1, items of a list from 0, as a JSON path does."""
+class Item:
+    """One item of a list; `place.key` is the list's name."""
 
-    file: str
-    answer: int
-    key: str = ""
-    index: int | None = None
-
-    def __str__(self) -> str:
-        item = "" if self.index is None else f"[{self.index}]"
-        return f"{self.file}: answer {self.answer}" + (f", {self.key}{item}" if self.key else "")
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """Why an inventory cannot be taken as it is."""
-
-    place: Place | str
-    sentence: str
-    # The field of the item, as the answer spells it: "SystemDisk.DiskSize".
-    field: str = ""
-
-    def __str__(self) -> str:
-        return f"{self.place}.{self.field}: {self.sentence}" if self.field else f"{self.place}: {self.sentence}"
+    place: Place
+    value: Any
 
 
 @dataclass(slots=True)
 class Source:
-    """One file. It is read several times, so what cannot be wound back is kept in a temporary file."""
+    """One file, or the standard input. It is read once, so it may be a pipe."""
 
-    name: str
-    spool: IO[bytes] | None = None
-    # The keys of the lists found in it.
-    holds: set[str] = field(default_factory=set)
+    path: str
+    # How many bytes were read.
+    position: int = 0
 
-    def survey(self, keys: frozenset[str]) -> Iterator[Problem]:
-        """Read all of it once, noting which lists it holds, and tell what is no answer."""
-        reader = _Reader(self.name, keys, wants=lambda key: False)
+    @property
+    def name(self) -> str:
+        return "standard input" if self.path == STDIN else self.path
+
+    @property
+    def size(self) -> int | None:
+        """None where nobody knows before it has been read."""
+        path = Path(self.path)
+        try:
+            return path.stat().st_size if self.path != STDIN and path.is_file() else None
+        except OSError:
+            # Reading it will tell.
+            return None
+
+    def read(self, keys: frozenset[str]) -> Iterator[Item | Page | Problem]:
+        """Every item of the lists under `keys`, each answer after its items, and what is no answer."""
+        reader = _Reader(self.name, keys)
         try:
             with self._opened() as file:
-                for _ in reader.read(file):
-                    pass
+                stream = _Stream(file, self)
+                if wrong := _encoding(stream.head):
+                    yield Problem(self.name, wrong)
+                else:
+                    yield from reader.read(stream)
         except OSError as error:
             yield Problem(self.name, error.strerror or str(error))
         except (ijson.JSONError, UnicodeDecodeError) as error:
             yield Problem(reader.place, f"this is not JSON ({_said(error)})")
-        self.holds = reader.found
-        yield from reader.problems
-
-    def items(self, key: str, keys: frozenset[str]) -> Iterator[tuple[Place, Any]]:
-        """Every item of the lists under `key`, one at a time."""
-        with self._opened() as file:
-            try:
-                yield from _Reader(self.name, keys, wants=lambda found: found == key).read(file)
-            except (ijson.JSONError, UnicodeDecodeError):
-                # The survey has read it to its end.
-                raise OSError(errno.EIO, "it changed while it was read", self.name) from None
 
     def _opened(self) -> AbstractContextManager[IO[bytes]]:
-        if self.spool:
-            self.spool.seek(0)
-            return nullcontext(self.spool)
-        return Path(self.name).open("rb")
+        return nullcontext(sys.stdin.buffer) if self.path == STDIN else Path(self.path).open("rb")
 
 
-@contextmanager
-def opened(names: Sequence[str]) -> Iterator[list[Source]]:
-    """The files of these names; `-` is the standard input. A name given twice is read once."""
-    with ExitStack() as stack:
-        yield [_source(name, stack) for name in dict.fromkeys(names)]
+@dataclass(slots=True)
+class _Stream:
+    """The bytes of a source, counted, without the mark that some editors put in front."""
+
+    file: IO[bytes]
+    source: Source
+    head: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.head = self.file.read(8)
+        self.source.position = len(self.head)
+        self.head = self.head.removeprefix(UTF8_BOM)
+
+    def read(self, size: int = -1) -> bytes:
+        if size == 0:
+            return b""
+        if self.head:
+            head, self.head = self.head, b""
+            return head
+        read = self.file.read(size)
+        self.source.position += len(read)
+        return read
 
 
-def _source(name: str, stack: ExitStack) -> Source:
-    if name == STDIN:
-        return Source("standard input", _spooled(sys.stdin.buffer, stack))
-    try:
-        with Path(name).open("rb") as file:
-            return Source(name, None if file.seekable() else _spooled(file, stack))
-    except OSError:
-        # The survey meets it again, and tells.
-        return Source(name)
-
-
-def _spooled(file: IO[bytes], stack: ExitStack) -> IO[bytes]:
-    spool = stack.enter_context(tempfile.TemporaryFile())  # noqa: SIM115 (the stack closes it)
-    shutil.copyfileobj(file, spool)
-    return spool
+def _encoding(head: bytes) -> str:
+    """What is wrong with a file that begins like this; empty when nothing is."""
+    for mark, name in NOT_UTF8.items():
+        if head.startswith(mark):
+            return f"this is {name}; save it as UTF-8"
+    for mark, name in PACKED.items():
+        if head.startswith(mark):
+            return f"this is packed with {name}; unpack it first"
+    # Without a mark it shows by its zeros: JSON begins with two characters of ASCII.
+    if zeros := head[:4].count(0):
+        return f"this is {'UTF-32' if zeros > 2 else 'UTF-16'}; save it as UTF-8"
+    return ""
 
 
 def _said(error: Exception) -> str:
@@ -120,18 +133,14 @@ def _said(error: Exception) -> str:
 
 
 class _Reader:
-    """One pass over a file. It holds one item at a time, and of lists that nobody wants not even that."""
+    """One pass over a file. It holds one item at a time, and nothing of what nobody reads."""
 
-    def __init__(self, name: str, keys: frozenset[str], wants: Callable[[str], bool]) -> None:
-        self.keys, self.wants = keys, wants
+    def __init__(self, name: str, keys: frozenset[str]) -> None:
+        self.keys = keys
         # How far it has come, for what cannot be read any further.
         self.place = Place(name, 1)
-        self.problems: list[Problem] = []
-        self.found: set[str] = set()
 
-    def read(self, file: IO[bytes]) -> Iterator[tuple[Place, Any]]:
-        if file.read(len(BOM)) != BOM:
-            file.seek(0)
+    def read(self, file: _Stream) -> Iterator[Item | Page | Problem]:
         events: Iterator[Event] = ijson.basic_parse(file, multiple_values=True)
         number = 0
         for event in events:
@@ -144,67 +153,92 @@ class _Reader:
                 yield from self._answer(events, event, number)
             self.place = Place(self.place.file, number + 1)
         if not number:
-            self.problems.append(Problem(self.place.file, "there is no answer in it"))
+            yield Problem(self.place.file, "there is no answer in it")
 
-    def _answer(self, events: Iterator[Event], event: Event, number: int) -> Iterator[tuple[Place, Any]]:
+    def _answer(self, events: Iterator[Event], event: Event, number: int) -> Iterator[Item | Page | Problem]:
         answer = self.place = Place(self.place.file, number)
         if event[0] != "start_map":
-            self._pass_over(events, event)
-            self.problems.append(Problem(answer, "an answer is an object, this is not"))
+            _pass_over(events, event)
+            yield Problem(answer, "an answer is an object, this is not")
             return
-        told = False
+        page = Page(answer)
+        understood = False
         while (inner := next(events))[0] != "end_map":
             key = inner[1]
             value = next(events)
             self.place = Place(answer.file, number, key)
             if key == "Error" and value[0] != "null":
-                told = True
-                self.problems.append(Problem(self.place, _refusal(_value(events, value))))
-            elif key in self.keys and value[0] == "start_array":
-                told = True
-                yield from self._list(events, answer, key)
-            elif key in self.keys and value[0] == "null":
-                # How some of the services write an empty list.
-                told = True
-            else:
-                if key in self.keys:
-                    told = True
-                    self.problems.append(Problem(self.place, "is not a list"))
-                self._pass_over(events, value)
-        if not told:
-            self.problems.append(Problem(answer, f"none of {', '.join(sorted(self.keys))} is in it"))
+                understood = True
+                yield Problem(self.place, _refusal(_value(events, value)[0]))
+            elif key in self.keys:
+                understood = True
+                if value[0] == "start_array":
+                    yield from self._list(events, answer, key, page)
+                elif value[0] == "null":
+                    # How some of the services write an empty list.
+                    page.lists[key] += 0
+                else:
+                    yield Problem(self.place, "is not a list")
+                    _pass_over(events, value)
+            elif value[0] in OPENING:
+                understood = understood or key in OTHER_ANSWERS
+                _leave_out(events, value, key, key, page.unread)
+            elif key in SAYINGS:
+                page.says[key] = value[1]
+        # "The list is not returned when there is nothing."
+        if not understood and not any(page.says.get(name) == 0 for name in TOTALS):
+            yield Problem(answer, f"none of {', '.join(sorted(self.keys))} is in it")
+        yield page
 
-    def _list(self, events: Iterator[Event], answer: Place, key: str) -> Iterator[tuple[Place, Any]]:
-        self.found.add(key)
-        wanted = self.wants(key)
+    def _list(self, events: Iterator[Event], answer: Place, key: str, page: Page) -> Iterator[Item | Problem]:
         index = 0
+        page.lists[key] += 0
         while (event := next(events))[0] != "end_array":
             self.place = Place(answer.file, answer.answer, key, index)
-            if wanted:
-                yield self.place, _value(events, event)
+            value, whole = _value(events, event)
+            if whole:
+                yield Item(self.place, value)
             else:
-                self._pass_over(events, event)
+                yield Problem(self.place, "is nested deeper than any answer")
             index += 1
-
-    def _pass_over(self, events: Iterator[Event], event: Event) -> None:
-        if event[0] not in OPENING:
-            return
-        depth = 1
-        for kind, _ in events:
-            if kind in OPENING:
-                depth += 1
-            elif kind in CLOSING:
-                depth -= 1
-                if not depth:
-                    return
+        page.lists[key] += index
 
 
-def _value(events: Iterator[Event], event: Event) -> Any:
-    """The value that begins with this event, without what lies deeper in it than any answer goes."""
+def _pass_over(events: Iterator[Event], event: Event) -> None:
     if event[0] not in OPENING:
-        return event[1]
+        return
+    depth = 1
+    for kind, _ in events:
+        if kind in OPENING:
+            depth += 1
+        elif kind in CLOSING:
+            depth -= 1
+            if not depth:
+                return
+
+
+def _leave_out(events: Iterator[Event], event: Event, name: str, path: str, unread: Counter[str]) -> None:
+    """Pass over what nobody reads, and count what it holds, as `unread` of the fields does."""
+    if event[0] == "start_array":
+        while (inner := next(events))[0] != "end_array":
+            unread[path] += name in CONTAINERS or inner[0] in OPENING
+            _pass_over(events, inner)
+    elif name in CONTAINERS or path.count(".") > DEEPEST:
+        unread[path] += 1
+        _pass_over(events, event)
+    else:
+        while (inner := next(events))[0] != "end_map":
+            value = next(events)
+            if value[0] in OPENING:
+                _leave_out(events, value, inner[1], f"{path}.{inner[1]}", unread)
+
+
+def _value(events: Iterator[Event], event: Event) -> tuple[Any, bool]:
+    """The value that begins with this event, and whether that is all of it: too deep is left away."""
+    if event[0] not in OPENING:
+        return event[1], True
     root: Any = OPENING[event[0]]()
-    key, within = "", [root]
+    key, within, whole = "", [root], True
     for kind, value in events:
         if kind == "map_key":
             key = value
@@ -217,14 +251,14 @@ def _value(events: Iterator[Event], event: Event) -> Any:
         made = OPENING[kind]() if kind in OPENING else value
         parent = within[-1]
         if len(within) > DEEPEST:
-            pass
+            whole = False
         elif isinstance(parent, dict):
             parent[key] = made
         else:
             parent.append(made)
         if kind in OPENING:
             within.append(made)
-    return root
+    return root, whole
 
 
 def _refusal(error: Any) -> str:

@@ -4,13 +4,18 @@ A field that is wrong is noted, and a stand-in is returned, so that one reading 
 item. What was read of an item with problems must not be used.
 """
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from ipaddress import ip_address
 from typing import Any, TypeVar
 from uuid import UUID
+
+from django.core.exceptions import ValidationError
+
+from recycle.inventory.place import shown
+from recycle.inventory.words import CONTAINERS
+from recycle.text import check_text
 
 T = TypeVar("T")
 
@@ -19,8 +24,6 @@ NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 BEIJING = timezone(timedelta(hours=8), "Beijing")
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.IGNORECASE | re.ASCII)
-# NUL and halves of surrogate pairs, which a database does not take.
-NO_TEXT = re.compile("[\0\ud800-\udfff]")
 # Far enough from what a date can hold to be shown in any time zone.
 YEARS = range(1970, 3000)
 # What the columns hold: PositiveIntegerField and PositiveSmallIntegerField on PostgreSQL.
@@ -30,9 +33,13 @@ LARGEST, LARGEST_SMALL = 2**31 - 1, 2**15 - 1
 class Fields:
     """The object under `path` of an item; `path` is empty for the item itself."""
 
-    def __init__(self, values: Any, path: str = "", problems: list[tuple[str, str]] | None = None) -> None:
+    def __init__(self, values: Any, path: str = "", of: "Fields | None" = None) -> None:
         self.path = path
-        self.problems: list[tuple[str, str]] = [] if problems is None else problems
+        self.problems: list[tuple[str, str]] = of.problems if of else []
+        # Words nobody knows, by their field, and what was made of them.
+        self.notes: list[tuple[str, str]] = of.notes if of else []
+        # The objects in it that somebody asked for; what nobody asked for is told by `unread`.
+        self.asked: dict[str, list[Fields]] = {}
         self.values: dict[str, Any] = {}
         if isinstance(values, dict):
             self.values = values
@@ -50,10 +57,16 @@ class Fields:
         value = self._get(name, str, "a text", required=required)
         if value is None:
             return ""
-        if NO_TEXT.search(value):
-            self.wrong(name, f"{shown(value)} has characters that are none")
-        elif len(value) > longest:
+        if len(value) > longest:
             self.wrong(name, f"{shown(value)} is longer than {longest} characters")
+            return value
+        if value.isascii() and value.isprintable() and not value.isspace():
+            # Nearly all of them, and ten times as fast.
+            return value
+        try:
+            check_text(value)
+        except ValidationError as error:
+            self.wrong(name, f"{shown(value)}: {error.messages[0].rstrip('.')}")
         return value
 
     def number(self, name: str, *, least: int = 0, most: int = LARGEST) -> int:
@@ -112,21 +125,38 @@ class Fields:
             self.wrong(name, f"{shown(value)} is not an IP address")
             return ""
 
-    def one_of(self, name: str, choices: Mapping[str, T], *, default: T | None = None) -> T:
-        """What the word stands for; the default, if there is one, when there is no word."""
-        value = self._get(name, str, f"one of {', '.join(choices)}", required=default is None)
-        if value is not None and value in choices:
-            return choices[value]
-        if value is not None:
-            self.wrong(name, f"{shown(value)} is not one of {', '.join(choices)}")
-        return next(iter(choices.values())) if default is None else default
+    def word(self, name: str, words: Mapping[str, T], *, otherwise: T) -> T:
+        """What the word stands for; `otherwise` when there is none, and, with a note, for an unknown one."""
+        value = self._get(name, str, f"one of {', '.join(words)}")
+        if value is None:
+            return otherwise
+        if value not in words:
+            self.notes.append((self._path(name), f"{shown(value)} is not known"))
+        return words.get(value, otherwise)
 
     def inner(self, name: str) -> "Fields":
-        return Fields(self.values.get(name), self._path(name), self.problems)
+        self.asked[name] = [Fields(self.values.get(name), self._path(name), self)]
+        return self.asked[name][0]
 
-    def each(self, name: str) -> Iterator["Fields"]:
-        for index, value in enumerate(self._get(name, list, "a list") or []):
-            yield Fields(value, f"{self._path(name)}[{index}]", self.problems)
+    def each(self, name: str) -> list["Fields"]:
+        values = self._get(name, list, "a list") or []
+        self.asked[name] = [Fields(value, f"{self._path(name)}[{index}]", self) for index, value in enumerate(values)]
+        return self.asked[name]
+
+    def pass_over(self) -> None:
+        """Nothing in it is to be told by `unread`: it is accounted for as a whole."""
+        self.asked = {name: [] for name in self.values}
+
+    def unread(self, path: str = "") -> Iterator[tuple[str, int]]:
+        """How many things it holds that nobody asked for, by their place: lists of objects, and known lists."""
+        for name, value in self.values.items():
+            if value and isinstance(value, dict | list):
+                within = f"{path}.{name}" if path else name
+                if name in self.asked:
+                    for fields in self.asked[name]:
+                        yield from fields.unread(within)
+                else:
+                    yield from _things(value, name, within)
 
     def _get(self, name: str, wanted: type[T], words: str, *, required: bool = False) -> T | None:
         if name not in self:
@@ -144,9 +174,14 @@ class Fields:
         return f"{self.path}.{name}" if self.path else name
 
 
-def shown(value: Any) -> str:
-    """A value of an answer, short enough for a line."""
-    if isinstance(value, dict | list):
-        return "an object" if isinstance(value, dict) else "a list"
-    text = json.dumps(value, ensure_ascii=False, default=str)
-    return text if len(text) <= 60 else f"{text[:56]}..."
+def _things(value: Any, name: str, path: str) -> Iterator[tuple[str, int]]:
+    if isinstance(value, list):
+        count = sum(name in CONTAINERS or isinstance(each, dict | list) for each in value)
+        if count:
+            yield path, count
+    elif isinstance(value, dict) and value:
+        if name in CONTAINERS:
+            yield path, 1
+        else:
+            for inner, within in value.items():
+                yield from _things(within, inner, f"{path}.{inner}")

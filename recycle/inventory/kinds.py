@@ -1,76 +1,100 @@
 """What each list of an answer holds, and how its items become rows. A new list: a function and a line in KINDS."""
 
 import re
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import Any
+from hashlib import blake2b
+from typing import Any, Self
 from uuid import UUID
 
 from django.db import models
 
-from recycle.inventory.answers import Place, Problem, Source
-from recycle.inventory.fields import LARGEST_SMALL, NO_ID, Fields, shown
+from recycle.inventory.fields import LARGEST_SMALL, NO_ID, Fields
+from recycle.inventory.place import Place, Problem, shown
+from recycle.inventory.words import (
+    ASSOCIATED,
+    BARE_METAL,
+    CHARGES,
+    LEAVING,
+    METHODS,
+    MODES,
+    NESTED_SERVERS,
+    NO_RULES,
+    PROTOCOLS,
+    STATES,
+    TO_INSTANCE,
+    TO_LOAD_BALANCER,
+    TYPES,
+)
 from recycle.lifecycle import State
-from recycle.models import ElasticIP, Instance, InstanceTag, Listener, LoadBalancer, RealServer, Tag, Volume
+from recycle.models import ElasticIP, Instance, InstanceTag, Listener, LoadBalancer, RealServer, Volume
 from recycle.policy import BillingMode
 
-STATES = {
-    "stopped": State.STOPPED,
-    "stopping": State.STOPPED,
-    "error": State.STOPPED,
-    "migrating_success_off_line": State.STOPPED,
-}
-LEAVING = frozenset({"recycling", "recycled", "deleting", "deleted", "terminating", "terminated"})
-MODES = {mode.value: mode for mode in BillingMode}
-# Both generations of names, for what is not an instance.
-CHARGES = {
-    **MODES,
-    "Peak": BillingMode.DAILY,
-    "TrafficMonthly": BillingMode.DAILY,
-    "DailyPaidByTransfer": BillingMode.DAILY,
-    "PrePaidByMonth": BillingMode.MONTHLY,
-    "PostPaidByPeak": BillingMode.DAILY,
-    "PostPaidByDay": BillingMode.DAILY,
-    "PostPaidByTransfer": BillingMode.DAILY,
-    "PostPaidByHour": BillingMode.HOURLY,
-}
-ASSOCIATED = {"associate": True, "disassociate": False}
-TYPES = {kind.value: kind for kind in LoadBalancer.Type}
-PROTOCOLS = {protocol.value: protocol for protocol in Listener.Protocol}
-METHODS = {method.value: method for method in Listener.Method}
-ZONE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)+[a-z]")
+ZONE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-[a-z0-9]*[a-z]")
 # What the models have where an answer says nothing.
 SYSTEM_DISK_GB, LINE = 20, "BGP"
 PORTS = {"least": 1, "most": 65535}
+DISKS_ALONE = "data disks without an EBS volume of their own"
+
+
+def region_of(zone: str) -> str:
+    """A region is its zone without the last letter: cn-beijing-6a, cn-beijing-fin-a."""
+    return zone[:-1].rstrip("-")
 
 
 @dataclass(slots=True)
 class Entry:
     """One item of a list."""
 
-    place: Place
+    # Once it was remembered, in words.
+    place: Place | str
     id: UUID
-    # None: the item is left out, for the reason in `left_out`.
-    row: Any = None
+    # The columns of the row that it becomes.
+    values: dict[str, Any] = field(default_factory=dict)
+    # Why it becomes none; empty where it does.
     left_out: str = ""
-    problems: list[Problem] = field(default_factory=list)
-    # Of an instance: its shape, its network interfaces, and for its disks whether they go with it.
+    # Words in it that nobody knows, and how many things are in it that nobody reads, by their name.
+    notes: list[str] = field(default_factory=list)
+    unread: dict[str, int] = field(default_factory=Counter)
+    # Of an instance: its shape, its network interfaces, and its disks, with whether they go with it.
     region: str = ""
     shape: tuple[int | None, int | None] = (None, None)
     interfaces: list[UUID] = field(default_factory=list)
-    disks: dict[UUID, bool] = field(default_factory=dict)
+    disks: dict[UUID, bool | None] = field(default_factory=dict)
     # Of what is bound: to which instance. None in `goes`: the answer does not say.
     instance: UUID | None = None
     interface: UUID | None = None
     goes: bool | None = None
+    problems: list[Problem] = field(default_factory=list)
+    # Items of other lists that were found in this one.
+    nested: list[tuple[str, Fields]] = field(default_factory=list)
+    # Made of `values` when it is written.
+    row: Any = None
 
     def wrong(self, field_: str, sentence: str) -> Problem:
         return Problem(self.place, sentence, field_)
 
-    def looks(self) -> object:
-        """All of it that matters: two items of the same id must agree in this."""
-        row = self.row and [value for name, value in vars(self.row).items() if name != "_state"]
-        return row, self.left_out, self.shape, self.instance, self.interface, self.goes
+    def packed(self) -> tuple[Any, ...]:
+        """All of it that matters, to be remembered. Of two with one identity that differ in this, the later counts."""
+        return (
+            self.id,
+            self.values,
+            self.left_out,
+            self.notes,
+            dict(self.unread),
+            self.region,
+            self.shape,
+            self.interfaces,
+            self.disks,
+            self.instance,
+            self.interface,
+            self.goes,
+        )
+
+    @classmethod
+    def unpacked(cls, place: str, packed: tuple[Any, ...]) -> Self:
+        return cls(place, *packed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,54 +107,75 @@ class Kind:
     owner: str
     nouns: tuple[str, str]
     build: Callable[[Fields, Entry], None]
+    # An identity of its own is missing: all of it is its identity.
+    anonymous: bool = False
+
+    def identity(self, entry: Entry) -> bytes:
+        if not self.anonymous:
+            return entry.id.bytes
+        return blake2b(repr((entry.id, entry.values, entry.left_out)).encode(), digest_size=16).digest()
 
 
 def _instance(fields: Fields, entry: Entry) -> None:
     configure, disk = fields.inner("InstanceConfigure"), fields.inner("SystemDisk")
-    state = fields.inner("InstanceState").text("Name", longest=64, required=True)
-    mode = fields.one_of("ChargeType", MODES)
-    monthly = fields.values.get("ChargeType") == BillingMode.MONTHLY
+    states = fields.inner("InstanceState")
+    said = states.text("Name", longest=64, required=True)
+    if said in LEAVING:
+        entry.left_out = "instances that are being deleted"
+    charge = fields.text("ChargeType", longest=64, required=True)
+    if charge in NO_RULES:
+        entry.left_out = entry.left_out or NO_RULES[charge]
+    elif charge and charge not in MODES:
+        fields.wrong("ChargeType", f"{shown(charge)} is not one of {', '.join(MODES)}")
+    mode = MODES.get(charge, BillingMode.DAILY)
     stopped_for_free = fields.flag("ShutdownNoCharge") or fields.text("StoppedMode", longest=64) == "StopCharging"
     primary, groups = _interfaces(fields, entry)
     for data_disk in fields.each("DataDisks"):
         goes = data_disk.flag("DeleteWithInstance")
-        if goes is not None and (disk_id := data_disk.reference("DiskId")):
+        if disk_id := data_disk.reference("DiskId"):
             entry.disks[disk_id] = goes
+        else:
+            entry.unread[DISKS_ALONE] += 1
 
     zone = _zone(fields)
-    entry.region = zone[:-1] if ZONE.fullmatch(zone) else ""
+    entry.region = region_of(zone) if ZONE.fullmatch(zone) else ""
     entry.shape = configure.whole("VCPU", least=1, most=LARGEST_SMALL), configure.whole("MemoryGb", least=1)
     disk_gb = disk.whole("DiskSize", least=1) or configure.whole("RootDiskGb") or SYSTEM_DISK_GB
-    entry.row = Instance(
-        id=entry.id,
-        zone_id=zone,
-        instance_type_id=_type(fields),
-        name=fields.text("InstanceName", longest=64, required=True),
-        state=STATES.get(state, State.ACTIVE),
-        billing_mode=mode,
-        image_id=fields.text("ImageId", longest=64),
-        system_disk_type=disk.text("DiskType", longest=32),
-        system_disk_gb=disk_gb,
-        private_ip=_having("PrivateIpAddress", fields, primary).address("PrivateIpAddress"),
-        subnet_id=_having("SubnetId", fields, primary).identity("SubnetId"),
-        vpc_id=primary.reference("VpcId") if primary else None,
-        security_group_ids=groups,
-        created_at=fields.moment("CreationDate"),
-        expires_at=fields.moment("ServiceEndTime") if monthly else None,
-    )
-    entry.row.no_fees = bool(stopped_for_free) and entry.row.state == State.STOPPED and mode == BillingMode.HOURLY
-    if state in LEAVING:
-        entry.left_out = "instances that are being deleted"
+    # What nobody says is stopped may be in use.
+    state = State.ACTIVE if said in LEAVING else states.word("Name", STATES, otherwise=State.ACTIVE)
+    entry.values = {
+        "id": entry.id,
+        "zone_id": zone,
+        "instance_type_id": _type(fields),
+        "name": fields.text("InstanceName", longest=64, required=True),
+        "state": state,
+        "billing_mode": mode,
+        "no_fees": bool(stopped_for_free) and state == State.STOPPED and mode == BillingMode.HOURLY,
+        "image_id": fields.text("ImageId", longest=64),
+        "system_disk_type": disk.text("DiskType", longest=32),
+        "system_disk_gb": disk_gb,
+        "private_ip": _having("PrivateIpAddress", fields, primary).address("PrivateIpAddress"),
+        "subnet_id": _having("SubnetId", fields, primary).identity("SubnetId"),
+        "vpc_id": primary.reference("VpcId") if primary else None,
+        "security_group_ids": groups,
+        "created_at": fields.moment("CreationDate"),
+        "expires_at": fields.moment("ServiceEndTime") if mode == BillingMode.MONTHLY else None,
+    }
 
 
 def _interfaces(fields: Fields, entry: Entry) -> tuple[Fields | None, list[str]]:
     """The primary network interface, or else the first one, and its security groups."""
     primary: Fields | None = None
-    for interface in fields.each("NetworkInterfaceSet"):
+    interfaces = fields.each("NetworkInterfaceSet")
+    for interface in interfaces:
         if id_ := interface.reference("NetworkInterfaceId"):
             entry.interfaces.append(id_)
         if primary is None or interface.values.get("NetworkInterfaceType") == "primary":
             primary = interface
+    for interface in interfaces:
+        if interface is not primary:
+            interface.pass_over()
+            entry.unread["network interfaces beside the primary one"] += 1
     if primary is None:
         return None, []
     groups = [group.text("SecurityGroupId", longest=64) for group in primary.each("SecurityGroupSet")]
@@ -158,101 +203,122 @@ def _type(fields: Fields) -> str:
 
 
 def _load_balancer(fields: Fields, entry: Entry) -> None:
-    entry.row = LoadBalancer(
-        id=entry.id,
-        name=fields.text("LoadBalancerName", longest=64, required=True),
-        type=fields.one_of("Type", TYPES, default=LoadBalancer.Type.PUBLIC),
-        vpc_id=fields.reference("VpcId"),
-        created_at=fields.moment("CreateTime"),
-    )
+    _tags_of_its_own(fields, entry)
+    entry.values = {
+        "id": entry.id,
+        "name": fields.text("LoadBalancerName", longest=64, required=True),
+        "type": fields.word("Type", TYPES, otherwise=LoadBalancer.Type.PUBLIC),
+        "vpc_id": fields.reference("VpcId"),
+        "created_at": fields.moment("CreateTime"),
+    }
 
 
 def _listener(fields: Fields, entry: Entry) -> None:
-    entry.row = Listener(
-        id=entry.id,
-        load_balancer_id=fields.identity("LoadBalancerId"),
-        name=fields.text("ListenerName", longest=64),
-        protocol=fields.one_of("ListenerProtocol", PROTOCOLS),
-        port=fields.number("ListenerPort", **PORTS),
-        method=fields.one_of("Method", METHODS, default=Listener.Method.ROUND_ROBIN),
-        created_at=fields.moment("CreateTime"),
-    )
+    for name in NESTED_SERVERS:
+        for server in fields.each(name):
+            if server.values:
+                entry.nested.append(("RealServerSet", Fields(server.values, server.path)))
+            server.pass_over()
+    protocol = fields.text("ListenerProtocol", longest=64, required=True)
+    if protocol and protocol not in PROTOCOLS:
+        entry.left_out = f"listeners of the protocol {protocol}"
+    entry.values = {
+        "id": entry.id,
+        "load_balancer_id": fields.identity("LoadBalancerId"),
+        "name": fields.text("ListenerName", longest=64),
+        "protocol": PROTOCOLS.get(protocol),
+        "port": fields.number("ListenerPort", **PORTS),
+        "method": fields.word("Method", METHODS, otherwise=Listener.Method.ROUND_ROBIN),
+        "created_at": fields.moment("CreateTime"),
+    }
 
 
 def _real_server(fields: Fields, entry: Entry) -> None:
     if fields.text("RealServerType", longest=64) not in ("", "host"):
         entry.left_out = "real servers that are not instances"
-        return
     entry.instance, entry.interface = fields.reference("InstanceId"), fields.reference("NetworkInterfaceId")
     if entry.instance is None and entry.interface is None:
         fields.reference("InstanceId", required=True)
     weight = fields.whole("Weight", most=LARGEST_SMALL)
-    entry.row = RealServer(
-        id=entry.id,
-        listener_id=fields.identity("ListenerId"),
-        address=fields.address("RealServerIp"),
-        port=fields.number("RealServerPort", **PORTS),
-        weight=1 if weight is None else weight,
-    )
+    entry.values = {
+        "id": entry.id,
+        "listener_id": fields.identity("ListenerId"),
+        "address": fields.address("RealServerIp"),
+        "port": fields.number("RealServerPort", **PORTS),
+        "weight": 1 if weight is None else weight,
+    }
 
 
 def _elastic_ip(fields: Fields, entry: Entry) -> None:
+    _tags_of_its_own(fields, entry)
     bandwidth = fields.whole("BandWidth")
-    entry.row = ElasticIP(
-        id=entry.id,
-        address=fields.address("PublicIp"),
-        bandwidth_mbps=1 if bandwidth is None else bandwidth,
-        line=fields.text("LineId", longest=36) or LINE,
-        billing_mode=fields.one_of("ChargeType", CHARGES, default=BillingMode.DAILY),
-        created_at=fields.moment("CreateTime"),
-    )
+    entry.values = {
+        "id": entry.id,
+        "address": fields.address("PublicIp"),
+        "bandwidth_mbps": 1 if bandwidth is None else bandwidth,
+        "line": fields.text("LineId", longest=36) or LINE,
+        "billing_mode": fields.word("ChargeType", CHARGES, otherwise=BillingMode.DAILY),
+        "load_balancer_id": None,
+        "created_at": fields.moment("CreateTime"),
+    }
     bound_to, to, interface = (
         fields.text("InstanceType", longest=64),
         fields.reference("InstanceId"),
         fields.reference("NetworkInterfaceId"),
     )
-    if not fields.one_of("State", ASSOCIATED, default=bool(to or interface)):
+    if not fields.word("State", ASSOCIATED, otherwise=bool(to or interface)):
         return
-    if bound_to == "Slb":
-        entry.row.load_balancer_id = to or fields.identity("InstanceId")
-    elif bound_to in ("Ipfwd", ""):
+    if bound_to == TO_LOAD_BALANCER:
+        entry.values["load_balancer_id"] = to or fields.identity("InstanceId")
+    elif fields.text("HostType", longest=64) == BARE_METAL:
+        entry.unread["bindings of EIPs to bare metal"] += 1
+    elif bound_to in TO_INSTANCE:
         entry.instance, entry.interface = to, interface
         if to is None and interface is None:
             fields.reference("InstanceId", required=True)
+    else:
+        entry.unread[f"bindings of EIPs to {bound_to}"] += 1
 
 
 def _volume(fields: Fields, entry: Entry) -> None:
     if fields.text("VolumeCategory", longest=64) == "system":
         entry.left_out = "system disks"
-        return
-    if fields.text("VolumeStatus", longest=64) in LEAVING:
+    elif fields.text("VolumeStatus", longest=64) in LEAVING:
         entry.left_out = "EBS volumes that are being deleted"
-        return
+    _tags_of_its_own(fields, entry)
     attached = {fields.reference("InstanceId"): Fields({}, "-")}
     attached |= {each.reference("InstanceId"): each for each in fields.each("Attachment")}
     attached.pop(None, None)
-    if len(attached) > 1:
-        fields.wrong("Attachment", "it is attached to more than one instance")
     mount_point = ""
+    if len(attached) > 1:
+        entry.unread["attachments of one EBS volume to several instances"] += len(attached)
+        attached = {}
     for entry.instance, attachment in attached.items():
         entry.goes = attachment.flag("DeleteWithInstance")
         mount_point = attachment.text("MountPoint", longest=32)
-    entry.row = Volume(
-        id=entry.id,
-        zone_id=_zone(fields),
-        name=fields.text("VolumeName", longest=50),
-        type=fields.text("VolumeType", longest=32, required=True),
-        size_gb=fields.number("Size", least=1),
-        billing_mode=fields.one_of("ChargeType", CHARGES, default=BillingMode.DAILY),
-        mount_point=mount_point,
-        created_at=fields.moment("CreateTime"),
-    )
+    entry.values = {
+        "id": entry.id,
+        "zone_id": _zone(fields),
+        "name": fields.text("VolumeName", longest=50),
+        "type": fields.text("VolumeType", longest=32, required=True),
+        "size_gb": fields.number("Size", least=1),
+        "billing_mode": fields.word("ChargeType", CHARGES, otherwise=BillingMode.DAILY),
+        "mount_point": mount_point,
+        "created_at": fields.moment("CreateTime"),
+    }
+
+
+def _tags_of_its_own(fields: Fields, entry: Entry) -> None:
+    """Tags of what is not an instance: there are none here."""
+    for tag in fields.each("TagSet"):
+        tag.pass_over()
+        entry.unread["tags of what is not an instance"] += 1
 
 
 def _tag(fields: Fields, entry: Entry) -> None:
     key, value = fields.text("TagKey", longest=128, required=True), fields.text("TagValue", longest=255)
     entry.instance = entry.id
-    entry.row = Tag(key=key, value=value)
+    entry.values = {"key": key, "value": value}
     if key.lower().startswith("ksc") or value.lower().startswith("ksc"):
         entry.left_out = "tags that begin with ksc"
 
@@ -279,19 +345,42 @@ KINDS = (
     ),
     Kind("AddressesSet", "AllocationId", ElasticIP, "account_id", ("EIP", "EIPs"), _elastic_ip),
     Kind("Volumes", "VolumeId", Volume, "account_id", ("EBS volume", "EBS volumes"), _volume),
-    Kind("Tags", "ResourceUuid", InstanceTag, "tag__account_id", ("tag on an instance", "tags on instances"), _tag),
+    Kind(
+        "Tags",
+        "ResourceUuid",
+        InstanceTag,
+        "tag__account_id",
+        ("tag on an instance", "tags on instances"),
+        _tag,
+        anonymous=True,
+    ),
 )
-KEYS = frozenset(kind.key for kind in KINDS)
+BY_KEY = {kind.key: kind for kind in KINDS}
 
 
-def read(source: Source, kind: Kind) -> Iterator[Entry]:
-    """Every item of one kind in a file, one at a time."""
-    for place, item in source.items(kind.key, KEYS):
-        fields = Fields(item)
-        entry = Entry(place, NO_ID)
-        if not fields.problems:
+def built(kind: Kind, place: Place, item: Any) -> Iterator[tuple[Kind, Entry]]:
+    """The entry that an item is, and those of the items in it."""
+    fields = Fields(item)
+    entry = Entry(place, NO_ID)
+    if not fields.problems:
+        if kind.anonymous and kind.id_field not in fields and "Key" in fields:
+            # The answer of ListTags: tags that exist, on nothing.
+            entry.left_out = "tags without what they are on"
+            entry.values = {"key": fields.text("Key", longest=128)}
+        else:
             entry.id = fields.identity(kind.id_field)
+            nameless = bool(fields.problems)
             kind.build(fields, entry)
-        # Dict, not set: in their order, and a field that two readings found wrong once.
-        entry.problems = [entry.wrong(path, sentence) for path, sentence in dict.fromkeys(fields.problems)]
-        yield entry
+            if entry.left_out and not nameless:
+                # What is left out need not be whole.
+                fields.problems.clear()
+        for path, things in fields.unread():
+            name = f"{kind.key}.{path}"
+            entry.unread[name] = entry.unread.get(name, 0) + things
+    # Dict, not set: in their order, and a field that two readings found wrong once.
+    entry.problems = [entry.wrong(path, said) for path, said in dict.fromkeys(fields.problems)]
+    entry.notes = [f"{path}: {said}" for path, said in dict.fromkeys(fields.notes)]
+    yield kind, entry
+    for key, within in entry.nested:
+        inside = Place(place.file, place.answer, place.key, place.index, within.path)
+        yield from built(BY_KEY[key], inside, {"ListenerId": str(entry.id), **within.values})

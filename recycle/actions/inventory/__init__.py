@@ -1,44 +1,64 @@
-"""Importing an inventory: what is missing in the account is created, what is there is left alone.
+"""Importing an inventory: what is missing in the account is created, what is there is left alone but for its end.
 
-All or nothing: one transaction, and nothing is written when there is a problem. Batches of rows at a time, each a
-constant number of statements; what spans the batches lies in the database or in the notes, never in memory.
-While it runs nobody else can write to a SQLite database; sweeps catch up afterwards. PostgreSQL goes on as usual.
+All or nothing. First everything is read and judged; then one transaction writes, and nothing is written when there is
+a problem. Batches of rows at a time, each a constant number of statements; what spans the batches lies in the database
+or in the notes, never in memory. While it writes nobody else can write to a SQLite database; sweeps catch up
+afterwards. PostgreSQL goes on as usual.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
 
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.rows import Import, batches
-from recycle.inventory import KINDS, Notes, Source, read
+from recycle.inventory import KINDS, Notes, Progress, Source, gather, kept
 from recycle.models import Account
 
-__all__ = ["Imported", "import_inventory"]
+__all__ = ["Imported", "Options", "import_inventory"]
 
 
-def import_inventory(sources: Sequence[Source], *, account_name: str, region: str = "", now: datetime) -> Imported:
-    """Create in the account what these files have and it lacks.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    account_name: str
+    # Of the EIPs and load balancers which nothing else tells the region of.
+    region: str = ""
+    # Take answers that say they are not all.
+    partial: bool = False
+    # Take subscriptions that had reached their end before they were imported.
+    accept_ended: bool = False
+    # Only say what would become of it.
+    dry_run: bool = False
 
-    `region` is that of the EIPs and load balancers which nothing else tells the region of.
+
+def import_inventory(
+    sources: Sequence[Source], notes: Notes, options: Options, progress: Progress, *, now: datetime
+) -> Imported:
+    """Create in the account what these files have and it lacks. What is to be told beside the counts is in `notes`.
+
     An instance that was ever deleted here gets no binding again: what an owner cancelled, an import does not restore.
     """
-    imported = Imported(account_name)
-    keys = frozenset(kind.key for kind in KINDS)
-    for source in sources:
-        imported.add(*source.survey(keys))
+    imported = Imported(options.account_name)
+    for problem in gather(sources, notes, partial=options.partial, progress=progress):
+        imported.add(problem)
     if imported.problems:
         # What cannot be read may hold what the others refer to: nothing more can be said of them.
         return imported
-    with Notes() as notes, transaction.atomic():
-        account, _ = Account.objects.get_or_create(name=account_name)
-        import_ = Import(account, region, now, notes, imported)
+    with (
+        progress.begin("Writing", notes.count()) as bar,
+        transaction.atomic(),
+    ):
+        account, _ = Account.objects.get_or_create(name=options.account_name)
+        import_ = Import(account, options.region, now, notes, imported, accept_ended=options.accept_ended)
+        written = 0
         for kind in KINDS:
-            entries = (entry for source in sources if kind.key in source.holds for entry in read(source, kind))
-            for batch in batches(entries):
+            for batch in batches(kept(kind, notes)):
                 import_.take(kind, batch)
+                written += len(batch)
+                bar.advance(len(batch), written)
         import_.conclude()
-        if imported.problems:
+        if imported.problems or options.dry_run:
             transaction.set_rollback(True)
     return imported

@@ -1,7 +1,7 @@
 """Regions, zones and instance types that an inventory mentions and that are not known yet."""
 
 from recycle.actions.inventory.imported import Imported
-from recycle.inventory import Entry
+from recycle.inventory import Entry, region_of
 from recycle.models import InstanceType, Region, Zone
 
 
@@ -14,8 +14,9 @@ def ensure_regions(codes: set[str], imported: Imported) -> None:
 
 def ensure_zones(codes: set[str], imported: Imported) -> None:
     missing = codes - set(Zone.objects.filter(code__in=codes).values_list("code", flat=True))
-    ensure_regions({code[:-1] for code in missing}, imported)
-    Zone.objects.bulk_create([Zone(code=code, region_id=code[:-1]) for code in sorted(missing)], ignore_conflicts=True)
+    ensure_regions({region_of(code) for code in missing}, imported)
+    zones = [Zone(code=code, region_id=region_of(code)) for code in sorted(missing)]
+    Zone.objects.bulk_create(zones, ignore_conflicts=True)
     imported.created["zone", "zones"] += len(missing)
 
 

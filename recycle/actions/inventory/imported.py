@@ -18,7 +18,6 @@ class Imported:
     account: str
     created: Counter[tuple[str, str]] = field(default_factory=lambda: Counter(IN_ORDER))
     already: Counter[tuple[str, str]] = field(default_factory=lambda: Counter(IN_ORDER))
-    left_out: Counter[str] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
     more: int = 0
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
 from typing import Any, TypeVar
@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from recycle.actions.inventory.catalogue import ensure_regions, ensure_types, ensure_zones
 from recycle.actions.inventory.imported import Imported
-from recycle.inventory import KINDS, Entry, Kind, Notes, Problem
-from recycle.lifecycle import LIVING, State
+from recycle.actions.inventory.renewal import RenewUntil
+from recycle.actions.move import carry_out
+from recycle.inventory import DISKS_ALONE, KINDS, Entry, Kind, Notes, Problem, Topic
+from recycle.lifecycle import LIVING, Action, State
 from recycle.models import (
     Account,
     ElasticIP,
@@ -28,18 +30,32 @@ from recycle.models import (
     Volume,
     Zone,
 )
+from recycle.policy import BillingMode, Refusal, end_of_expired
 
 T = TypeVar("T")
 
 BATCH = 1_000
-UNKNOWN = "is neither in these files nor in the account"
+# Renewals of one import share a batch in the Operation Log, as long as they are not too many to remember.
+RENEWED_AT_ONCE = 20 * BATCH
+# The reason in the events: a program's name, the same in every language.
+BY_IMPORT = "import_inventory"
 IN_USE = "is already in use"
+# An answer may be old: who imports an expired subscription has at least so long to renew it.
+LEAST_LEFT = timedelta(days=1)
+
+NOT_HERE = "that are not here"
+ENDED = "subscriptions whose time was over before they were imported; --accept-ended takes them in"
+EXPIRED = "subscriptions that have expired, imported as such"
+RENEWED = "subscriptions that run longer in these files"
+NOT_RENEWED = "subscriptions that run longer in these files, but whose time is over here"
+GONE = "deleted for good here, but not in these files"
+UNKNOWN_WORD = "taken for the usual"
 NOT_INSTANCES = tuple(kind.key for kind in KINDS if kind.model is not Instance)
 
 
-def batches(things: Iterable[T]) -> Iterator[list[T]]:
+def batches(things: Iterable[T], size: int | None = None) -> Iterator[list[T]]:
     rest = iter(things)
-    while batch := list(islice(rest, BATCH)):
+    while batch := list(islice(rest, size or BATCH)):
         yield batch
 
 
@@ -51,15 +67,25 @@ class Target:
     state: str
     zone: str = ""
     region: str = ""
-    # False: its relationships were cancelled here, or it was never taken in, so it gets none.
+    # False: its relationships were cancelled here, so it gets none.
     bindable: bool = False
 
 
 class Import:
     """One import: `take` each batch in the order of KINDS, then `conclude`."""
 
-    def __init__(self, account: Account, region: str, now: datetime, notes: Notes, imported: Imported) -> None:
+    def __init__(
+        self,
+        account: Account,
+        region: str,
+        now: datetime,
+        notes: Notes,
+        imported: Imported,
+        *,
+        accept_ended: bool,
+    ) -> None:
         self.account, self.region, self.now, self.notes, self.imported = account, region, now, notes, imported
+        self.accept_ended = accept_ended
         # Where the instances of these files stand; more than one cannot be guessed from.
         self.regions: set[str] = set()
         self.writers: dict[str, Callable[[Kind, list[Entry]], None]] = {
@@ -73,49 +99,66 @@ class Import:
         }
 
     def take(self, kind: Kind, batch: list[Entry]) -> None:
-        entries = self._sound(kind, batch)
         self.regions |= {entry.region for entry in batch} - {""}
-        for entry in entries:
-            self.notes.note_instance(entry.id, entry.interfaces, entry.disks)
+        entries = []
+        for entry in batch:
+            for said in entry.notes:
+                self.notes.remark(Topic.NOTE, f"{said}, {UNKNOWN_WORD}", entry.id, entry.place)
+            for what, things in entry.unread.items():
+                self.notes.remark(Topic.LEFT_OUT, what, entry.id, entry.place, things=things)
+            if entry.left_out:
+                self._leave_out(entry, entry.left_out)
+            else:
+                entry.row = kind.model(**entry.values) if not kind.anonymous else None
+                entries.append(entry)
         self.writers[kind.key](kind, self._missing(kind, entries))
 
     def conclude(self) -> None:
-        """See to it that nobody took an instance out of use, or looked at a list, while things were bound to it.
+        """Move the ends of what was renewed, and see to it that nobody took away what things were bound to.
 
         The locks are taken at the end and in primary-key order, as every action does, or the two could deadlock.
         """
-        for ids in batches(self.notes.bound()):
+        for ids in batches(self.notes.locked()):
             rows = Instance.objects.filter(pk__among=ids).locked().values_list("pk", "state")
             for pk in set(ids) - {pk for pk, state in rows if state in LIVING}:
                 self.imported.add(Problem(f"instance {pk}", "was deleted during the import; import once more"))
+        for ends in batches(self.notes.ends(), RENEWED_AT_ONCE):
+            self._renew(dict(ends))
+        for disks in batches(self.notes.disks_alone()):
+            known = Volume.objects.filter(account=self.account, pk__among=disks).values_list("pk", flat=True)
+            for pk in set(disks) - set(known):
+                self.notes.remark(Topic.LEFT_OUT, DISKS_ALONE, pk)
         # An import may take a minute. A selection made in a list meanwhile must not reach what was not in the list.
         Instance.objects.filter(account=self.account, changed_at=self.now).update(changed_at=timezone.now())
 
+    def _renew(self, ends: dict[UUID, datetime]) -> None:
+        instances = Instance.objects.filter(account=self.account, pk__among=list(ends))
+        outcome = carry_out(
+            RenewUntil(action=Action.RENEW, instances=instances, by=None, now=self.now, reason=BY_IMPORT, ends=ends)
+        )
+        for done in outcome.done:
+            until = ends[UUID(str(done.id))]
+            self.notes.remark(Topic.RENEWED, RENEWED, f"{done.id} until {until:%Y-%m-%d %H:%M} UTC", done.name)
+        for refused in outcome.refused:
+            # Somebody may just have renewed it here.
+            if refused.refusal is not Refusal.ALREADY:
+                self.notes.remark(Topic.GONE, NOT_RENEWED, refused.id, refused.name)
+        for failed in outcome.failed:
+            self.imported.add(Problem(f"instance {failed.id}", failed.error.strip()))
+
     # What is common to all kinds
 
-    def _sound(self, kind: Kind, batch: list[Entry]) -> list[Entry]:
-        """The items to go on with: without problems, wanted, and met for the first time."""
-        sound = []
-        for entry in batch:
-            self.imported.add(*entry.problems)
-            # Tags have no identity of their own; theirs is asked for when they are written.
-            earlier = None if kind.key == "Tags" else self.notes.first(kind.key, entry.id, entry.looks(), entry.place)
-            if entry.problems:
-                continue
-            if earlier and not earlier[0]:
-                self._wrong(entry, kind.id_field, f"{entry.id} is told differently in {earlier[1]}")
-            elif entry.left_out and not earlier:
-                self.imported.left_out[entry.left_out] += 1
-            elif not earlier:
-                sound.append(entry)
-        return sound
+    def _leave_out(self, entry: Entry, what: str) -> None:
+        self.notes.remark(Topic.LEFT_OUT, what, entry.id, entry.place)
 
     def _missing(self, kind: Kind, entries: list[Entry]) -> list[Entry]:
         """The items that nobody has yet."""
-        if kind.key == "Tags":
+        if kind.anonymous:
             return entries
         rows = kind.model._default_manager.filter(pk__among=[entry.id for entry in entries])
         owners = dict(rows.values_list("pk", kind.owner))
+        if kind.model is Instance:
+            self._follow(entries)
         missing = []
         for entry in entries:
             if entry.id not in owners:
@@ -149,9 +192,12 @@ class Import:
 
     def _instances(self, kind: Kind, entries: list[Entry]) -> None:
         gone = self._unbound_here(entry.id for entry in entries)
-        # Their rows are forgotten, their end is not.
-        self.imported.already[kind.nouns] += sum(entry.id in gone for entry in entries)
-        entries = [entry for entry in entries if entry.id not in gone]
+        for entry in entries:
+            if entry.id in gone:
+                # Their rows are forgotten, their end is not.
+                self.imported.already[kind.nouns] += 1
+                self._tell_if_alive(entry)
+        entries = [entry for entry in entries if entry.id not in gone and not self._ended(entry)]
         living = Instance.objects.exclude(state=State.PURGED).filter(
             subnet_id__in={entry.row.subnet_id for entry in entries},
             private_ip__in={entry.row.private_ip for entry in entries},
@@ -167,6 +213,50 @@ class Import:
             entry.row.account_id = self.account.pk
             entry.row.changed_at = self.now
         self._create(kind, [entry.row for entry in entries])
+
+    def _ended(self, entry: Entry) -> bool:
+        """Whether it is left out because its time was over. What has expired comes as expired, with time to renew it.
+
+        No deadline that had passed before the import ever purges what the import brought.
+        """
+        row = entry.row
+        if row.expires_at is None or row.expires_at > self.now:
+            return False
+        if self._is_over(row.expires_at) and not self.accept_ended:
+            self._leave_out(entry, ENDED)
+            return True
+        end = end_of_expired(row)
+        assert end is not None
+        row.state, row.purge_at = State.EXPIRED, max(end, self.now + LEAST_LEFT)
+        until = f"{entry.id} until {row.purge_at:%Y-%m-%d %H:%M} UTC"
+        self.notes.remark(Topic.NOTE, EXPIRED, until, entry.place)
+        return False
+
+    def _is_over(self, expires_at: datetime) -> bool:
+        """Whether a subscription that ends then is deleted for good by now."""
+        end = end_of_expired(Instance(billing_mode=BillingMode.MONTHLY, expires_at=expires_at))
+        return end is not None and end <= self.now
+
+    def _follow(self, entries: list[Entry]) -> None:
+        """What these files say of instances that are there: a later end is a renewal, and a life here ended is told."""
+        there = Instance.objects.filter(account=self.account, pk__among=[entry.id for entry in entries])
+        known = {pk: (state, ends) for pk, state, ends in there.values_list("pk", "state", "expires_at")}
+        renewed = []
+        for entry in entries:
+            if entry.id not in known:
+                continue
+            state, here = known[entry.id]
+            ends = entry.row.expires_at
+            if state == State.PURGED:
+                self._tell_if_alive(entry)
+            elif state in LIVING and here and ends and ends > here and not self._is_over(ends):
+                self.notes.note_end(entry.id, ends)
+                renewed.append(entry.id)
+        self.notes.note_locked(renewed)
+
+    def _tell_if_alive(self, entry: Entry) -> None:
+        if entry.row.expires_at is None or not self._is_over(entry.row.expires_at):
+            self.notes.remark(Topic.GONE, GONE, entry.id, entry.place)
 
     def _unbound_here(self, ids: Iterable[UUID]) -> set[UUID]:
         """Those whose relationships were cancelled in this account, by what their owner did or by the schedule."""
@@ -185,13 +275,15 @@ class Import:
     @cached_property
     def _only_region(self) -> str:
         """The region given, or the only one of the instances of these files, or of the account; else empty."""
-        if self.region:
-            ensure_regions({self.region}, self.imported)
-            return self.region
-        if not self.regions:
+        if not self.region and not self.regions:
             zones = Zone.objects.filter(instances__account=self.account)
             self.regions = set(zones.values_list("region_id", flat=True).distinct())
-        return next(iter(self.regions)) if len(self.regions) == 1 else ""
+        regions = {self.region} if self.region else self.regions
+        if len(regions) != 1:
+            return ""
+        # Its instances may all have been left out.
+        ensure_regions(regions, self.imported)
+        return next(iter(regions))
 
     def _placed(self, entry: Entry, region: str) -> bool:
         entry.row.account_id, entry.row.region_id = self.account.pk, region or self._only_region
@@ -201,8 +293,11 @@ class Import:
 
     # What is bound to instances
 
-    def _targets(self, entries: list[Entry]) -> Iterator[tuple[Entry, Target | None]]:
-        """Each item with the instance it refers to, None where it refers to none. An unknown one is a problem."""
+    def _targets(self, entries: list[Entry], what: str) -> Iterator[tuple[Entry, Target | None]]:
+        """Each item with the instance it refers to; None where it refers to none, or to one that is not here.
+
+        The latter is told as `what` was left out. It may be of another project, or of a kind that has no rules here.
+        """
         named = [(entry, self._candidates(entry)) for entry in entries]
         ids = {pk for _, candidates in named for pk in candidates}
         cancelled = self._unbound_here(ids)
@@ -211,21 +306,13 @@ class Import:
             pk: Target(pk, state, zone, region, bindable=state in LIVING and pk not in cancelled)
             for pk, state, zone, region in rows.values_list("pk", "state", "zone_id", "zone__region_id")
         }
+        # Forgotten ones.
+        targets = {pk: Target(pk, State.PURGED) for pk in cancelled} | targets
         for entry, candidates in named:
-            known = [targets[pk] for pk in candidates if pk in targets]
-            # Left out, forgotten, or in these files with a problem of its own.
-            known += [
-                Target(pk, State.PURGED) for pk in candidates if pk in cancelled or self.notes.seen(pk, "InstancesSet")
-            ]
-            if known:
-                yield entry, known[0]
-            elif entry.instance:
-                field_ = "ResourceUuid" if isinstance(entry.row, Tag) else "InstanceId"
-                self._wrong(entry, field_, f"{entry.instance} {UNKNOWN}")
-            elif entry.interface:
-                self._wrong(entry, "NetworkInterfaceId", f"{entry.interface} is of no instance in these files")
-            else:
-                yield entry, None
+            target = next((targets[pk] for pk in candidates if pk in targets), None)
+            if target is None and (entry.instance or entry.interface):
+                self._leave_out(entry, f"{what} {NOT_HERE}")
+            yield entry, target
 
     def _candidates(self, entry: Entry) -> list[UUID]:
         owner = self.notes.instance_of(entry.interface) if entry.interface else None
@@ -240,12 +327,11 @@ class Import:
         entries = self._free(entries, "PublicIp", taken, lambda row: (row.address,))
         balancers = self._regions_of_load_balancers({entry.row.load_balancer_id for entry in entries})
         create = []
-        for entry, target in self._targets(entries):
+        for entry, target in self._targets(entries, "bindings of EIPs to instances"):
             balancer = entry.row.load_balancer_id
             if balancer and balancer not in balancers:
-                if not self.notes.seen(balancer, "LoadBalancerDescriptions"):
-                    self._wrong(entry, "InstanceId", f"{balancer} {UNKNOWN}")
-                continue
+                self._leave_out(entry, f"bindings of EIPs to load balancers {NOT_HERE}")
+                entry.row.load_balancer_id = None
             if target and target.bindable:
                 entry.row.instance_id, entry.row.zone_id = target.id, target.zone
             if self._placed(entry, target.region if target else balancers.get(balancer, "")):
@@ -258,26 +344,27 @@ class Import:
 
     def _volumes(self, kind: Kind, entries: list[Entry]) -> None:
         create = []
-        for entry, target in self._targets(entries):
+        for entry, target in self._targets(entries, "attachments of EBS volumes to instances"):
             row = entry.row
             goes = self.notes.goes_with_instance(entry.id) if entry.goes is None else entry.goes
-            if target and target.zone not in ("", row.zone_id):
-                self._wrong(entry, "AvailabilityZone", f"{row.zone_id} is not the zone of its instance, {target.zone}")
-            elif target and target.state == State.PURGED and goes:
+            if target and target.state == State.PURGED and goes:
                 # It went with its instance.
                 self.imported.already[kind.nouns] += 1
-            else:
-                row.account_id = self.account.pk
-                bound = target is not None and target.bindable
-                row.instance_id = target.id if target and bound else None
-                row.delete_with_instance = bound and goes
-                row.mount_point = row.mount_point if bound else ""
-                create.append(row)
+                continue
+            if target and target.zone not in ("", row.zone_id):
+                self._leave_out(entry, "attachments of EBS volumes to instances in another zone")
+                target = None
+            bound = target is not None and target.bindable
+            row.account_id = self.account.pk
+            row.instance_id = target.id if target and bound else None
+            row.delete_with_instance = bound and goes
+            row.mount_point = row.mount_point if bound else ""
+            create.append(row)
         ensure_zones({row.zone_id for row in create}, self.imported)
         self._write_bound(kind, create)
 
     def _write_bound(self, kind: Kind, rows: list[Any]) -> None:
-        self.notes.note_bound(row.instance_id for row in rows if row.instance_id)
+        self.notes.note_locked(row.instance_id for row in rows if row.instance_id)
         self._create(kind, rows)
 
     # Load balancers
@@ -290,9 +377,7 @@ class Import:
 
     def _listeners(self, kind: Kind, entries: list[Entry]) -> None:
         balancers = self._regions_of_load_balancers({entry.row.load_balancer_id for entry in entries})
-        entries = self._known(
-            entries, "LoadBalancerId", balancers, "LoadBalancerDescriptions", lambda row: row.load_balancer_id
-        )
+        entries = self._known(entries, "listeners of load balancers", balancers, lambda row: row.load_balancer_id)
         rows = Listener.objects.filter(load_balancer__id__among=list(balancers))
         taken: dict[Any, str] = {
             (balancer, protocol, port): f"{protocol}:{port} is taken on this load balancer"
@@ -309,7 +394,7 @@ class Import:
     def _real_servers(self, kind: Kind, entries: list[Entry]) -> None:
         ids = list({entry.row.listener_id for entry in entries})
         listeners = dict(Listener.objects.filter(account=self.account, pk__among=ids).values_list("pk", "region_id"))
-        entries = self._known(entries, "ListenerId", listeners, "ListenerSet", lambda row: row.listener_id)
+        entries = self._known(entries, "real servers of listeners", listeners, lambda row: row.listener_id)
         rows = RealServer.objects.filter(
             listener__id__among=list(listeners), address__in={entry.row.address for entry in entries}
         )
@@ -319,35 +404,35 @@ class Import:
         }
         free = self._free(entries, "RealServerPort", taken, lambda row: (row.listener_id, row.address, row.port))
         create = []
-        for entry, target in self._targets(free):
+        for entry, target in self._targets(free, "real servers on instances"):
             region = listeners[entry.row.listener_id]
-            if target and target.bindable and target.region != region:
-                self._wrong(entry, "ListenerId", f"its load balancer is in {region}, its instance in {target.region}")
-            elif target and target.bindable:
+            if target is None:
+                continue
+            if not target.bindable:
+                self.imported.already[kind.nouns] += 1
+            elif target.region != region:
+                self._leave_out(entry, "real servers in another region than their load balancer")
+            else:
                 entry.row.instance_id, entry.row.account_id = target.id, self.account.pk
                 entry.row.zone_id, entry.row.region_id = target.zone, region
                 create.append(entry.row)
-            else:
-                self.imported.already[kind.nouns] += 1
         self._write_bound(kind, create)
 
-    def _known(
-        self, entries: list[Entry], field_: str, known: dict[UUID, Any], key: str, of: Callable[[Any], UUID]
-    ) -> list[Entry]:
-        """The items whose parent is there. One that is in these files but has a problem is not told again."""
+    def _known(self, entries: list[Entry], what: str, known: dict[UUID, Any], of: Callable[[Any], UUID]) -> list[Entry]:
+        """The items whose parent is here. The others are told as `what` was left out."""
         for entry in entries:
-            if (pk := of(entry.row)) not in known and not self.notes.seen(pk, key):
-                self._wrong(entry, field_, f"{pk} {UNKNOWN}")
+            if of(entry.row) not in known:
+                self._leave_out(entry, f"{what} {NOT_HERE}")
         return [entry for entry in entries if of(entry.row) in known]
 
     # Tags
 
     def _tags(self, kind: Kind, entries: list[Entry]) -> None:
         wanted: dict[tuple[UUID, str, str], str] = {}
-        for entry, target in self._targets(self._of_instances(entries)):
+        for entry, target in self._targets(self._of_instances(entries), "tags of instances"):
             if target and target.bindable:
-                wanted[target.id, entry.row.key, entry.row.value] = target.zone
-            else:
+                wanted[target.id, entry.values["key"], entry.values["value"]] = target.zone
+            elif target:
                 self.imported.already[kind.nouns] += 1
         tags = self._tags_named({(key, value) for _, key, value in wanted})
         attached = set(
@@ -370,9 +455,10 @@ class Import:
         for model in (ElasticIP, Volume, LoadBalancer):
             rows: models.QuerySet[Any] = model._default_manager.filter(account=self.account, pk__among=ids)
             others |= set(rows.values_list("pk", flat=True))
-        of_instances = [entry for entry in entries if entry.id not in others]
-        self.imported.left_out["tags of what is not an instance"] += len(entries) - len(of_instances)
-        return of_instances
+        for entry in entries:
+            if entry.id in others:
+                self._leave_out(entry, "tags of what is not an instance")
+        return [entry for entry in entries if entry.id not in others]
 
     def _tags_named(self, names: set[tuple[str, str]]) -> dict[tuple[str, str], int]:
         """The ids of the account's tags with these keys and values, made where they are missing."""
