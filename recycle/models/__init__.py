@@ -1,5 +1,6 @@
 """The nouns, one file per subject."""
 
+from recycle.models.audit import AuditAction, AuditEvent
 from recycle.models.catalogue import InstanceType, Region, Zone
 from recycle.models.event import Event, Kind
 from recycle.models.instance import Instance, InstanceQuerySet
@@ -12,6 +13,8 @@ from recycle.models.tenancy import Account, Membership, RetentionRule, User
 
 __all__ = [
     "Account",
+    "AuditAction",
+    "AuditEvent",
     "ElasticIP",
     "Event",
     "Instance",

@@ -1,17 +1,19 @@
-"""What was done to instances. Events outlive the instances and carry their ids and names."""
+"""What was done in an account. Events outlive the instances and the people, and carry their ids and names."""
 
 from typing import Self
 
+from django.apps import apps
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from recycle.lifecycle import LIVING, Action, ResourceAction, State
+from recycle.models.changes import changes_in_words
 from recycle.models.tenancy import Account, Membership, User
 
 
 class Kind(models.TextChoices):
-    """What can be bound to an instance."""
+    """What an event is about, beside an instance: what can be bound to one, a member, or the account itself."""
 
     VOLUME = "volume", _("EBS volume")
     EIP = "eip", _("EIP")
@@ -19,6 +21,22 @@ class Kind(models.TextChoices):
     LISTENER = "listener", _("Listener")
     REAL_SERVER = "real_server", _("Real server")
     TAG = "tag", _("Tag")
+    MEMBER = "member", _("Member")
+    ACCOUNT = "account", _("Account")
+
+
+# The model whose fields an edit changed, by the kind of its event; an instance's events have no kind.
+MODELS = {
+    "": "instance",
+    Kind.VOLUME: "volume",
+    Kind.EIP: "elasticip",
+    Kind.LOAD_BALANCER: "loadbalancer",
+    Kind.LISTENER: "listener",
+    Kind.REAL_SERVER: "realserver",
+    Kind.TAG: "tag",
+    Kind.MEMBER: "membership",
+    Kind.ACCOUNT: "account",
+}
 
 
 class EventQuerySet(models.QuerySet["Event"]):
@@ -55,6 +73,7 @@ class Event(models.Model):
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
     request_id = models.UUIDField(_("request ID"), null=True, blank=True)
     # The relationships that were cancelled, by kind (eips, volumes, real_servers, tags): a list, or null for none.
+    # Of an edit, what it changed: see `models.changes`.
     detail = models.JSONField(_("detail"), default=dict, blank=True)
 
     objects = EventQuerySet.as_manager()
@@ -73,3 +92,7 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.action} {self.instance_name}"
+
+    @property
+    def changes(self) -> list[str]:
+        return changes_in_words(apps.get_model("recycle", MODELS[self.kind]), self.detail)

@@ -1,0 +1,195 @@
+"""What is written about logins, people and edits.
+
+What concerns one account goes into its Operation Log, everything else into the log of the installation. Whoever edits
+a row writes this in the same transaction, so that neither is there without the other.
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from ipaddress import IPv6Address, ip_address
+from typing import Any
+
+from django.db import transaction
+from django.db.models import F, Model, QuerySet
+
+from recycle.actions.resources.base import Context
+from recycle.lifecycle import ResourceAction
+from recycle.models import (
+    Account,
+    AuditAction,
+    AuditEvent,
+    ElasticIP,
+    Event,
+    Instance,
+    Kind,
+    Listener,
+    LoadBalancer,
+    Membership,
+    Origin,
+    Tag,
+    User,
+    Volume,
+)
+from recycle.models.audit import FOLDED_FOR
+from recycle.models.changes import SECRETS
+
+# A field's name, its value before and its value after.
+Changes = dict[str, tuple[Any, Any]]
+
+# What an event about a membership says otherwise.
+SAID = frozenset({"id", "user", "account"})
+
+# What belongs to one account: the kind of its events, and the account. An instance has columns of its own there.
+OF_ACCOUNT: dict[type[Model], tuple[str, Callable[[Any], int]]] = {
+    Instance: ("", lambda row: row.account_id),
+    Volume: (Kind.VOLUME, lambda row: row.account_id),
+    ElasticIP: (Kind.EIP, lambda row: row.account_id),
+    LoadBalancer: (Kind.LOAD_BALANCER, lambda row: row.account_id),
+    Listener: (Kind.LISTENER, lambda row: row.load_balancer.account_id),
+    Tag: (Kind.TAG, lambda row: row.account_id),
+    Membership: (Kind.MEMBER, lambda row: row.account_id),
+    Account: (Kind.ACCOUNT, lambda row: row.pk),
+}
+
+
+def record(action: ResourceAction, row: Model, context: Context, changes: Changes | None = None) -> None:
+    """Write that a row was made, changed or deleted, where it belongs.
+
+    That an account came or went concerns the installation: its own log does not outlive it.
+    """
+    comes_or_goes = isinstance(row, Account) and action is not ResourceAction.UPDATE
+    if type(row) in OF_ACCOUNT and not comes_or_goes:
+        _record_in_account(action, row, context, changes)
+    else:
+        record_in_installation(AuditAction(action.value), row, context, changes)
+
+
+def record_in_installation(action: AuditAction, row: Model, context: Context, changes: Changes | None = None) -> None:
+    AuditEvent.objects.create(
+        at=context.now,
+        action=action,
+        kind=row._meta.model_name or "",
+        subject_id=str(row.pk),
+        subject_name=str(row),
+        detail=_detail(changes),
+        **context.by.signature,
+    )
+
+
+def _record_in_account(action: ResourceAction, row: Model, context: Context, changes: Changes | None) -> None:
+    kind, account_of = OF_ACCOUNT[type(row)]
+    named: Model = row
+    if isinstance(row, Membership):
+        # A member is called by the name of the user; the account is the one whose log it is.
+        named = row.user
+        if action is ResourceAction.REMOVE:
+            changes = {"role": (row.role, None)}
+    about: dict[str, Any] = (
+        {"instance_id": row.pk, "instance_name": row.name}
+        if isinstance(row, Instance)
+        else {"kind": kind, "resource_id": str(named.pk), "resource_name": str(named)}
+    )
+    Event.objects.create(
+        account_id=account_of(row),
+        at=context.now,
+        batch=context.batch,
+        action=action,
+        detail=_detail(changes),
+        **about,
+        **context.by.signature,
+    )
+
+
+def _detail(changes: Changes | None) -> dict[str, Any]:
+    told = {name: [_plain(before), _plain(after)] for name, (before, after) in (changes or {}).items()}
+    return {"changes": told} if told else {}
+
+
+def changes_of(model: type[Model], names: list[str], before: dict[str, Any], after: dict[str, Any]) -> Changes:
+    """What a form changed: of its fields those that the model keeps, without any secret."""
+    kept = {field.name for field in model._meta.concrete_fields} - SECRETS
+    if model is Membership:
+        kept -= SAID
+    pairs = {name: (before.get(name), after.get(name)) for name in names if name in kept}
+    return {name: (old, new) for name, (old, new) in pairs.items() if _plain(old) != _plain(new)}
+
+
+def _plain(value: Any) -> Any:
+    """As JSON keeps it; another row goes by its key."""
+    if isinstance(value, Model):
+        value = value.pk
+    return value if value is None or isinstance(value, bool | int | float) else str(value)
+
+
+# --- Logins ---------------------------------------------------------------------------------------------
+
+
+def failed_login(name: str, *, now: datetime, origin: Origin) -> None:
+    """Write that somebody could not log in as `name`.
+
+    A name that nobody has is not kept: it may be a password in the wrong field. And since nobody has to be known to
+    fail, failures add up: what an address can make the log write is one row an hour, and one for each existing user
+    it names.
+    """
+    user = User.objects.filter(**{User.USERNAME_FIELD: name}).first()
+    about = {
+        "action": AuditAction.LOGIN_FAILED,
+        "kind": "user",
+        "subject_id": str(user.pk) if user else "",
+        "address": _network(origin.address),
+    }
+    with transaction.atomic():
+        recent = AuditEvent.objects.filter(**about, at__gt=now - FOLDED_FOR).order_by("-id")
+        last = recent.values_list("pk", flat=True).first()
+        if last is not None:
+            AuditEvent.objects.filter(pk=last).update(count=F("count") + 1, last_at=now)
+        else:
+            AuditEvent.objects.create(
+                at=now,
+                subject_name=user.get_username() if user else "",
+                request_id=origin.request_id,
+                **about,
+            )
+
+
+def _network(address: str | None) -> str | None:
+    """Of an IPv6 address its /64, which is what one subscriber has: its addresses cannot be counted one by one."""
+    if address and isinstance(ip := ip_address(address), IPv6Address):
+        return str(IPv6Address(int(ip) >> 64 << 64))
+    return address
+
+
+# --- People ---------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def noticing_password(user: User | None, context: Context) -> Iterator[None]:
+    """Whatever changes the password of `user` in here is written, by `context.by`, in the same transaction."""
+    with transaction.atomic():
+        before = _password_of(user)
+        yield
+        # Also the same password once more is another hash.
+        if user and _password_of(user) != before:
+            record_in_installation(AuditAction.PASSWORD, user, context)
+
+
+def _password_of(user: User | None) -> str | None:
+    return User.objects.filter(pk=user.pk).values_list("password", flat=True).get() if user else None
+
+
+def deactivate(users: QuerySet[User], *, context: Context) -> list[User]:
+    """Users who can no longer log in, and whose sessions end. What they did goes on saying that they did it.
+
+    Answers those who were active.
+    """
+    with transaction.atomic():
+        # In one order for everybody, or two who deactivate the same people at once could deadlock.
+        active = User.objects.filter(pk__in=users.order_by().values("pk"), is_active=True)
+        locked = list(active.order_by("pk").select_for_update(no_key=True))
+        for user in locked:
+            user.is_active = False
+            user.sessions_ended_at = context.now
+            user.save(update_fields=["is_active", "sessions_ended_at"])
+            record(ResourceAction.UPDATE, user, context, {"is_active": (True, False)})
+    return locked

@@ -1,0 +1,49 @@
+"""Who logs in and out, and who tries: what Django's login says about it goes into the log of the installation.
+
+These are the signals that every login sends which stands on `django.contrib.auth`, whatever its pages are.
+"""
+
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
+from django.http import HttpRequest
+from django.utils import timezone
+
+from recycle.actions import audit
+from recycle.actions.resources import Context
+from recycle.models import AuditAction, Origin, User
+
+
+def listen() -> None:
+    user_logged_in.connect(logged_in, dispatch_uid="audit")
+    user_logged_out.connect(logged_out, dispatch_uid="audit")
+    user_login_failed.connect(login_failed, dispatch_uid="audit")
+
+
+def logged_in(*, request: HttpRequest | None, user: User, **_signal: Any) -> None:
+    user.origin = _origin(request)
+    context = Context(by=user, now=_now(request))
+    audit.record_in_installation(AuditAction.LOGIN, user, context)
+
+
+def logged_out(*, request: HttpRequest | None, user: User | None, **_signal: Any) -> None:
+    """`user` is None for who was not logged in: nothing was done then."""
+    if user is not None:
+        context = Context(by=user, now=_now(request))
+        audit.record_in_installation(AuditAction.LOGOUT, user, context)
+
+
+def login_failed(*, credentials: dict[str, Any], request: HttpRequest | None, **_signal: Any) -> None:
+    """Django has taken the password out of `credentials`."""
+    name = str(credentials.get(User.USERNAME_FIELD, ""))
+    audit.failed_login(name, now=_now(request), origin=_origin(request))
+
+
+def _now(request: HttpRequest | None) -> datetime:
+    return getattr(request, "now", None) or timezone.now()
+
+
+def _origin(request: HttpRequest | None) -> Origin:
+    """A login that no middleware has seen, as from the shell, comes from nowhere."""
+    return getattr(request, "origin", Origin())
