@@ -1,29 +1,36 @@
-"""Django admin, for superusers: everything to look at and to search; what happens to instances, only by the actions."""
+"""Django admin, for superusers: everything to look at and to search; what happens to instances, only by the actions.
 
-from collections.abc import Callable
+Whatever is edited here is written to a log, by `LoggedAdmin`, in the transaction that edits it.
+"""
+
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from recycle import actions
-from recycle.actions import Outcome
+from recycle.actions import Outcome, audit
 from recycle.actions.keeping import add_rule, keep, remove_rules
 from recycle.actions.limits import ACCOUNT_LIMITS, ZONE_LIMITS, Limit, with_account_use, with_zone_use
 from recycle.actions.resources import Context
 from recycle.forms import KeepForField
+from recycle.lifecycle import ResourceAction
 from recycle.listing import COUNTED
+from recycle.logged import REASONS, LoggedAdmin, context_of, delete_selected
 from recycle.models import (
     Account,
+    AuditAction,
     ElasticIP,
     Event,
     Instance,
@@ -48,8 +55,17 @@ admin.site.index_title = gettext_lazy("Administration")
 # Staff without superuser rights have no business here: who may do what is a matter of memberships.
 admin.site.has_permission = lambda request: request.user.is_active and request.user.is_superuser  # type: ignore[method-assign]
 admin.site.unregister(Group)
+admin.site.add_action(delete_selected)
+_change_ones_password = admin.site.password_change
 
-REASONS = 5
+
+def change_ones_password(request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+    context = context_of(request)
+    with audit.noticing_password(context.by, context):
+        return _change_ones_password(request, extra_context)
+
+
+admin.site.password_change = change_ones_password  # type: ignore[method-assign]
 
 
 class CappedPaginator(Paginator):  # type: ignore[type-arg]
@@ -61,7 +77,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         return rows.order_by()[: COUNTED + 1].count() if isinstance(rows, QuerySet) else len(rows)
 
 
-class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class ConsoleAdmin(LoggedAdmin):
     paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50
@@ -81,7 +97,10 @@ class ReadOnlyAdmin(ConsoleAdmin):
 
 
 class BindingAdmin(ConsoleAdmin):
-    """Bindings are changed by the actions alone: what is bound to what is read-only here, and so is deleting it."""
+    """Bindings are changed by the actions alone: what is bound to what is read-only here, and so is deleting it.
+
+    Deleting would unbind, and nothing would say so in the Operation Log.
+    """
 
     bound: tuple[str, ...] = ("instance",)
 
@@ -189,11 +208,12 @@ class EventAdmin(ReadOnlyAdmin):
         "from_state",
         "to_state",
         "by_name",
+        "address",
         "account",
         "reason",
     )
     list_filter = ("action", "account")
-    search_fields = ("instance_name", "instance_id", "by_name", "batch")
+    search_fields = ("instance_name", "instance_id", "by_name", "batch", "request_id")
     list_select_related = ("account",)
     ordering = ("-id",)
 
@@ -203,8 +223,19 @@ class SweepAdmin(ReadOnlyAdmin):
     list_display = ("name", "ran_at", "done", "failed")
 
 
+class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]
+    """Of a membership only the role changes; another person or account is another membership."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for name in ("user", "account"):
+            if self.instance.pk and name in self.fields:
+                self.fields[name].disabled = True
+
+
 class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
     model = Membership
+    form = MembershipForm
     extra = 1
     autocomplete_fields = ("user", "account")
 
@@ -231,6 +262,11 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 @admin.register(Account)
 class AccountAdmin(ConsoleAdmin):
     form = AccountForm
+    cannot_delete = gettext_lazy(
+        "The account %(name)s cannot be deleted: there are %(what)s of it, and its history stays. "
+        "Remove its members instead: then nobody sees it any more."
+    )
+    set_by_actions = ("keep_for",)
     list_display = ("name", *(f"used_{limit}" for limit in ACCOUNT_LIMITS), "keep_for", "created_at")
     search_fields = ("name",)
     inlines = (MembershipInline,)
@@ -279,7 +315,14 @@ class AccountAdmin(ConsoleAdmin):
             obj.keep_for = None
             obj.save()
         if "keep_for" in form.changed_data:
-            keep(Account.objects.filter(pk=obj.pk), keep_for, context=_context(request))
+            keep(Account.objects.filter(pk=obj.pk), keep_for, context=context_of(request))
+
+    def record_removed(self, rows: Iterable[Any], context: Context) -> None:
+        for account in rows:
+            # The log of the account goes with it, so that this is told where it stays.
+            for membership in account.memberships.select_related("user", "account"):
+                audit.record_in_installation(AuditAction.REMOVE, membership, context)
+        super().record_removed(rows, context)
 
 
 class RetentionRuleForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -306,22 +349,27 @@ class RetentionRuleAdmin(ConsoleAdmin):
         return ("account", "key", "value") if obj else ()
 
     def save_model(self, request: HttpRequest, obj: RetentionRule, form: Any, change: bool) -> None:
-        add_rule(obj, context=_context(request))
+        add_rule(obj, context=context_of(request))
+
+    def record_saved(self, form: Any, context: Context, *, change: bool) -> None:
+        """The action has."""
+
+    def record_removed(self, rows: Iterable[Any], context: Context) -> None:
+        """The action does."""
 
     def delete_model(self, request: HttpRequest, obj: RetentionRule) -> None:
         self.delete_queryset(request, RetentionRule.objects.filter(pk=obj.pk))
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[RetentionRule]) -> None:
-        remove_rules(queryset, context=_context(request))
-
-
-def _context(request: HttpRequest) -> Context:
-    assert isinstance(request.user, User)
-    return Context(by=request.user, now=timezone.now())
+        remove_rules(queryset, context=context_of(request))
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(LoggedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+    cannot_delete = gettext_lazy(
+        "The user %(name)s cannot be deleted: there are %(what)s that name them. "
+        "Deactivate the user instead: nobody can log in as %(name)s any more, and history keeps the name."
+    )
     list_display = ("username", "email", "is_active", "is_superuser", "last_login")
     list_filter = ("is_active", "is_superuser")
     fieldsets = (
@@ -330,12 +378,42 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
         (gettext_lazy("Rights"), {"fields": ("is_active", "is_superuser")}),
         (gettext_lazy("Times"), {"fields": ("last_login", "date_joined")}),
     )
+    # These are history as well.
+    readonly_fields = ("last_login", "date_joined")
     filter_horizontal = ()
     inlines = (MembershipInline,)
+    actions = ("deactivate",)
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        if change and "is_active" in form.changed_data and not obj.is_active:
+            obj.sessions_ended_at = timezone.now()
+        super().save_model(request, obj, form, change)
+
+    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
+        with audit.noticing_password(self.get_object(request, unquote(id)), context_of(request)):
+            response: HttpResponse = super().user_change_password(request, id, form_url)
+        return response
+
+    def record_removed(self, rows: Iterable[Any], context: Context) -> None:
+        for user in rows:
+            for membership in user.memberships.select_related("user", "account"):
+                audit.record(ResourceAction.REMOVE, membership, context)
+        super().record_removed(rows, context)
+
+    @admin.action(description=gettext_lazy("Deactivate the selected users"), permissions=["change"])
+    def deactivate(self, request: HttpRequest, users: QuerySet[User]) -> None:
+        """All but oneself: who comes back from that needs the shell."""
+        context = context_of(request)
+        done = len(audit.deactivate(users.exclude(pk=context.by.pk), context=context))
+        sentence = ngettext("%(n)d user is deactivated.", "%(n)d users are deactivated.", done)
+        self.message_user(request, sentence % {"n": done}, messages.SUCCESS if done else messages.WARNING)
+        if users.filter(pk=context.by.pk).exists():
+            self.message_user(request, _("You cannot deactivate yourself."), messages.WARNING)
 
 
 @admin.register(Membership)
 class MembershipAdmin(ConsoleAdmin):
+    form = MembershipForm
     list_display = ("user", "account", "role")
     list_filter = ("role",)
     search_fields = ("user__username", "account__name")
@@ -374,7 +452,8 @@ class InstanceTypeAdmin(ConsoleAdmin):
 
 
 @admin.register(LoadBalancer)
-class LoadBalancerAdmin(ConsoleAdmin):
+class LoadBalancerAdmin(BindingAdmin):
+    bound = ()
     list_display = ("name", "id", "account", "region", "type", "created_at")
     list_filter = ("type", "region", "account")
     search_fields = ("name", "id")
@@ -382,7 +461,8 @@ class LoadBalancerAdmin(ConsoleAdmin):
 
 
 @admin.register(Listener)
-class ListenerAdmin(ConsoleAdmin):
+class ListenerAdmin(BindingAdmin):
+    bound = ()
     list_display = ("name", "load_balancer", "protocol", "port", "method")
     list_filter = ("protocol",)
     search_fields = ("name", "id", "load_balancer__name")
@@ -426,7 +506,8 @@ class VolumeAdmin(BindingAdmin):
 
 
 @admin.register(Tag)
-class TagAdmin(ConsoleAdmin):
+class TagAdmin(BindingAdmin):
+    bound = ()
     list_display = ("key", "value", "account")
     list_filter = ("account",)
     search_fields = ("key", "value")
