@@ -128,6 +128,8 @@ class Shell:
         access = [(_("Operation Log"), "log", "recycle:log")]
         if self.role >= Role.ADMINISTRATOR:
             access.append((_("Retention"), "clock", "recycle:retention"))
+        if self.request.user.is_superuser:
+            access.append((_("Audit Log"), "account", "recycle:audit"))
         groups = [
             ("", [(_("Overview"), "overview", "recycle:overview")]),
             (pgettext("navigation", "Instances"), [(_("Instance"), "server", "recycle:instances")]),

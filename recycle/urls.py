@@ -5,6 +5,7 @@ from django.urls import path
 from recycle.views import (
     addresses,
     again,
+    audit,
     balancers,
     create,
     instances,
@@ -88,6 +89,8 @@ urlpatterns = [
     path("retention/rules/<int:pk>/remove/", retention.remove, name="remove_rule"),
     path("operation-log/", log.index, name="log"),
     path("operation-log/export.csv", log.export, name="export_log"),
+    path("audit-log/", audit.index, name="audit"),
+    path("audit-log/export.csv", audit.export, name="export_audit"),
     path("preferences/account/", preferences.account, name="account"),
     path("preferences/theme/", preferences.theme, name="theme"),
     path("preferences/columns/", preferences.columns, name="columns"),

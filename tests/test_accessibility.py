@@ -9,7 +9,7 @@ from django.urls import reverse
 from playwright.sync_api import Page, expect
 
 from recycle.lifecycle import Action, State
-from recycle.models import ElasticIP, Event, Instance, LoadBalancer, Tag, User, Volume
+from recycle.models import AuditEvent, ElasticIP, Event, Instance, LoadBalancer, Tag, User, Volume
 from recycle.policy import BillingMode
 from tests.browser import DESKTOP, PHONE, Open, forgive
 
@@ -43,7 +43,9 @@ def complaints_of_axe(page: Page, place: str) -> list[str]:
     ]
 
 
-def test_axe_finds_nothing_on_any_page(look, make_instance, bind, alice, complaints):
+def test_axe_finds_nothing_on_any_page(look, make_instance, bind, alice, complaints, now):
+    User.objects.filter(pk=alice.pk).update(is_superuser=True)
+    AuditEvent.objects.create(at=now, action="login_failed", kind="user", count=2, last_at=now)
     running = make_instance(State.ACTIVE)
     bind(running)
     make_instance(State.STOPPED, BillingMode.HOURLY, no_fees=True)
@@ -83,6 +85,7 @@ def test_axe_finds_nothing_on_any_page(look, make_instance, bind, alice, complai
         "/recycle-bin/?zone=nowhere",
         "/recycle-bin/expired/",
         "/operation-log/",
+        "/audit-log/",
         "/instances/create/",
         "/volumes/",
         "/addresses/",

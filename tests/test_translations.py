@@ -19,7 +19,7 @@ from django.utils.translation import override
 from recycle import actions
 from recycle.lifecycle import Action, State
 from recycle.management.commands import translations
-from recycle.models import Instance, Sweep, User
+from recycle.models import AuditAction, AuditEvent, Instance, Sweep, User
 from recycle.policy import BillingMode, Role
 from recycle.views import errors
 from tests.conftest import HTMX, make_user
@@ -198,6 +198,29 @@ def test_an_empty_page_is_chinese(reader, alice, name):
         response = reader.get(reverse(f"recycle:{name}") + query)
 
         assert english(Reader(response.text).words) == []
+
+
+def test_the_audit_log_is_chinese(reader, alice, now):
+    User.objects.update(is_superuser=True)
+    reader.force_login(alice)
+    for action in AuditAction:
+        AuditEvent.objects.create(
+            at=now,
+            action=action,
+            kind="user",
+            subject_name="alice",
+            by_name="alice",
+            detail={"changes": {"is_active": [True, False]}},
+        )
+    AuditEvent.objects.create(at=now, action="login_failed", kind="user", count=2, last_at=now)
+
+    for query in ("", "?q=9"):
+        response = reader.get(reverse("recycle:audit") + query)
+
+        assert response.status_code == 200
+        assert english(Reader(response.text).words) == []
+    head = reader.get(reverse("recycle:export_audit")).getvalue().decode("utf-8-sig").splitlines()[0]
+    assert english([head]) == []
 
 
 def test_the_page_of_an_instance_is_chinese(reader, alice, everything):

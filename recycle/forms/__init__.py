@@ -1,6 +1,7 @@
 """All input, one file per subject."""
 
 from recycle.forms.again import AgainForm
+from recycle.forms.audit import AuditFilter
 from recycle.forms.create import CreateForm
 from recycle.forms.lists import NO_FEES, BinFilter, ExpiredFilter, InstanceFilter, InstanceListForm, ListForm, LogFilter
 from recycle.forms.named import MAX_NAMED, BackForm, NamedForm
@@ -24,6 +25,7 @@ __all__ = [
     "MAX_SELECTED",
     "NO_FEES",
     "AgainForm",
+    "AuditFilter",
     "BackForm",
     "BinFilter",
     "ColumnsForm",

@@ -261,6 +261,8 @@ class LogFilter(ListForm):
     )
     by = forms.CharField(required=False, max_length=150, label=gettext_lazy("By"))
     batch = forms.UUIDField(required=False, label=gettext_lazy("Batch"))
+    # What an answer says in X-Request-Id.
+    request_id = forms.UUIDField(required=False, label=gettext_lazy("Request ID"))
     since = forms.DateField(required=False, label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"}))
     until = forms.DateField(required=False, label=gettext_lazy("Until"), widget=forms.DateInput(attrs={"type": "date"}))
 
@@ -268,21 +270,27 @@ class LogFilter(ListForm):
         self._check_order("since", "until")
         return super().clean()
 
-    def narrow(self, rows: QuerySet[Event]) -> QuerySet[Event]:
+    def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         data = self.cleaned_data
         if text := data["q"].strip():
-            try:
-                rows = rows.filter(instance_id=UUID(text))
-            except ValueError:
-                rows = rows.filter(instance_name__icontains=text)
+            rows = rows.filter(self.about(text))
         if data["action"]:
             rows = rows.filter(action=data["action"])
         if data["by"]:
             rows = rows.filter(by_name__icontains=data["by"].strip())
-        if data["batch"]:
+        if data.get("batch"):
             rows = rows.filter(batch=data["batch"])
+        if data["request_id"]:
+            rows = rows.filter(request_id=data["request_id"])
         if data["since"]:
             rows = rows.filter(at__date__gte=data["since"])
         if data["until"]:
             rows = rows.filter(at__date__lte=data["until"])
         return rows
+
+    def about(self, text: str) -> Q:
+        """The instance by its id, or what an event is about by its name."""
+        try:
+            return Q(instance_id=UUID(text))
+        except ValueError:
+            return Q(instance_name__icontains=text) | Q(resource_name__icontains=text)

@@ -1,4 +1,4 @@
-"""The Operation Log: what was done to instances, by whom and why."""
+"""The Operation Log: what was done in an account, by whom and why."""
 
 from django.http import HttpResponse, HttpResponseBase
 from django.utils.translation import gettext_lazy as _
@@ -16,11 +16,16 @@ EXPORT = (
     (_("Action"), lambda event: event.get_action_display()),
     (_("Instance ID"), lambda event: event.instance_id),
     (_("Name"), lambda event: event.instance_name),
+    (_("Resource"), lambda event: event.get_kind_display()),
+    (_("Resource name"), lambda event: event.resource_name),
+    (_("Changes"), lambda event: "; ".join(event.changes)),
     (pgettext_lazy("status", "From"), lambda event: event.get_from_state_display()),
     (pgettext_lazy("status", "To"), lambda event: event.get_to_state_display()),
     (_("By"), lambda event: event.by_name),
     (_("Reason"), lambda event: event.reason),
     (_("Batch"), lambda event: event.batch),
+    (_("Address"), lambda event: event.address),
+    (_("Request ID"), lambda event: event.request_id),
 )
 
 

@@ -1,0 +1,44 @@
+"""The Audit Log: who logged in, and what was done to people, accounts and the catalogue. For superusers alone."""
+
+from django.http import Http404, HttpResponse, HttpResponseBase
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.http import require_GET
+
+from recycle.forms import AuditFilter
+from recycle.http import Request
+from recycle.models import AuditEvent
+from recycle.models.audit import AuditEventQuerySet
+from recycle.views.lists import show_list, stream_csv
+
+EXPORT = (
+    (_("Time"), lambda event: event.at),
+    (_("Action"), lambda event: event.get_action_display()),
+    (_("Resource"), lambda event: event.kind_label),
+    (_("Resource ID"), lambda event: event.subject_id),
+    (_("Name"), lambda event: event.subject_name),
+    (_("Changes"), lambda event: "; ".join(event.changes)),
+    (_("By"), lambda event: event.by_name),
+    (_("Address"), lambda event: event.address),
+    (_("Request ID"), lambda event: event.request_id),
+    (_("Count"), lambda event: event.count),
+    (_("Last"), lambda event: event.last_at),
+)
+
+
+@require_GET
+def index(request: Request) -> HttpResponse:
+    rows = _events(request)
+    return show_list(request, "audit", AuditFilter(request.GET, request=request), rows, "audit")
+
+
+@require_GET
+def export(request: Request) -> HttpResponseBase:
+    rows = _events(request)
+    return stream_csv(request, "audit-log", AuditFilter(request.GET, request=request), rows, EXPORT)
+
+
+def _events(request: Request) -> AuditEventQuerySet:
+    """For anybody else there is no such page."""
+    if not request.user.is_superuser:
+        raise Http404
+    return AuditEvent.objects.visible_to(request.user)
