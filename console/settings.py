@@ -117,8 +117,8 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP inside the cluster
-# How many proxies of our own stand in front. Each adds an entry to X-Forwarded-For; what is before those, anybody can
-# write there.
+# How many proxies of our own stand in front. Each adds an entry to X-Forwarded-For; what comes
+# before those, anybody can write there.
 TRUSTED_PROXIES = env.count("CONSOLE_TRUSTED_PROXIES", 0)
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {

@@ -97,7 +97,7 @@ class ReadOnlyAdmin(ConsoleAdmin):
 
 
 class BindingAdmin(ConsoleAdmin):
-    """Bindings are changed by the actions alone: what is bound to what is read-only here, and so is deleting it.
+    """Bindings are changed by the actions alone: here they are read-only, and nothing is deleted.
 
     Deleting would unbind, and nothing would say so in the Operation Log.
     """
@@ -389,8 +389,14 @@ class UserAdmin(LoggedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
             obj.sessions_ended_at = timezone.now()
         super().save_model(request, obj, form, change)
 
-    def user_change_password(self, request: HttpRequest, id: str, form_url: str = "") -> HttpResponse:  # noqa: A002
-        with audit.noticing_password(self.get_object(request, unquote(id)), context_of(request)):
+    def user_change_password(
+        self,
+        request: HttpRequest,
+        id: str,  # noqa: A002 (its address gives it by this name)
+        form_url: str = "",
+    ) -> HttpResponse:
+        user = self.get_object(request, unquote(id))
+        with audit.noticing_password(user, context_of(request)):
             response: HttpResponse = super().user_change_password(request, id, form_url)
         return response
 
@@ -406,7 +412,8 @@ class UserAdmin(LoggedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
         context = context_of(request)
         done = len(audit.deactivate(users.exclude(pk=context.by.pk), context=context))
         sentence = ngettext("%(n)d user is deactivated.", "%(n)d users are deactivated.", done)
-        self.message_user(request, sentence % {"n": done}, messages.SUCCESS if done else messages.WARNING)
+        level = messages.SUCCESS if done else messages.WARNING
+        self.message_user(request, sentence % {"n": done}, level)
         if users.filter(pk=context.by.pk).exists():
             self.message_user(request, _("You cannot deactivate yourself."), messages.WARNING)
 

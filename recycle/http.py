@@ -165,8 +165,11 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     return {"shell": getattr(request, "shell", None) if user is not None and user.is_authenticated else None}
 
 
-def identify(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware, the first of all: gives every request its id, and every answer the same in `X-Request-Id`.
+Answer = Callable[[HttpRequest], HttpResponse]
+
+
+def identify(get_response: Answer) -> Answer:
+    """Middleware, the first of all: a request gets an id, its answer the same in `X-Request-Id`.
 
     An id that came along with the request is not taken over: it would name what somebody else did.
     """
@@ -184,7 +187,8 @@ def identify(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[H
 def address_of(request: HttpRequest) -> str | None:
     """Where a request comes from; None when that is no address, as behind a Unix socket.
 
-    `X-Forwarded-For` grows at its end, by one entry a proxy: only what our own proxies have added is believed.
+    `X-Forwarded-For` grows at its end, by one entry a proxy: only what our own have added is
+    believed.
     """
     address = request.META.get("REMOTE_ADDR", "")
     proxies: int = settings.TRUSTED_PROXIES

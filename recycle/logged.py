@@ -30,16 +30,17 @@ def context_of(request: HttpRequest) -> Context:
 
 
 def kept_by(rows: QuerySet[Any]) -> Iterator[tuple[Model, str]]:
-    """Those of `rows` that something else needs, each with what that is; a few for each kind of thing.
+    """Those of `rows` that something else needs, each with what that is; a few for each kind.
 
     Django's own page about them names every single one, which can be millions.
     """
     relations: Iterable[Any] = get_candidate_relations_to_delete(rows.model._meta)
     for relation in relations:
         if relation.on_delete is PROTECT:
-            needing = relation.related_model._base_manager.filter(**{relation.field.name: OuterRef("pk")})
+            model, field = relation.related_model, relation.field.name
+            needing = model._base_manager.filter(**{field: OuterRef("pk")})
             for row in rows.filter(Exists(needing))[:REASONS]:
-                yield row, str(relation.related_model._meta.verbose_name_plural)
+                yield row, str(model._meta.verbose_name_plural)
 
 
 @admin.action(permissions=["delete"], description=gettext_lazy("Delete selected %(verbose_name_plural)s"))
@@ -54,14 +55,17 @@ def delete_selected(model_admin: Any, request: HttpRequest, rows: QuerySet[Any])
 
 
 class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Writes to the log what is added, changed and deleted, beside what Django keeps for its own pages.
+    """Writes to the log what is added, changed and deleted.
 
-    Django's log goes with its user. Ours does not let the user go, and so keeps both.
+    Django keeps a log of its own for its pages, which goes with its user. Ours does not let the user
+    go, and so keeps both.
     """
 
-    # Why something cannot be deleted; %(name)s is what, %(what)s are the things that need it. Django writes the first
-    # letter of a message in upper case, so that no name stands there.
-    cannot_delete = gettext_lazy("This cannot be deleted: %(name)s. There are %(what)s that need it.")
+    # Why something cannot be deleted; %(name)s is what, %(what)s are the things that need it. Django
+    # writes the first letter of a message in upper case, so that no name stands there.
+    cannot_delete = gettext_lazy(
+        "This cannot be deleted: %(name)s. There are %(what)s that need it.",
+    )
     # Fields that an action sets, which writes about it itself.
     set_by_actions: tuple[str, ...] = ()
 
@@ -72,16 +76,19 @@ class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         for formset in formsets:
             for inline in formset.initial_forms:
                 removed = inline in formset.deleted_forms
-                self._record_inline(inline, context, ResourceAction.REMOVE if removed else ResourceAction.UPDATE)
+                action = ResourceAction.REMOVE if removed else ResourceAction.UPDATE
+                self._record_inline(inline, context, action)
             for inline in formset.extra_forms:
                 if inline not in formset.deleted_forms:
                     self._record_inline(inline, context, ResourceAction.CREATE)
 
     def record_saved(self, form: Any, context: Context, *, change: bool) -> None:
+        action = ResourceAction.UPDATE if change else ResourceAction.CREATE
         names = [name for name in form.changed_data if name not in self.set_by_actions]
-        changes = audit.changes_of(self.model, names, form.initial if change else {}, form.cleaned_data)
+        before = form.initial if change else {}
+        changes = audit.changes_of(self.model, names, before, form.cleaned_data)
         if changes or not change:
-            audit.record(ResourceAction.UPDATE if change else ResourceAction.CREATE, form.instance, context, changes)
+            audit.record(action, form.instance, context, changes)
 
     def _record_inline(self, inline: Any, context: Context, action: ResourceAction) -> None:
         removed = action is ResourceAction.REMOVE
@@ -89,6 +96,10 @@ class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             model, names = type(inline.instance), [] if removed else inline.changed_data
             changes = audit.changes_of(model, names, inline.initial, inline.cleaned_data)
             audit.record(action, inline.instance, context, changes)
+
+    def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
+        """Saved without a change, nothing was done: neither log says that somebody did."""
+        return super().log_change(request, obj, message) if message else None
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
         self.record_removed(queryset, context_of(request))
@@ -103,7 +114,8 @@ class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         """Say what of this cannot be deleted, and why; False when all of it can."""
         kept = dict(kept_by(rows))
         for row, what in list(kept.items())[:REASONS]:
-            self.message_user(request, self.cannot_delete % {"name": row, "what": what}, messages.ERROR)
+            sentence = self.cannot_delete % {"name": row, "what": what}
+            self.message_user(request, sentence, messages.ERROR)
         return bool(kept)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:

@@ -1,6 +1,7 @@
-"""Who logs in and out, and who tries: what Django's login says about it goes into the log of the installation.
+"""Who logs in and out, and who tries: written into the log of the installation.
 
-These are the signals that every login sends which stands on `django.contrib.auth`, whatever its pages are.
+It is told by the signals that every login sends which stands on `django.contrib.auth`, whatever
+its pages are.
 """
 
 from datetime import datetime

@@ -35,7 +35,12 @@ def test_who_logs_in_and_out_is_written_with_address_and_request(client, person)
     login, logout = AuditEvent.objects.order_by("id")
     assert (login.action, logout.action) == ("login", "logout")
     for row, response in ((login, into), (logout, out)):
-        assert (row.by, row.by_name, row.subject_name, row.kind) == (person, "alice", "alice", "user")
+        assert (row.by, row.by_name, row.subject_name, row.kind) == (
+            person,
+            "alice",
+            "alice",
+            "user",
+        )
         assert (row.address, row.request_id) == (FROM, UUID(response["X-Request-Id"]))
 
 
@@ -49,7 +54,11 @@ def test_a_failed_login_names_an_existing_user_and_is_by_nobody(client, person):
     response = log_in(client, "alice", "wrong")
 
     row = AuditEvent.objects.get()
-    assert (row.action, row.subject_name, row.subject_id) == ("login_failed", "alice", str(person.pk))
+    assert (row.action, row.subject_name, row.subject_id) == (
+        "login_failed",
+        "alice",
+        str(person.pk),
+    )
     assert (row.by, row.by_name, row.address) == (None, "", FROM)
     assert row.request_id == UUID(response["X-Request-Id"])
 
@@ -79,7 +88,12 @@ def test_failures_add_up_instead_of_filling_the_log(client, person, mallory):
     log_in(client, "alice", "wrong", address="203.0.113.8")
 
     rows = AuditEvent.objects.order_by("id").values_list("subject_name", "address", "count")
-    assert list(rows) == [("", FROM, 12), ("alice", FROM, 2), ("mallory", FROM, 1), ("alice", "203.0.113.8", 1)]
+    assert list(rows) == [
+        ("", FROM, 12),
+        ("alice", FROM, 2),
+        ("mallory", FROM, 1),
+        ("alice", "203.0.113.8", 1),
+    ]
     once = AuditEvent.objects.get(count=12)
     assert once.last_at
     assert once.last_at > once.at

@@ -28,7 +28,13 @@ def root(client, account):
 @pytest.fixture
 def add(now):
     def add(action="update", name="bob", **fields):
-        defaults = {"at": now, "kind": "user", "subject_id": "7", "by_name": "root", "address": FROM}
+        defaults = {
+            "at": now,
+            "kind": "user",
+            "subject_id": "7",
+            "by_name": "root",
+            "address": FROM,
+        }
         return AuditEvent.objects.create(action=action, subject_name=name, **{**defaults, **fields})
 
     return add
@@ -45,7 +51,15 @@ def test_an_event_tells_what_was_done_to_whom_by_whom_and_from_where(page, add):
 
     text = page().text
 
-    for words in ("Change", "bob", "User", "superuser status: no → yes", "root", FROM, f"?request_id={request_id}"):
+    for words in (
+        "Change",
+        "bob",
+        "User",
+        "superuser status: no → yes",
+        "root",
+        FROM,
+        f"?request_id={request_id}",
+    ):
         assert words in text
 
 
@@ -102,7 +116,14 @@ def test_the_piece_is_the_list_alone(page, client, add):
 def test_the_filters(page, add, now):
     request_id = uuid.uuid4()
     add(name="bob")
-    add("login", name="carol", subject_id="8", by_name="carol", address="2001:db8::1", request_id=request_id)
+    add(
+        "login",
+        name="carol",
+        subject_id="8",
+        by_name="carol",
+        address="2001:db8::1",
+        request_id=request_id,
+    )
     add("login_failed", name="", subject_id="", by_name="", at=now - timedelta(days=3))
 
     def found(**query):
@@ -134,8 +155,16 @@ def test_the_export_has_what_the_list_has(page, client, add, now):
     failed, changed = rows_of(client.get(reverse("recycle:export_audit")))
 
     assert (changed["Action"], changed["Resource"], changed["Name"]) == ("Change", "User", "bob")
-    assert (changed["Changes"], changed["By"], changed["Address"]) == ("active: yes → no", "root", FROM)
-    assert (failed["Count"], failed["Last"], failed["By"]) == ("3", now.isoformat(sep=" ", timespec="seconds"), "")
+    assert (changed["Changes"], changed["By"], changed["Address"]) == (
+        "active: yes → no",
+        "root",
+        FROM,
+    )
+    assert (failed["Count"], failed["Last"], failed["By"]) == (
+        "3",
+        now.isoformat(sep=" ", timespec="seconds"),
+        "",
+    )
 
 
 def test_a_page_costs_the_same_however_long_it_is(page, add, django_assert_max_num_queries):
@@ -203,7 +232,11 @@ def test_the_operation_log_tells_members_and_settings_as_well(client, root, alic
 
     for words in ("Member: oscar", "role: Viewer → Operator", "root", FROM):
         assert words in text
-    assert (row["Resource"], row["Resource name"], row["Changes"]) == ("Member", "oscar", "role: Viewer → Operator")
+    assert (row["Resource"], row["Resource name"], row["Changes"]) == (
+        "Member",
+        "oscar",
+        "role: Viewer → Operator",
+    )
     assert row["Address"] == FROM
     assert [event.by_name for event in client.get(reverse("recycle:log"), {"q": "osc"}).context["page"].rows] == [
         "root"
@@ -217,6 +250,9 @@ def test_the_operation_log_is_found_by_the_request(client, alice, make_instance)
         actions.stop(Instance.objects.filter(name=name), by=alice)
     client.force_login(alice)
 
-    response = client.get(reverse("recycle:log"), {"request_id": str(Event.objects.get(instance_name="db").request_id)})
+    response = client.get(
+        reverse("recycle:log"),
+        {"request_id": str(Event.objects.get(instance_name="db").request_id)},
+    )
 
     assert [event.instance_name for event in response.context["page"].rows] == ["db"]

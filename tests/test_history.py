@@ -31,7 +31,11 @@ BELONGINGS = {
 }
 # What the admin deletes along with something else, and writes about.
 GO_ALONG = {
-    "User": {"recycle.Membership.user", "recycle.User_groups.user", "recycle.User_user_permissions.user"}
+    "User": {
+        "recycle.Membership.user",
+        "recycle.User_groups.user",
+        "recycle.User_user_permissions.user",
+    }
     | {"admin.LogEntry.user"},
     "Account": {"recycle.Membership.account", "recycle.RetentionRule.account"},
 }
@@ -170,7 +174,11 @@ def test_deleting_a_user_is_refused_and_deactivation_is_offered(client, root, de
 
 def test_deleting_some_users_of_whom_one_is_named_deletes_none(client, root, deleted, alice):
     stray = User.objects.create_user("stray")
-    selected = {"action": "delete_selected", "_selected_action": [alice.pk, stray.pk], "post": "yes"}
+    selected = {
+        "action": "delete_selected",
+        "_selected_action": [alice.pk, stray.pk],
+        "post": "yes",
+    }
 
     response = client.post(reverse("admin:recycle_user_changelist"), selected, follow=True)
 
@@ -187,9 +195,19 @@ def test_a_user_made_by_mistake_can_be_deleted_and_that_is_written(client, root,
 
     assert not User.objects.filter(pk=stray.pk).exists()
     audit = AuditEvent.objects.get(action="remove")
-    assert (audit.kind, audit.subject_name, audit.by, audit.by_name) == ("user", "stray", root, "root")
+    assert (audit.kind, audit.subject_name, audit.by, audit.by_name) == (
+        "user",
+        "stray",
+        root,
+        "root",
+    )
     event = Event.objects.get()
-    assert (event.action, event.kind, event.resource_name, event.account) == ("remove", "member", "stray", account)
+    assert (event.action, event.kind, event.resource_name, event.account) == (
+        "remove",
+        "member",
+        "stray",
+        account,
+    )
     assert event.changes == ["role: Viewer → –"]
 
 
@@ -212,7 +230,10 @@ def test_an_account_without_a_history_can_be_deleted_and_the_log_says_who_was_in
 
     assert not Account.objects.filter(pk=account.pk).exists()
     removed = AuditEvent.objects.filter(action="remove").order_by("id").values_list("kind", "subject_name")
-    assert list(removed) == [("membership", "alice · Acme Research · Administrator"), ("account", "Acme Research")]
+    assert list(removed) == [
+        ("membership", "alice · Acme Research · Administrator"),
+        ("account", "Acme Research"),
+    ]
 
 
 def test_what_is_bound_cannot_be_deleted_in_the_admin_without_an_event(client, root, make_instance, bind):
@@ -231,10 +252,18 @@ def test_what_is_bound_cannot_be_deleted_in_the_admin_without_an_event(client, r
 def test_no_admin_can_go_while_djangos_log_names_them(client, root, alice, account):
     membership = Membership.objects.get()
     edits = [
-        ("recycle_account_add", [], {"name": "New", "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}),
+        (
+            "recycle_account_add",
+            [],
+            {"name": "New", "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0},
+        ),
         ("recycle_membership_change", [membership.pk], {"role": 10}),
         ("recycle_membership_delete", [membership.pk], {"post": "yes"}),
-        ("auth_user_password_change", [alice.pk], {"password1": "a-Long-Secret-7", "password2": "a-Long-Secret-7"}),
+        (
+            "auth_user_password_change",
+            [alice.pk],
+            {"password1": "a-Long-Secret-7", "password2": "a-Long-Secret-7"},
+        ),
     ]
     # Not the login: an edit alone is enough.
     AuditEvent.objects.all().delete()
@@ -260,7 +289,10 @@ def test_who_is_deactivated_is_logged_out_cannot_log_in_and_is_still_named(clien
     browser.force_login(alice)
     assert browser.get(reverse("recycle:bin")).status_code == 200
 
-    client.post(reverse("admin:recycle_user_changelist"), {"action": "deactivate", "_selected_action": [alice.pk]})
+    client.post(
+        reverse("admin:recycle_user_changelist"),
+        {"action": "deactivate", "_selected_action": [alice.pk]},
+    )
 
     alice.refresh_from_db()
     assert not alice.is_active
@@ -279,7 +311,10 @@ def test_a_session_that_a_deactivation_ended_does_not_come_back(client, root, al
     change = reverse("admin:recycle_user_change", args=[alice.pk])
 
     if way == "action":
-        client.post(reverse("admin:recycle_user_changelist"), {"action": "deactivate", "_selected_action": [alice.pk]})
+        client.post(
+            reverse("admin:recycle_user_changelist"),
+            {"action": "deactivate", "_selected_action": [alice.pk]},
+        )
     else:
         client.post(change, form)
     assert not User.objects.get(pk=alice.pk).is_active
@@ -329,7 +364,12 @@ def test_the_upgrade_copies_djangos_log_without_values(alice, mallory):
         (mallory, "Changed something."),
     ):
         LogEntry.objects.create(
-            user=user, content_type=kind, object_id="7", object_repr="bob", action_flag=CHANGE, change_message=message
+            user=user,
+            content_type=kind,
+            object_id="7",
+            object_repr="bob",
+            action_flag=CHANGE,
+            change_message=message,
         )
 
     import_module("recycle.migrations.0064_copy_admin_log").copy(apps, None)

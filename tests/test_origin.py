@@ -68,7 +68,11 @@ def test_what_an_action_does_says_from_where_and_by_which_request(client, alice,
     )
 
     event = Event.objects.get()
-    assert (event.action, event.address, event.request_id) == ("recycle", FROM, UUID(response["X-Request-Id"]))
+    assert (event.action, event.address, event.request_id) == (
+        "recycle",
+        FROM,
+        UUID(response["X-Request-Id"]),
+    )
 
 
 def test_what_is_made_bound_and_set_says_it_as_well(client, alice, zone, account):
@@ -76,9 +80,16 @@ def test_what_is_made_bound_and_set_says_it_as_well(client, alice, zone, account
     scope = {"scope": f"{account.pk}:", "confirmed": "1"}
 
     client.post(reverse("recycle:create_tag"), {"key": "env", "token": uuid4(), **scope}, REMOTE_ADDR=FROM)
-    client.post(reverse("recycle:keep_for"), {"keep_for_0": 3, "keep_for_1": 86_400, **scope}, REMOTE_ADDR=FROM)
+    client.post(
+        reverse("recycle:keep_for"),
+        {"keep_for_0": 3, "keep_for_1": 86_400, **scope},
+        REMOTE_ADDR=FROM,
+    )
 
-    assert list(Event.objects.order_by("id").values_list("action", "address")) == [("create", FROM), ("update", FROM)]
+    assert list(Event.objects.order_by("id").values_list("action", "address")) == [
+        ("create", FROM),
+        ("update", FROM),
+    ]
     assert Event.objects.filter(request_id=None).count() == 0
 
 

@@ -1,7 +1,8 @@
 """What is written about logins, people and edits.
 
-What concerns one account goes into its Operation Log, everything else into the log of the installation. Whoever edits
-a row writes this in the same transaction, so that neither is there without the other.
+What concerns one account goes into its Operation Log, everything else into the log of the
+installation. Whoever edits a row writes this in the same transaction, so that neither is there
+without the other.
 """
 
 from collections.abc import Callable, Iterator
@@ -40,7 +41,8 @@ Changes = dict[str, tuple[Any, Any]]
 # What an event about a membership says otherwise.
 SAID = frozenset({"id", "user", "account"})
 
-# What belongs to one account: the kind of its events, and the account. An instance has columns of its own there.
+# What belongs to one account: the kind of its events, and the account. Of an instance, which has
+# columns of its own there, events have no kind.
 OF_ACCOUNT: dict[type[Model], tuple[str, Callable[[Any], int]]] = {
     Instance: ("", lambda row: row.account_id),
     Volume: (Kind.VOLUME, lambda row: row.account_id),
@@ -128,9 +130,9 @@ def _plain(value: Any) -> Any:
 def failed_login(name: str, *, now: datetime, origin: Origin) -> None:
     """Write that somebody could not log in as `name`.
 
-    A name that nobody has is not kept: it may be a password in the wrong field. And since nobody has to be known to
-    fail, failures add up: what an address can make the log write is one row an hour, and one for each existing user
-    it names.
+    A name that nobody has is not kept: it may be a password in the wrong field. And since nobody
+    has to be known to fail, failures add up: what an address can make the log write is one row an
+    hour, and one for each existing user it names.
     """
     user = User.objects.filter(**{User.USERNAME_FIELD: name}).first()
     about = {
@@ -154,7 +156,7 @@ def failed_login(name: str, *, now: datetime, origin: Origin) -> None:
 
 
 def _network(address: str | None) -> str | None:
-    """Of an IPv6 address its /64, which is what one subscriber has: its addresses cannot be counted one by one."""
+    """Of an IPv6 address its /64, which is what one subscriber has: more than can be told apart."""
     if address and isinstance(ip := ip_address(address), IPv6Address):
         return str(IPv6Address(int(ip) >> 64 << 64))
     return address
@@ -165,7 +167,7 @@ def _network(address: str | None) -> str | None:
 
 @contextmanager
 def noticing_password(user: User | None, context: Context) -> Iterator[None]:
-    """Whatever changes the password of `user` in here is written, by `context.by`, in the same transaction."""
+    """What changes the password of `user` in here is written, as done by `context.by`, with it."""
     with transaction.atomic():
         before = _password_of(user)
         yield
@@ -175,11 +177,13 @@ def noticing_password(user: User | None, context: Context) -> Iterator[None]:
 
 
 def _password_of(user: User | None) -> str | None:
-    return User.objects.filter(pk=user.pk).values_list("password", flat=True).get() if user else None
+    if user is None:
+        return None
+    return User.objects.values_list("password", flat=True).get(pk=user.pk)
 
 
 def deactivate(users: QuerySet[User], *, context: Context) -> list[User]:
-    """Users who can no longer log in, and whose sessions end. What they did goes on saying that they did it.
+    """End the sessions of users, and let them log in no more; what they did keeps their names.
 
     Answers those who were active.
     """

@@ -1,4 +1,4 @@
-"""The log of the installation, events about members and accounts, and the end of somebody's sessions."""
+"""The log of the installation, events about members and accounts, and the end of sessions."""
 
 from django.conf import settings
 from django.db import migrations, models
@@ -37,7 +37,10 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="AuditEvent",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                ),
                 ("at", models.DateTimeField(verbose_name="time")),
                 (
                     "action",
@@ -56,10 +59,16 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("kind", models.CharField(max_length=100, verbose_name="resource")),
-                ("subject_id", models.CharField(blank=True, max_length=64, verbose_name="resource ID")),
+                (
+                    "subject_id",
+                    models.CharField(blank=True, max_length=64, verbose_name="resource ID"),
+                ),
                 ("subject_name", models.CharField(blank=True, max_length=400, verbose_name="name")),
                 ("by_name", models.CharField(blank=True, max_length=150, verbose_name="by")),
-                ("address", models.GenericIPAddressField(blank=True, null=True, verbose_name="address")),
+                (
+                    "address",
+                    models.GenericIPAddressField(blank=True, null=True, verbose_name="address"),
+                ),
                 ("request_id", models.UUIDField(blank=True, null=True, verbose_name="request ID")),
                 ("detail", models.JSONField(blank=True, default=dict, verbose_name="detail")),
                 ("count", models.PositiveIntegerField(default=1, verbose_name="count")),

@@ -1,4 +1,4 @@
-"""Copies what the admin's own log has so far into the log of the installation, which keeps its people."""
+"""Copies what the admin's own log has so far into ours, which does not go with its people."""
 
 import json
 from itertools import islice
@@ -40,7 +40,7 @@ def copy(apps, schema_editor):
 
 
 def _note(message):
-    """The names of the fields that were changed, and of what was changed beside; never their values."""
+    """The names of the fields that were changed, and of what changed beside; never values."""
     try:
         parts = json.loads(message)
     except ValueError:

@@ -1,4 +1,7 @@
-"""The log of the installation: logins, people, accounts and the catalogue. What concerns one account is an Event."""
+"""The log of the installation: logins, people, accounts and the catalogue.
+
+What concerns one account is an Event of that account instead.
+"""
 
 from datetime import timedelta
 from typing import Self
@@ -34,17 +37,24 @@ class AuditEventQuerySet(models.QuerySet["AuditEvent"]):
 
 
 class AuditEvent(models.Model):
-    """One thing that was done to the installation. Nothing changes or deletes it, save that failed logins add up."""
+    """One thing that was done. Nothing changes or deletes it, save that failed logins add up."""
 
     at = models.DateTimeField(_("time"))
     action = models.CharField(_("action"), max_length=16, choices=AuditAction)
-    # What it is about: the name of its model, its key and its name at the time. Not a foreign key: the row may go. A
-    # failed login with a name that nobody has is about nobody: what was typed may be a password, and is not kept.
+    # What it is about: the name of its model, its key and its name at the time. Not a foreign key:
+    # the row may go. A failed login with a name that nobody has is about nobody: what was typed may
+    # be a password, and is not kept.
     kind = models.CharField(_("resource"), max_length=100)
     subject_id = models.CharField(_("resource ID"), max_length=64, blank=True)
     subject_name = models.CharField(_("name"), max_length=400, blank=True)
     by = models.ForeignKey(
-        User, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by"), db_index=False
+        User,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("by"),
+        db_index=False,
     )
     # The user's name at the time; empty when nobody was logged in.
     by_name = models.CharField(_("by"), max_length=150, blank=True)
@@ -63,12 +73,15 @@ class AuditEvent(models.Model):
         indexes = [
             # The row that a failed login is added to.
             models.Index(
-                fields=["address", "-id"], name="audit_failed_from", condition=Q(action=AuditAction.LOGIN_FAILED)
+                fields=["address", "-id"],
+                name="audit_failed_from",
+                condition=Q(action=AuditAction.LOGIN_FAILED),
             ),
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(count=1) | Q(action=AuditAction.LOGIN_FAILED), name="audit_only_failed_logins_add_up"
+                condition=Q(count=1) | Q(action=AuditAction.LOGIN_FAILED),
+                name="audit_only_failed_logins_add_up",
             ),
         ]
 

@@ -1,4 +1,4 @@
-"""What was done in an account. Events outlive the instances and the people, and carry their ids and names."""
+"""What was done in an account. Events carry ids and names, and outlive what they are about."""
 
 from typing import Self
 
@@ -13,7 +13,7 @@ from recycle.models.tenancy import Account, Membership, User
 
 
 class Kind(models.TextChoices):
-    """What an event is about, beside an instance: what can be bound to one, a member, or the account itself."""
+    """What an event is about, beside an instance: what can be bound to one, a member, the account."""
 
     VOLUME = "volume", _("EBS volume")
     EIP = "eip", _("EIP")
@@ -25,7 +25,7 @@ class Kind(models.TextChoices):
     ACCOUNT = "account", _("Account")
 
 
-# The model whose fields an edit changed, by the kind of its event; an instance's events have no kind.
+# The model whose fields an edit changed, by the kind of its event. An instance's have no kind.
 MODELS = {
     "": "instance",
     Kind.VOLUME: "volume",

@@ -115,7 +115,7 @@ class Instance(models.Model):
     recycled_by = models.ForeignKey(
         User, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("deleted by"), db_index=False
     )
-    # The user's name at the time. Null, since SQLite adds a column that may not be null only by remaking the table.
+    # The user's name at the time. Null and not empty: SQLite adds only such a column in place.
     recycled_by_name = models.CharField(_("deleted by"), max_length=150, null=True, blank=True)
     # The moment promised to the owner. Stamped on entry; nothing moves it.
     purge_at = models.DateTimeField(_("ends"), null=True, blank=True)
