@@ -165,7 +165,7 @@ def test_the_admin_does_nothing_to_many_rows_but_what_is_known(rf, root):
 
     acts = {name for edit in admin.site._registry.values() for name in edit.get_actions(request)}
 
-    assert acts == {"delete_selected", "recycle", "restore", "purge"}
+    assert acts == {"delete_selected", "deactivate", "recycle", "restore", "purge"}
 
 
 class Filled(HTMLParser):

@@ -74,6 +74,14 @@ def test_a_change_of_somebodys_password_is_written_without_it(client, root, alic
     assert User.objects.get(pk=alice.pk).password not in everything_written()
 
 
+def test_a_form_that_holds_a_secret_writes_all_but_that():
+    typed = {"username": "bob", "password": PASSWORD, "password1": PASSWORD}
+
+    changes = audit.changes_of(User, list(typed), {}, typed)
+
+    assert changes == {"username": (None, "bob")}
+
+
 def test_a_change_of_ones_own_password_is_written_too(client, root):
     root.set_password("Another-Secret-8")
     root.save()

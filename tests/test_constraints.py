@@ -11,6 +11,7 @@ from django.db import IntegrityError, connection, models, transaction
 from recycle.lifecycle import State
 from recycle.models import (
     Account,
+    AuditEvent,
     ElasticIP,
     Instance,
     InstanceTag,
@@ -326,6 +327,13 @@ def test_a_bound_instance_is_not_deleted_from_under_its_relationships(make_insta
 
     with pytest.raises(models.ProtectedError):
         instance.delete()
+
+
+def test_only_failed_logins_add_up(now):
+    AuditEvent.objects.create(at=now, action="login_failed", kind="user", count=2)
+
+    with refused("audit_only_failed_logins_add_up"):
+        AuditEvent.objects.create(at=now, action="login", kind="user", count=2)
 
 
 def test_every_constraint_is_tried_here():

@@ -10,14 +10,13 @@ from django.contrib import admin
 from django.contrib.admin.models import CHANGE, LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import IntegrityError, connection, transaction
-from django.db.models import CASCADE, PROTECT, ProtectedError
+from django.db.models import CASCADE, DO_NOTHING, PROTECT, ProtectedError
 from django.db.models.deletion import get_candidate_relations_to_delete
 from django.urls import reverse
 
 from recycle import actions
 from recycle.lifecycle import State
 from recycle.models import Account, AuditEvent, Event, Instance, Membership, Tag, User
-from recycle.models.agreement import Repeated
 from tests.test_export import rows_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -100,11 +99,9 @@ def test_the_admin_deletes_nothing_in_silence_along_with_something_else(model, r
     if not admin.site._registry[model].has_delete_permission(request):
         return
 
+    # What stands in the way of it goes with nothing.
     along = {
-        label
-        for label, field in foreign_keys_to(model)
-        # What a row repeats goes with the row that it is repeated from.
-        if field.remote_field.on_delete is not PROTECT and not isinstance(field, Repeated)
+        label for label, field in foreign_keys_to(model) if field.remote_field.on_delete not in (PROTECT, DO_NOTHING)
     }
 
     assert along == GO_ALONG.get(model.__name__, set())
