@@ -4,13 +4,14 @@ from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django_htmx.middleware import HtmxDetails
@@ -18,6 +19,9 @@ from django_htmx.middleware import HtmxDetails
 from recycle.actions import Blocker
 from recycle.models import Account, Instance, InstanceQuerySet, Membership, Region, User, Zone
 from recycle.policy import Role
+
+# A longer way on from the login than any page of ours has.
+LONGEST_ONWARD = 2_000
 
 
 class Request(HttpRequest):
@@ -62,6 +66,7 @@ class Shell:
         self.request = request
         # Where the navigation says one is; a page that belongs elsewhere than its address may say so.
         self.here = request.path
+        self._address = ""
 
     @cached_property
     def memberships(self) -> list[Membership]:
@@ -93,6 +98,23 @@ class Shell:
     @property
     def role_label(self) -> str:
         return str(self.role.label)
+
+    @property
+    def address(self) -> str:
+        """The address of this page, to come back to: its path, and of its query what the page has understood.
+
+        Never the raw one. What is put there would be carried from link to link, and grow with each.
+        """
+        return self._address or _path_of(self.request)
+
+    @address.setter
+    def address(self, address: str) -> None:
+        self._address = address
+
+    @property
+    def path(self) -> str:
+        """The page without its filter."""
+        return self.address.partition("?")[0]
 
     @cached_property
     def zones(self) -> list[Zone]:
@@ -152,9 +174,26 @@ class Shell:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Context processor. Before the login, and on an error page without a request of ours, there is no shell."""
+    """Context processor. Before the login, and on an error page without a request of ours, there is no shell.
+
+    `here` is the address that a switch of language or theme leads back to.
+    """
     user = getattr(request, "user", None)
-    return {"shell": getattr(request, "shell", None) if user is not None and user.is_authenticated else None}
+    found = getattr(request, "shell", None) if user is not None and user.is_authenticated else None
+    return {"shell": found, "here": found.address if found else _before_login(request)}
+
+
+def _path_of(request: HttpRequest) -> str:
+    """The path of a page that can be asked for again; the Overview's where there is none, as after a POST."""
+    found = request.method in ("GET", "HEAD") and request.resolver_match
+    return request.path if found else reverse("recycle:overview")
+
+
+def _before_login(request: HttpRequest) -> str:
+    """The login, with the page that it leads on to."""
+    path, onward = _path_of(request), request.GET.get("next", "")
+    ours = url_has_allowed_host_and_scheme(onward, allowed_hosts=None) and onward.startswith("/")
+    return f"{path}?{urlencode({'next': onward})}" if ours and len(onward) <= LONGEST_ONWARD else path
 
 
 class ConsoleMiddleware:

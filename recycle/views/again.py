@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 
 from recycle import actions
 from recycle.actions.again import Line, Result
-from recycle.forms import AgainForm
+from recycle.forms import AgainForm, PlanPage
 from recycle.http import Request, pick
 from recycle.models import Event, Instance
 from recycle.policy import Refusal, Role
@@ -64,9 +64,8 @@ def _show(request: Request, form: AgainForm, results: Sequence[Result] = (), sta
         group = groups[line.former.instance.pk]
         group.event = line.former.event
         group.rows.append((line, became.get(line.former.key)))
-    query = QueryDict(mutable=True)
-    query.setlist("ids", [str(pk) for pk in form.cleaned_data["ids"]])
-    address = f"{reverse('recycle:configure_again')}?{query.urlencode()}"
+    page = PlanPage(form.data, request=request)
+    address = request.shell.address = page.address()
     template = pick(request, page="again/index.html", partial="again/_plan.html")
     context: dict[str, Any] = {
         "form": form,
@@ -76,6 +75,8 @@ def _show(request: Request, form: AgainForm, results: Sequence[Result] = (), sta
         "free": sum(line.refusal is None for line in lines),
         "results": results,
         "address": address,
+        "url": page.path,
+        "onward": page.address(skip=form.cleaned_data["next"]) if form.cleaned_data.get("next") else "",
         "back": form.cleaned_data["back"],
         "piece": template == "again/_plan.html",
         "now": request.now,

@@ -56,8 +56,8 @@ def index(request: Request) -> HttpResponse:
 
 def _also_in_bin(request: Request, form: InstanceFilter) -> bool:
     """Whether what somebody searches for here lies in the recycle bin."""
-    text = request.GET.get("q", "").strip()
-    if not text or not form.is_valid():
+    text = form.cleaned_data["q"].strip() if form.is_valid() else ""
+    if not text:
         return False
     # The text alone, as in the link to there: the order and the other filters are this list's own.
     bin_form = BinFilter(QueryDict(urlencode({"q": text})), request=request)

@@ -22,6 +22,7 @@ def show_list(
 ) -> HttpResponse:
     """The list `name` with the templates index.html and _list.html of `folder`. 400 when its address makes no sense."""
     page = form.page(rows)
+    request.shell.address = form.address()
     partial = f"{folder}/_{name}.html"
     template = pick(request, page=f"{folder}/index.html", partial=partial)
     wrong = [str(error) for errors in form.errors.values() for error in errors]
@@ -34,8 +35,8 @@ def show_list(
         "page": page,
         "columns": set(shown),
         "all_columns": [(key, label, key in shown) for key, label in form.columns.items()],
-        # What the filter form has to pass on, though it has no field for it.
-        "carried": [(key, request.GET[key]) for key in ("sort", "region") if key in request.GET],
+        # What a download takes of the address: everything that matches, in this order.
+        "exported": form.query(size=None, cursor=None),
         "partial": partial,
         "piece": template == partial,
         "now": request.now,
