@@ -7,10 +7,10 @@ from typing import Any
 from urllib.parse import unquote, urlencode
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -210,6 +210,7 @@ class ConsoleMiddleware:
         self._remember_region(request)
         # The same address answers with a page or with a piece of it: no cache may take one for the other.
         patch_vary_headers(response, ["HX-Request"])
+        _keep_fresh(response)
         return response
 
     def _remember_region(self, request: Request) -> None:
@@ -219,6 +220,16 @@ class ConsoleMiddleware:
         anonymous: bool = request.user.is_anonymous
         if not anonymous and (code == "" or request.shell.region):
             request.session["region"] = code
+
+
+def _keep_fresh(response: HttpResponseBase) -> None:
+    """What is shown is somebody's, and of this moment. Nothing of it stays behind, page or export.
+
+    Told only not to use it unasked, browsers still go back to the page that they have kept.
+    """
+    # The admin and the login say so themselves.
+    if not response.has_header("Cache-Control"):
+        patch_cache_control(response, private=True, no_cache=True, no_store=True)
 
 
 def _time_zone_of(request: HttpRequest) -> ZoneInfo | None:

@@ -320,6 +320,21 @@ heard("htmx:afterSettle", ({ detail }) => {
   if (before.focus && detail.target !== document.body && lost()) focus(document.querySelector("[data-list]"));
 });
 
+/* --- History: htmx puts a page back, the browser only scrolls by itself after a whole load --------------------- */
+
+let place = location.href; // of the page that is shown
+const leave = () => sessionStorage.setItem(`scroll:${place}`, scrollY);
+heard("htmx:pushedIntoHistory", () => { leave(); place = location.href; });
+addEventListener("popstate", leave);
+heard("htmx:historyRestore", () => {
+  place = location.href;
+  scrollTo(0, Number(sessionStorage.getItem(`scroll:${place}`)));
+});
+// A restored page that is none any more: as the browser shows it, not the one that was left under its address.
+heard("htmx:historyCacheMissLoadError", () => location.reload());
+// Taken out of the browser's memory as it was left: time has gone on since.
+addEventListener("pageshow", ({ persisted }) => { if (persisted) htmx.trigger(document.body, "changed"); });
+
 /* --- Theme, navigation, search, copying -------------------------------------------------------------------------- */
 
 function keep(name, value) {
