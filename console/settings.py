@@ -54,6 +54,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "recycle.http.ConsoleMiddleware",
+    "recycle.views.scope.ScopeMiddleware",
 ]
 
 TEMPLATES = [

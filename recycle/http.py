@@ -34,13 +34,26 @@ class Request(HttpRequest):
     shell: "Shell"
 
 
-def pick(request: Request, *, page: str, partial: str) -> str:
-    """The template to answer with: the piece for htmx, the page for everybody else.
+def wants_piece(request: Request) -> bool:
+    """Whether a part of a page is asked for, to be put into one that is already there.
 
     Boosted links and a restored history ask with htmx as well, but want the page.
     """
     htmx = request.htmx
-    return partial if htmx and not htmx.boosted and not htmx.history_restore_request else page
+    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def pick(request: Request, *, page: str, partial: str) -> str:
+    """The template to answer with: the piece for htmx, the page for everybody else."""
+    return partial if wants_piece(request) else page
+
+
+class Elsewhere(Exception):
+    """What was asked for belongs to another account of the same person than the chosen one."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__()
+        self.account = account
 
 
 # The pages of what can stand in the way, by the name of its model.
@@ -86,6 +99,10 @@ class Shell:
         chosen = self.request.session.get("account")
         found = (membership for membership in self.memberships if membership.account_id == chosen)
         return next(found, self.memberships[0] if self.memberships else None)
+
+    def choose(self, account: Account) -> None:
+        """Show another account of the person's."""
+        self.membership = next(each for each in self.memberships if each.account_id == account.pk)
 
     @property
     def account(self) -> Account | None:
@@ -207,7 +224,9 @@ class ConsoleMiddleware:
         request.shell = Shell(request)
         with timezone.override(_time_zone_of(request)):
             response = self.get_response(request)
-        self._remember_region(request)
+        # Only a page is somewhere to go on from. What an open one asks for is its own affair.
+        if not wants_piece(request) and not response.streaming:
+            self._remember_region(request)
         # The same address answers with a page or with a piece of it: no cache may take one for the other.
         patch_vary_headers(response, ["HX-Request"])
         _keep_fresh(response)

@@ -76,7 +76,7 @@ class ListForm(PageForm):
     @property
     def carried(self) -> list[tuple[str, str]]:
         """What a new filter keeps, though no field shows it: all that the address says but the page."""
-        hidden = {field.name for field in self.hidden_fields()}
+        hidden = {"account", *(field.name for field in self.hidden_fields())}
         return [(name, value) for name, value in self.said(cursor=None).items() if name in hidden]
 
     def _check_order(self, first: str, last: str) -> None:

@@ -51,13 +51,19 @@ class PageForm(forms.Form):
         """The filter as text, in one order, with these changes: only what is valid, and only what has to be said."""
         self.is_valid()
         values = {**self.cleaned_data, **changes}
-        said = {
+        said: dict[str, Any] = {
             name: self.as_text(name, values[name])
             for name in self.fields
             if name != "region" and values.get(name) not in (None, "", [], self.implied.get(name))
         }
-        # "All regions" has to be said: without a word, a page begins in the region that was chosen last.
-        return ({"region": values["region"]} if self.by_region and "region" in values else {}) | said
+        # Without a word, a page begins where the session says. So "all regions" has to be said,
+        # and the account by who has several.
+        account = self.shell.account
+        if self.by_region and "region" in values:
+            said = {"region": values["region"]} | said
+        if account and len(self.shell.accounts) > 1:
+            said = {"account": str(account.pk)} | said
+        return said
 
     def as_text(self, name: str, value: Any) -> str | list[str]:
         """The value of a field as it stands in an address, or its values."""

@@ -32,7 +32,9 @@ def filter_of(address: str, request: Request) -> PageForm | None:
     """The filter that an address of a page with one carries, valid or not; None for any other address."""
     path, query = _parts(address)
     try:
-        return FILTERED[resolve(path).view_name](QueryDict(query), request=request)
+        # Who asked for a download goes to its list.
+        name = resolve(path).view_name.replace(":export_", ":")
+        return FILTERED[name](QueryDict(query), request=request)
     except (Resolver404, KeyError):
         return None
 

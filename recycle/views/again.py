@@ -18,6 +18,7 @@ from recycle.forms import AgainForm, PlanPage
 from recycle.http import Request, pick
 from recycle.models import Event, Instance
 from recycle.policy import Refusal, Role
+from recycle.views.scope import find_batch
 from recycle.views.verbs.answer import because, refuse, refuse_form, with_reasons
 
 
@@ -38,6 +39,7 @@ def configure_again(request: Request) -> HttpResponse:
     if request.shell.role < Role.OPERATOR:
         return refuse(request, [str(Refusal.ROLE.label)], home, status=403)
     if not form.is_valid():
+        find_batch(request, form.cleaned_data.get("batch"))
         return refuse_form(request, form, home)
     if request.method == "GET":
         return _show(request, form)

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from recycle.forms import ListForm
 from recycle.http import Request, pick
+from recycle.views.scope import find_batch
 
 # What a spreadsheet would take for a formula, the full-width signs in East Asian ones.
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
@@ -23,6 +24,8 @@ def show_list(
     """The list `name` with the templates index.html and _list.html of `folder`. 400 when its address makes no sense."""
     page = form.page(rows)
     request.shell.address = form.address()
+    if not page.rows and form.is_valid():
+        find_batch(request, form.cleaned_data.get("batch"))
     partial = f"{folder}/_{name}.html"
     template = pick(request, page=f"{folder}/index.html", partial=partial)
     wrong = [str(error) for errors in form.errors.values() for error in errors]

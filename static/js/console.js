@@ -257,6 +257,14 @@ function sum(form) {
 on("change", "[data-tick-all]", ({ form, checked }) => linesOf(form).forEach((box) => { box.checked = checked; }));
 on("change", "input[name=lines]", ({ form }) => sum(form));
 
+/* --- Requests ----------------------------------------------------------------------------------------------------
+
+   Every one says which account and region this window shows. What would show another is not put into it. */
+
+heard("htmx:configRequest", ({ detail }) => {
+  const { scope } = words();
+  if (scope) detail.headers["X-Scope"] = scope;
+});
 heard("htmx:sendError", () => toast("error", words().offline));
 heard("htmx:timeout", () => toast("error", words().offline));
 heard("htmx:responseError", ({ detail: { xhr } }) => {
