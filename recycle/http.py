@@ -118,7 +118,7 @@ class Shell:
 
     @property
     def address(self) -> str:
-        """The address of this page, to come back to: its path, and of its query what the page has understood.
+        """The address of this page, to come back to: its path, and of its query what it understood.
 
         Never the raw one. What is put there would be carried from link to link, and grow with each.
         """
@@ -191,7 +191,7 @@ class Shell:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Context processor. Before the login, and on an error page without a request of ours, there is no shell.
+    """Context processor. There is no shell before the login, nor on an error page of another's request.
 
     `here` is the address that a switch of language or theme leads back to.
     """
@@ -201,7 +201,7 @@ def shell(request: HttpRequest) -> dict[str, Any]:
 
 
 def _path_of(request: HttpRequest) -> str:
-    """The path of a page that can be asked for again; the Overview's where there is none, as after a POST."""
+    """The path, where it can be asked for again; else, as after a POST, that of the Overview."""
     found = request.method in ("GET", "HEAD") and request.resolver_match
     return request.path if found else reverse("recycle:overview")
 

@@ -83,3 +83,15 @@ def test_back_shows_the_present_where_one_was(page, long_list, complaints, away)
     expect(page.locator("#q")).to_have_value("web")
     page.wait_for_function("place => Math.abs(scrollY - place) < 60", arg=place)
     forgive(complaints, "favicon")  # which the admin has not
+
+
+@pytest.mark.browser
+def test_a_page_out_of_the_browsers_memory_asks_for_its_list_again(page, make_instance):
+    instance = make_instance(State.RECYCLED, name="web-before")
+    page.goto("/recycle-bin/")
+    expect(page.locator("#bin tbody")).to_contain_text("web-before")
+
+    Instance.objects.filter(pk=instance.pk).update(name="web-after")
+    page.evaluate("dispatchEvent(new PageTransitionEvent('pageshow', { persisted: true }))")
+
+    expect(page.locator("#bin tbody")).to_contain_text("web-after")

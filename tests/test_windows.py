@@ -154,6 +154,18 @@ def test_to_a_stranger_it_looks_like_what_never_was(client, mallory, links, name
     assert foreign == missing
 
 
+@pytest.mark.parametrize("name", ["instances", "bin", "expired", "log", "volumes", "addresses", "balancers", "tags"])
+def test_every_link_of_a_list_with_its_filter_names_the_account(client, alice, account, second, name):
+    client.force_login(alice)
+
+    page = client.get(reverse(f"recycle:{name}"), {"q": "web", "size": "10"})
+
+    links = re.findall(r'(?:href|hx-get|value)="(/[^"]*[?;]q=web[^"]*)"', page.text)
+    assert len(links) >= 6
+    assert [link for link in links if f"?account={account.pk}&" not in link] == []
+    assert f'<input type="hidden" name="account" value="{account.pk}" form="filters">' in page.text
+
+
 def test_who_has_one_account_is_spared_its_number(client, alice, recycled):
     client.force_login(alice)
 

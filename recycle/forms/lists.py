@@ -75,7 +75,7 @@ class ListForm(PageForm):
 
     @property
     def carried(self) -> list[tuple[str, str]]:
-        """What a new filter keeps, though no field shows it: all that the address says but the page."""
+        """What a new filter keeps of the address, though no field shows it; the page is not kept."""
         hidden = {"account", *(field.name for field in self.hidden_fields())}
         return [(name, value) for name, value in self.said(cursor=None).items() if name in hidden]
 

@@ -21,7 +21,7 @@ MAX_NAMED = 1_000
 class BackForm(forms.Form):
     """Where the person came from and goes back to."""
 
-    # What is too long or leads elsewhere is left aside: nobody is refused an action for where they came from.
+    # Left aside when it is too long or leads elsewhere: where somebody came from refuses no action.
     back = forms.CharField(required=False)
     # What the page was made for.
     scope = forms.CharField(required=False, max_length=64)

@@ -14,9 +14,10 @@ from recycle.http import Request
 
 
 class PageForm(forms.Form):
-    """The filter of a page. Every link to the page itself is made by `address`, from what was understood of the filter.
+    """The filter of a page. Every link to the page with a filter is made by `address`.
 
-    What else somebody, or a script, put into an address ends here: it is not carried from link to link.
+    It says what was understood, and nothing else. What somebody, or a script, put into an address
+    beside that ends here: it is not carried from link to link.
     """
 
     # The name of the page's address.
@@ -48,13 +49,13 @@ class PageForm(forms.Form):
         return {}
 
     def said(self, **changes: Any) -> dict[str, Any]:
-        """The filter as text, in one order, with these changes: only what is valid, and only what has to be said."""
+        """The filter as text, in one order, with these changes: what is valid and has to be said."""
         self.is_valid()
         values = {**self.cleaned_data, **changes}
         said: dict[str, Any] = {
             name: self.as_text(name, values[name])
             for name in self.fields
-            if name != "region" and values.get(name) not in (None, "", [], self.implied.get(name))
+            if name != "region" and values.get(name) not in (None, "", False, [], self.implied.get(name))
         }
         # Without a word, a page begins where the session says. So "all regions" has to be said,
         # and the account by who has several.
@@ -90,7 +91,7 @@ class OverviewForm(PageForm):
 
 
 class PlanPage(PageForm):
-    """Configure again: the instances that it is about, named by the request that acted on them or one by one."""
+    """Configure again: whose relationships, by the request that acted on them or one by one."""
 
     url = "recycle:configure_again"
     by_region = False

@@ -29,7 +29,7 @@ PLAIN = frozenset(
 
 
 def filter_of(address: str, request: Request) -> PageForm | None:
-    """The filter that an address of a page with one carries, valid or not; None for any other address."""
+    """The filter in the address of a page that has one, valid or not; None for any other address."""
     path, query = _parts(address)
     try:
         # Who asked for a download goes to its list.
@@ -40,9 +40,10 @@ def filter_of(address: str, request: Request) -> PageForm | None:
 
 
 def own_address(address: str, request: Request) -> str:
-    """The same page as `address`, named by what is understood of it; empty when it is no page to go back to.
+    """The same page as `address`, named by what is understood of it.
 
-    No address carries another one, so that going there and back makes nothing longer.
+    Empty when that is no page to go back to. No address carries another one, so that going there
+    and back makes nothing longer.
     """
     if form := filter_of(address, request):
         return form.address()
@@ -62,7 +63,7 @@ def dialog_link(dialog: str, back: str, ids: Sequence[Any] = ()) -> str:
 
 
 def _parts(address: str) -> tuple[str, str]:
-    """Path and query of an address on this host; two empty ones for any other, which no page has."""
+    """Path and query of an address on this host; for any other two empty ones, as no page has."""
     try:
         parts = urlsplit(address)
     except ValueError:

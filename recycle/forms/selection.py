@@ -96,7 +96,8 @@ class SelectionForm(BackForm):
     def _all_that_match(self, data: dict[str, Any]) -> InstanceQuerySet:
         """What matched when the list was shown: whatever was acted on since then is left alone."""
         invalid = ValidationError(_("The filter of this list is not valid. Nothing was changed."), code="filter")
-        # The filter that was shown, and no other: the way home that stands in for a bad one would mean everything.
+        # The filter that was shown, and no other: the way home that stands in for a bad one would
+        # mean everything.
         query = filter_of(self.data.get("back", ""), self.request)
         if not isinstance(query, InstanceListForm) or not query.is_valid():
             raise invalid
