@@ -134,7 +134,6 @@ AWAY = {
     "the admin": "/admin/",
     "what only takes a POST": "/recycle-bin/undo/",
     "a dialog": "/instances/stop/?ids=1",
-    "a download": "/instances/export.csv",
     "too long": "/recycle-bin/?q=" + "x" * 9000,
     "NUL": "/recycle-bin/\0",
 }
