@@ -55,6 +55,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "recycle.http.ConsoleMiddleware",
+    "recycle.views.scope.ScopeMiddleware",
 ]
 
 TEMPLATES = [

@@ -5,15 +5,16 @@ from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address
 from typing import Any
-from urllib.parse import unquote
+from urllib.parse import unquote, urlencode
 from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
-from django.utils.cache import patch_vary_headers
+from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django_htmx.middleware import HtmxDetails
@@ -21,6 +22,9 @@ from django_htmx.middleware import HtmxDetails
 from recycle.actions import Blocker
 from recycle.models import Account, Instance, InstanceQuerySet, Membership, Origin, Region, User, Zone
 from recycle.policy import Role
+
+# A longer way on from the login than any page of ours has.
+LONGEST_ONWARD = 2_000
 
 
 class Request(HttpRequest):
@@ -36,13 +40,26 @@ class Request(HttpRequest):
     shell: "Shell"
 
 
-def pick(request: Request, *, page: str, partial: str) -> str:
-    """The template to answer with: the piece for htmx, the page for everybody else.
+def wants_piece(request: Request) -> bool:
+    """Whether a part of a page is asked for, to be put into one that is already there.
 
     Boosted links and a restored history ask with htmx as well, but want the page.
     """
     htmx = request.htmx
-    return partial if htmx and not htmx.boosted and not htmx.history_restore_request else page
+    return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
+
+
+def pick(request: Request, *, page: str, partial: str) -> str:
+    """The template to answer with: the piece for htmx, the page for everybody else."""
+    return partial if wants_piece(request) else page
+
+
+class Elsewhere(Exception):
+    """What was asked for belongs to another account of the same person than the chosen one."""
+
+    def __init__(self, account: Account) -> None:
+        super().__init__()
+        self.account = account
 
 
 # The pages of what can stand in the way, by the name of its model.
@@ -68,6 +85,7 @@ class Shell:
         self.request = request
         # Where the navigation says one is; a page that belongs elsewhere than its address may say so.
         self.here = request.path
+        self._address = ""
 
     @cached_property
     def memberships(self) -> list[Membership]:
@@ -88,6 +106,10 @@ class Shell:
         found = (membership for membership in self.memberships if membership.account_id == chosen)
         return next(found, self.memberships[0] if self.memberships else None)
 
+    def choose(self, account: Account) -> None:
+        """Show another account of the person's."""
+        self.membership = next(each for each in self.memberships if each.account_id == account.pk)
+
     @property
     def account(self) -> Account | None:
         return self.membership.account if self.membership else None
@@ -99,6 +121,23 @@ class Shell:
     @property
     def role_label(self) -> str:
         return str(self.role.label)
+
+    @property
+    def address(self) -> str:
+        """The address of this page, to come back to: its path, and of its query what it understood.
+
+        Never the raw one. What is put there would be carried from link to link, and grow with each.
+        """
+        return self._address or _path_of(self.request)
+
+    @address.setter
+    def address(self, address: str) -> None:
+        self._address = address
+
+    @property
+    def path(self) -> str:
+        """The page without its filter."""
+        return self.address.partition("?")[0]
 
     @cached_property
     def zones(self) -> list[Zone]:
@@ -160,9 +199,26 @@ class Shell:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Context processor. Before the login, and on an error page without a request of ours, there is no shell."""
+    """Context processor. There is no shell before the login, nor on an error page of another's request.
+
+    `here` is the address that a switch of language or theme leads back to.
+    """
     user = getattr(request, "user", None)
-    return {"shell": getattr(request, "shell", None) if user is not None and user.is_authenticated else None}
+    found = getattr(request, "shell", None) if user is not None and user.is_authenticated else None
+    return {"shell": found, "here": found.address if found else _before_login(request)}
+
+
+def _path_of(request: HttpRequest) -> str:
+    """The path, where it can be asked for again; else, as after a POST, that of the Overview."""
+    found = request.method in ("GET", "HEAD") and request.resolver_match
+    return request.path if found else reverse("recycle:overview")
+
+
+def _before_login(request: HttpRequest) -> str:
+    """The login, with the page that it leads on to."""
+    path, onward = _path_of(request), request.GET.get("next", "")
+    ours = url_has_allowed_host_and_scheme(onward, allowed_hosts=None) and onward.startswith("/")
+    return f"{path}?{urlencode({'next': onward})}" if ours and len(onward) <= LONGEST_ONWARD else path
 
 
 Answer = Callable[[HttpRequest], HttpResponse]
@@ -214,9 +270,12 @@ class ConsoleMiddleware:
         request.shell = Shell(request)
         with timezone.override(_time_zone_of(request)):
             response = self.get_response(request)
-        self._remember_region(request)
+        # Only a page is somewhere to go on from. What an open one asks for is its own affair.
+        if not wants_piece(request) and not response.streaming:
+            self._remember_region(request)
         # The same address answers with a page or with a piece of it: no cache may take one for the other.
         patch_vary_headers(response, ["HX-Request"])
+        _keep_fresh(response)
         return response
 
     def process_view(self, request: Request, *_view: Any) -> None:
@@ -231,6 +290,16 @@ class ConsoleMiddleware:
         anonymous: bool = request.user.is_anonymous
         if not anonymous and (code == "" or request.shell.region):
             request.session["region"] = code
+
+
+def _keep_fresh(response: HttpResponseBase) -> None:
+    """What is shown is somebody's, and of this moment. Nothing of it stays behind, page or export.
+
+    Told only not to use it unasked, browsers still go back to the page that they have kept.
+    """
+    # The admin and the login say so themselves.
+    if not response.has_header("Cache-Control"):
+        patch_cache_control(response, private=True, no_cache=True, no_store=True)
 
 
 def _time_zone_of(request: HttpRequest) -> ZoneInfo | None:

@@ -49,42 +49,58 @@ class Page:
 
 
 def paginate(rows: QuerySet[Any, Any], *, sort: str, size: int, cursor: Cursor | None = None) -> Page:
-    """A page of `rows` in the order of `sort`, a column's name with a leading "-" for descending."""
+    """A page of `rows` in the order of `sort`, a column's name with a leading "-" for descending.
+
+    Rows come and go between one page and the next. Wherever that leads, a page is full when there
+    are rows to fill it, and has a Previous and a Next when there is something there.
+    """
     total = rows.order_by()[: COUNTED + 1].count()
-    found, more = _fetch(rows, sort, size, cursor)
-    if not found and cursor:
-        # What stood on this page has gone; show the first one rather than nothing.
-        cursor = None
-        found, more = _fetch(rows, sort, size, None)
-    backwards = bool(cursor and cursor.backwards)
-    has_previous = more if backwards else cursor is not None
-    has_next = True if backwards else more
+    backwards = cursor is not None and cursor.backwards
+    found, more = _fetch(rows, sort, size, cursor, backwards=backwards)
+    if cursor and backwards and len(found) < size:
+        # Some of what stood before this page has gone: this is the first one.
+        cursor, backwards = None, False
+        found, more = _fetch(rows, sort, size, cursor, backwards=backwards)
+    elif cursor and not found:
+        # All that stood from here on has gone: the last page there is, read from the end.
+        cursor, backwards = None, True
+        found, more = _fetch(rows, sort, size, cursor, backwards=backwards)
+    # Where the page was entered, there is something only if it has not gone meanwhile.
+    entered = False
+    if cursor and found:
+        edge = found[-1 if backwards else 0]
+        entered = _beyond(rows, sort, _cursor_at(edge, sort, backwards=not backwards)).exists()
+    has_previous, has_next = (more, entered) if backwards else (entered, more)
     return Page(
         rows=found,
-        previous=_cursor_at(found[0], sort, backwards=True) if found and has_previous else None,
-        next=_cursor_at(found[-1], sort, backwards=False) if found and has_next else None,
+        previous=_cursor_at(found[0], sort, backwards=True) if has_previous else None,
+        next=_cursor_at(found[-1], sort, backwards=False) if has_next else None,
         total=min(total, COUNTED),
         capped=total > COUNTED,
     )
 
 
-def _fetch(rows: QuerySet[Any, Any], sort: str, size: int, cursor: Cursor | None) -> tuple[list[Any], bool]:
+def _fetch(
+    rows: QuerySet[Any, Any], sort: str, size: int, cursor: Cursor | None, *, backwards: bool
+) -> tuple[list[Any], bool]:
     """The rows of one page, and whether there are more beyond it."""
-    column = sort.removeprefix("-")
-    backwards = bool(cursor and cursor.backwards)
-    descending = sort.startswith("-") is not backwards
-    sign, beyond = ("-", "lt") if descending else ("", "gt")
-    if cursor:
-        field = rows.model._meta.get_field(column)
-        value = field.to_python(cursor.value)
-        key = rows.model._meta.pk.to_python(cursor.key)
-        # The first condition is implied by the second, and is the one an index can start from.
-        rows = rows.filter(
-            Q(**{f"{column}__{beyond}e": value}) & (Q(**{f"{column}__{beyond}": value}) | Q(**{f"pk__{beyond}": key}))
-        )
-    found = list(rows.order_by(f"{sign}{column}", f"{sign}pk")[: size + 1])
+    sign = "-" if sort.startswith("-") is not backwards else ""
+    beyond = _beyond(rows, sort, cursor) if cursor else rows
+    found = list(beyond.order_by(f"{sign}{sort.removeprefix('-')}", f"{sign}pk")[: size + 1])
     page = found[:size]
     return page[::-1] if backwards else page, len(found) > size
+
+
+def _beyond(rows: QuerySet[Any, Any], sort: str, cursor: Cursor) -> QuerySet[Any, Any]:
+    """The rows after the cursor, or before it when it looks backwards."""
+    column = sort.removeprefix("-")
+    beyond = "lt" if sort.startswith("-") is not cursor.backwards else "gt"
+    value = rows.model._meta.get_field(column).to_python(cursor.value)
+    key = rows.model._meta.pk.to_python(cursor.key)
+    # The first condition is implied by the second, and is the one an index can start from.
+    return rows.filter(
+        Q(**{f"{column}__{beyond}e": value}) & (Q(**{f"{column}__{beyond}": value}) | Q(**{f"pk__{beyond}": key}))
+    )
 
 
 def _cursor_at(row: Model, sort: str, *, backwards: bool) -> Cursor:

@@ -163,7 +163,8 @@ def test_an_instance_of_another_account_is_found_once_that_account_is_chosen(cli
     client.post(reverse("recycle:account"), {"account": other.pk})
     after = client.get(url)
 
-    assert (before.status_code, after.status_code) == (404, 200)
+    assert (before.status_code, after.status_code) == (409, 200)
+    assert "Switch to Zeta" in before.text
     assert not offered(after, "stop", theirs)
 
 

@@ -81,20 +81,91 @@ def test_a_row_that_arrives_or_leaves_does_not_shift_the_next_page(make_instance
     assert second.rows == rows[2:4]
 
 
-@pytest.mark.parametrize("direction", ["next", "previous"])
-def test_where_a_page_has_gone_the_first_one_is_shown(make_instance, direction):
-    rows = [make_instance(name=f"web-{number}") for number in range(4)]
-    page = paginate(Instance.objects.all(), sort="name", size=2)
-    if direction == "previous":
-        page = paginate(Instance.objects.all(), sort="name", size=2, cursor=page.next)
-    gone = rows[2:] if direction == "next" else rows[:2]
-    Instance.objects.filter(pk__in=[row.pk for row in gone]).delete()
+@pytest.fixture
+def numbered(make_instance):
+    """So many instances, and a function that says which of them a page shows."""
 
-    shown = paginate(Instance.objects.all(), sort="name", size=2, cursor=getattr(page, direction))
+    def make(count):
+        rows = [make_instance(name=f"web-{number:02}") for number in range(count)]
 
-    assert shown.rows == [row for row in rows if row not in gone]
-    assert shown.previous is None
-    assert shown.next is None
+        def show(cursor=None, size=10):
+            page = paginate(Instance.objects.all(), sort="name", size=size, cursor=cursor)
+            numbers = [int(row.name.removeprefix("web-")) for row in page.rows]
+            return numbers, page.previous, page.next
+
+        return rows, show
+
+    return make
+
+
+def remove(rows):
+    Instance.objects.filter(pk__in=[row.pk for row in rows]).delete()
+
+
+@pytest.mark.parametrize("left", [0, 1, 9])
+def test_previous_fills_the_first_page_where_rows_have_gone(numbered, left):
+    rows, show = numbered(28)
+    _, _, onward = show()
+    _, back, _ = show(onward)
+
+    remove(rows[left:10])
+    numbers, previous, onward = show(back)
+
+    assert numbers == [*range(left), *range(10, 20 - left)]
+    assert previous is None
+    assert show(onward)[0] == list(range(20 - left, 28))[:10]
+
+
+def test_previous_in_the_middle_shows_a_full_page_with_both_neighbours(numbered):
+    rows, show = numbered(45)
+    cursor = None
+    for _ in range(3):
+        _, _, cursor = show(cursor)
+    _, back, _ = show(cursor)
+
+    remove(rows[22:28])
+    numbers, previous, onward = show(back)
+
+    assert numbers == [*range(14, 22), 28, 29]
+    assert show(previous)[0] == list(range(4, 14))
+    assert show(onward)[0] == list(range(30, 40))
+
+
+def test_where_everything_before_a_page_has_gone_there_is_no_previous(numbered):
+    rows, show = numbered(28)
+    _, _, onward = show()
+
+    remove(rows[:10])
+
+    assert show(onward)[:2] == (list(range(10, 20)), None)
+
+
+def test_where_everything_after_a_page_has_gone_there_is_no_next(numbered):
+    rows, show = numbered(28)
+    _, _, second = show()
+    _, _, third = show(second)
+    _, back, _ = show(third)
+
+    remove(rows[20:])
+    numbers, previous, onward = show(back)
+
+    assert numbers == list(range(10, 20))
+    assert previous is not None
+    assert onward is None
+
+
+@pytest.mark.parametrize("left", [20, 14, 3, 0])
+def test_where_the_last_page_has_gone_the_one_before_it_is_shown_in_full(numbered, left):
+    rows, show = numbered(28)
+    _, _, second = show()
+    _, _, third = show(second)
+
+    remove(rows[left:])
+    numbers, previous, onward = show(third)
+
+    assert numbers == list(range(max(0, left - 10), left))
+    assert (previous is not None) is (left > 10)
+    assert onward is None
 
 
 def test_counting_stops_where_it_would_slow_the_page(make_instance, monkeypatch):

@@ -73,7 +73,7 @@ def test_the_button_is_a_real_form_that_comes_back_to_the_page_it_stands_on(osca
     [form] = re.findall(r'<form class="undo".*?</form>', text, re.DOTALL)
     assert 'method="post"' in form
     assert "csrfmiddlewaretoken" in form
-    assert f'name="back" value="{LIST}"' in form
+    assert f'name="back" value="{LIST}?region="' in form
 
 
 def test_of_what_was_released_at_once_the_message_says_that_it_cannot_be_undone(oscar_in, make_instance):
@@ -144,7 +144,7 @@ def test_with_htmx_the_lists_hear_of_it(oscar_in, bound):
 def test_without_script_it_goes_back_to_the_list(oscar_in, bound):
     delete(oscar_in, bound)
 
-    assert undo(oscar_in, follow=False).url == LIST
+    assert undo(oscar_in, follow=False).url == f"{LIST}?region="
 
 
 @pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example", "javascript:alert(1)", ""])

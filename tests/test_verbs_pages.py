@@ -119,7 +119,7 @@ def test_a_get_never_does_anything_even_when_it_says_it_is_confirmed(client, ali
 def test_without_javascript_the_whole_way_from_the_row_to_the_message(client, alice, action, subject):
     *_, target, sentence = VERBS[action]
     client.force_login(alice)
-    back = reverse("recycle:bin") + "?size=50"
+    back = reverse("recycle:bin") + "?region=&size=50"
 
     dialog = client.get(url(action), {"ids": subject.pk, "back": back})
     response = client.post(url(action), {**fields_of(dialog), "confirm": "web"})
@@ -558,8 +558,7 @@ WRONG_ALL = {
     "the overview": {"back": "/"},
     "nowhere": {"back": "/nowhere/"},
     "a script": {"back": "javascript:alert(1)"},
-    "an address that is too long": {"back": "/recycle-bin/?q=web&x=" + "x" * 3000},
-    "an endless one": {"back": "/recycle-bin/?q=web&x=" + "x" * 9000},
+    "an address that is too long": {"back": "/recycle-bin/?q=web&x=" + "x" * 9000},
     "NUL": {"back": "/recycle-bin/\0"},
     "a filter that makes no sense": {"back": "/recycle-bin/?zone=mars"},
     "a forged cursor": {"back": "/recycle-bin/?cursor=x"},
@@ -679,7 +678,7 @@ def test_an_empty_selection_is_sent_back_with_a_sentence(client, alice, action, 
     page = client.post(url(action), {"confirmed": "1", "back": "/recycle-bin/"}, follow=True)
     piece = client.post(url(action), {"confirmed": "1"}, headers=HTMX)
 
-    assert page.redirect_chain == [("/recycle-bin/", 302)]
+    assert page.redirect_chain == [("/recycle-bin/?region=", 302)]
     assert "Select at least one instance." in page.text
     assert piece.status_code == 400
     assert "Select at least one instance." in piece.text

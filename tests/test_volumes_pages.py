@@ -80,7 +80,7 @@ def test_a_volume_is_created(client, oscar, zone, headers):
     [volume] = Volume.objects.all()
     assert (volume.name, volume.size_gb, volume.zone_id, volume.instance) == ("data", 40, zone.pk, None)
     assert Event.objects.get().action == ResourceAction.CREATE
-    assert response.url == "/volumes/" if not headers else '"changed"' in response.headers["HX-Trigger"]
+    assert response.url == "/volumes/?region=" if not headers else '"changed"' in response.headers["HX-Trigger"]
     assert "Created the EBS volume" in client.get("/volumes/").text if not headers else response.text
 
 

@@ -5,6 +5,8 @@ from recycle.forms.audit import AuditFilter
 from recycle.forms.create import CreateForm
 from recycle.forms.lists import NO_FEES, BinFilter, ExpiredFilter, InstanceFilter, InstanceListForm, ListForm, LogFilter
 from recycle.forms.named import MAX_NAMED, BackForm, NamedForm
+from recycle.forms.page import OverviewForm, PageForm, PlanPage
+from recycle.forms.places import dialog_link, own_address
 from recycle.forms.preferences import ColumnsForm, ThemeForm, TipForm
 from recycle.forms.retention import ConfirmedForm, KeepForField, KeepForm, RuleForm
 from recycle.forms.selection import (
@@ -41,6 +43,9 @@ __all__ = [
     "ListForm",
     "LogFilter",
     "NamedForm",
+    "OverviewForm",
+    "PageForm",
+    "PlanPage",
     "RenewForm",
     "RestoreForm",
     "RuleForm",
@@ -49,4 +54,6 @@ __all__ = [
     "ThemeForm",
     "TipForm",
     "UndoForm",
+    "dialog_link",
+    "own_address",
 ]

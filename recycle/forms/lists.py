@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Replace
 from django.db.models.lookups import IContains
@@ -14,6 +14,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from recycle.forms.page import PageForm
 from recycle.http import Request
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.listing import Cursor, Page, paginate
@@ -26,7 +27,7 @@ DEFAULT_SIZE = 20
 NO_FEES = "no_fees"
 
 
-class ListForm(forms.Form):
+class ListForm(PageForm):
     """What every list takes from its address: region, order, page. Subclasses add filters and `narrow`."""
 
     default_sort: ClassVar[str]
@@ -34,7 +35,6 @@ class ListForm(forms.Form):
     # What the person may hide, with its heading.
     columns: ClassVar[dict[str, Any]] = {}
 
-    region = forms.ChoiceField(required=False, widget=forms.HiddenInput)
     q = forms.CharField(required=False, max_length=64, label=gettext_lazy("Search"))
     sort = forms.ChoiceField(required=False, widget=forms.HiddenInput)
     size = forms.TypedChoiceField(
@@ -44,30 +44,40 @@ class ListForm(forms.Form):
     cursor = forms.CharField(required=False, max_length=2_000, widget=forms.HiddenInput)
 
     def __init__(self, data: QueryDict, *, request: Request) -> None:
-        shell = request.shell
-        data = data.copy()
-        if "region" not in data and shell.region:
-            data["region"] = shell.region.pk
-        super().__init__(data)
-        self.now = request.now
-        self._choices("region").choices = [("", ""), *((region.pk, region.pk) for region in shell.regions)]
+        super().__init__(data, request=request)
         self._choices("sort").choices = [("", ""), *((sort, sort) for sort in self.sorts)]
         if "zone" in self.fields:
-            zones = [zone.pk for zone in shell.zones if not shell.region or zone.region_id == shell.region.pk]
+            region = self.shell.region
+            zones = [zone.pk for zone in self.shell.zones if not region or zone.region_id == region.pk]
             self._choices("zone").choices = [("", _("All zones")), *((zone, zone) for zone in zones)]
-
-    def _choices(self, name: str) -> forms.ChoiceField:
-        field = self.fields[name]
-        assert isinstance(field, forms.ChoiceField)
-        return field
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
         data["sort"] = data.get("sort") or self.default_sort
         data["size"] = data.get("size") or DEFAULT_SIZE
         if data.get("cursor"):
-            data["cursor"] = Cursor.read(data["cursor"], data["sort"])
+            try:
+                data["cursor"] = Cursor.read(data["cursor"], data["sort"])
+            except ValidationError as error:
+                # Of the field: what is not valid is in no address made from this one.
+                self.add_error("cursor", error)
         return data
+
+    @property
+    def implied(self) -> dict[str, Any]:
+        return {"sort": self.default_sort, "size": DEFAULT_SIZE}
+
+    def as_text(self, name: str, value: Any) -> str | list[str]:
+        # As it came: signed anew, the same page would have another address every second.
+        if name == "cursor" and value is self.cleaned_data.get("cursor"):
+            return str(self.data["cursor"])
+        return super().as_text(name, value)
+
+    @property
+    def carried(self) -> list[tuple[str, str]]:
+        """What a new filter keeps of the address, though no field shows it; the page is not kept."""
+        hidden = {"account", *(field.name for field in self.hidden_fields())}
+        return [(name, value) for name, value in self.said(cursor=None).items() if name in hidden]
 
     def _check_order(self, first: str, last: str) -> None:
         """Say so where a span of days ends before it begins, instead of finding nothing."""
@@ -87,7 +97,7 @@ class ListForm(forms.Form):
     @property
     def canonical(self) -> str:
         """The same for the same filter, however the address spells it."""
-        return urlencode(sorted(self.chosen.items()))
+        return self.query(sort=None, size=None, cursor=None) if self.is_valid() else "invalid"
 
     def narrow(self, rows: Any) -> Any:
         raise NotImplementedError
@@ -146,6 +156,7 @@ class InstanceListForm(ListForm):
 
 
 class InstanceFilter(InstanceListForm):
+    url = "recycle:instances"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "name", "-name")
     columns = {
@@ -188,6 +199,7 @@ class InstanceFilter(InstanceListForm):
 
 
 class BinFilter(InstanceListForm):
+    url = "recycle:bin"
     default_sort = "-recycled_at"
     sorts = ("recycled_at", "-recycled_at", "purge_at", "-purge_at")
     columns = {
@@ -236,6 +248,7 @@ class BinFilter(InstanceListForm):
 
 
 class ExpiredFilter(InstanceListForm):
+    url = "recycle:expired"
     default_sort = "purge_at"
     sorts = ("purge_at", "-purge_at")
     columns = {
@@ -251,6 +264,8 @@ class ExpiredFilter(InstanceListForm):
 class LogFilter(ListForm):
     """The Operation Log. It is not divided by region: its instances may be gone."""
 
+    url = "recycle:log"
+    by_region = False
     default_sort = "-id"
     sorts = ("-id", "id")
 
@@ -260,7 +275,7 @@ class LogFilter(ListForm):
         choices=[("", gettext_lazy("All actions")), *Action.choices, *ResourceAction.choices],
     )
     by = forms.CharField(required=False, max_length=150, label=gettext_lazy("By"))
-    batch = forms.UUIDField(required=False, label=gettext_lazy("Batch"))
+    batch = forms.UUIDField(required=False, label=gettext_lazy("Batch"), widget=forms.HiddenInput)
     # What an answer says in X-Request-Id.
     request_id = forms.UUIDField(required=False, label=gettext_lazy("Request ID"))
     since = forms.DateField(required=False, label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"}))

@@ -7,10 +7,10 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import QueryDict
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from recycle.forms.places import own_address
 from recycle.forms.scope import check_account
 from recycle.http import Request
 
@@ -21,7 +21,8 @@ MAX_NAMED = 1_000
 class BackForm(forms.Form):
     """Where the person came from and goes back to."""
 
-    back = forms.CharField(required=False, max_length=4_000)
+    # Left aside when it is too long or leads elsewhere: where somebody came from refuses no action.
+    back = forms.CharField(required=False)
     # What the page was made for.
     scope = forms.CharField(required=False, max_length=64)
     # The dialog has been seen and answered.
@@ -37,8 +38,7 @@ class BackForm(forms.Form):
         self.home = home
 
     def clean_back(self) -> str:
-        back: str = self.cleaned_data["back"]
-        return back if url_has_allowed_host_and_scheme(back, allowed_hosts=None) and back.startswith("/") else self.home
+        return own_address(self.cleaned_data["back"], self.request) or self.home
 
     def clean_announced(self) -> dict[str, str] | None:
         if "announced" not in self.data:

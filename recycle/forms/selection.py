@@ -2,13 +2,10 @@
 
 from datetime import UTC, datetime
 from typing import Any
-from urllib.parse import urlsplit
 from uuid import UUID
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.http import QueryDict
-from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
@@ -16,6 +13,7 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from recycle.forms.lists import BinFilter, ExpiredFilter, InstanceFilter, InstanceListForm
 from recycle.forms.named import MAX_NAMED, BackForm
+from recycle.forms.places import filter_of
 from recycle.forms.text import TextField
 from recycle.models import InstanceQuerySet
 from recycle.policy import RENEWAL_MONTHS
@@ -99,16 +97,12 @@ class SelectionForm(BackForm):
     def _all_that_match(self, data: dict[str, Any]) -> InstanceQuerySet:
         """What matched when the list was shown: whatever was acted on since then is left alone."""
         invalid = ValidationError(_("The filter of this list is not valid. Nothing was changed."), code="filter")
-        # The way home that stands in for a bad `back` names no filter: it would mean everything.
-        if data["back"] != self.data.get("back") or not data["scope"] or data["as_of"] is None:
+        # The filter that was shown, and no other: the way home that stands in for a bad one would
+        # mean everything.
+        query = filter_of(self.data.get("back", ""), self.request)
+        if not isinstance(query, InstanceListForm) or not query.is_valid():
             raise invalid
-        where = urlsplit(data["back"])
-        try:
-            form_class = LISTS[resolve(where.path).url_name or ""]
-        except (Resolver404, KeyError):
-            raise invalid from None
-        query = form_class(QueryDict(where.query), request=self.request)
-        if not query.is_valid():
+        if not data["scope"] or data["as_of"] is None:
             raise invalid
         # "Ends within 15 minutes" goes on from when the list was shown, not from now.
         query.now = data["as_of"]

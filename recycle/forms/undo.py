@@ -1,14 +1,20 @@
 """Which delete is undone."""
 
 from django import forms
-from django.utils.http import url_has_allowed_host_and_scheme
+from django.http import QueryDict
+
+from recycle.forms.places import own_address
+from recycle.http import Request
 
 
 class UndoForm(forms.Form):
     batch = forms.UUIDField()
     # The page the message stood on.
-    back = forms.CharField(required=False, max_length=4_000)
+    back = forms.CharField(required=False)
+
+    def __init__(self, data: QueryDict, *, request: Request) -> None:
+        super().__init__(data)
+        self.request = request
 
     def clean_back(self) -> str:
-        back: str = self.cleaned_data["back"]
-        return back if back.startswith("/") and url_has_allowed_host_and_scheme(back, allowed_hosts=None) else ""
+        return own_address(self.cleaned_data["back"], self.request)

@@ -2,7 +2,6 @@
 
 from datetime import datetime, timedelta
 from typing import Any
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django import template
@@ -16,6 +15,7 @@ from django.utils.translation import gettext as _
 
 from recycle import policy
 from recycle.actions import Blocker
+from recycle.forms import dialog_link
 from recycle.http import page_of
 from recycle.lifecycle import Action
 from recycle.models import Instance
@@ -70,8 +70,8 @@ def operation(context: dict[str, Any], instance: Instance, action: str, extra: s
     reason = why_not(context, instance, action)
     if reason is not None:
         return _off(label, reason.label)
-    query = urlencode({"ids": instance.pk, "back": context["request"].get_full_path()})
-    return _opens_dialog(f"{reverse(f'recycle:{action}')}?{query}", label, extra)
+    link = dialog_link(reverse(f"recycle:{action}"), context["request"].shell.address, [instance.pk])
+    return _opens_dialog(link, label, extra)
 
 
 @register.simple_tag(takes_context=True)
@@ -94,10 +94,9 @@ def dialog(
         off = str(Refusal.ROLE.label)
     if off:
         return _off(label, off)
-    ids = {"ids": row.pk if row else key} if row or key else {}
-    query = {"back": request.get_full_path()} | ids
+    ids = [row.pk if row else key] if row or key else []
     shown = format_html("{}{}", icon(picture), label) if picture else label
-    return _opens_dialog(f"{address}?{urlencode(query)}", shown, extra, row or "")
+    return _opens_dialog(dialog_link(address, request.shell.address, ids), shown, extra, row or "")
 
 
 @register.filter
@@ -159,19 +158,16 @@ def seconds_between(end: datetime, start: datetime) -> int:
 @register.simple_tag(takes_context=True)
 def sort_header(context: dict[str, Any], column: str, label: str, first: str = "") -> SafeString:
     """The head of a sortable column: a link that sorts by it, and the other way round when it already does."""
-    request, form = context["request"], context["form"]
+    form = context["form"]
     sort = form.cleaned_data.get("sort", form.default_sort) if form.is_valid() else form.default_sort
     current = {column: "ascending", f"-{column}": "descending"}.get(sort, "none")
     other = f"-{column}" if sort == column else column if sort == f"-{column}" else first + column
-    query = request.GET.copy()
-    query["sort"] = other
-    query.pop("cursor", None)
     return format_html(
         '<th scope="col" aria-sort="{0}">'
-        '<a id="sort-{1}" href="?{2}" hx-get="?{2}" hx-target="#{3}" hx-push-url="true">{4}</a></th>',
+        '<a id="sort-{1}" href="{2}" hx-get="{2}" hx-target="#{3}" hx-push-url="true">{4}</a></th>',
         current,
         column,
-        query.urlencode(),
+        form.address(sort=other, cursor=None),
         context["list_name"],
         label,
     )
@@ -182,12 +178,10 @@ def page_link(context: dict[str, Any], cursor: object, name: str, label: str) ->
     """Previous or Next; without a cursor there is no such page."""
     if cursor is None:
         return format_html('<a class="btn" id="{}" role="link" aria-disabled="true">{}</a>', name, label)
-    query = context["request"].GET.copy()
-    query["cursor"] = str(cursor)
     return format_html(
-        '<a class="btn" id="{0}" href="?{1}" hx-get="?{1}" hx-target="#{2}" hx-push-url="true">{3}</a>',
+        '<a class="btn" id="{0}" href="{1}" hx-get="{1}" hx-target="#{2}" hx-push-url="true">{3}</a>',
         name,
-        query.urlencode(),
+        context["form"].address(cursor=cursor),
         context["list_name"],
         label,
     )

@@ -29,8 +29,8 @@ from recycle.models import Account, ElasticIP, Instance, Kind, LoadBalancer
 from recycle.models.tenancy import OwnedQuerySet
 from recycle.views.lists import stream_csv
 from recycle.views.resources import Listing, Maker, Verb, act, make, show, show_detail
-from recycle.views.resources.detail import find
 from recycle.views.resources.dialog import Bound, removal
+from recycle.views.scope import find
 
 HOME = "recycle:addresses"
 
@@ -182,7 +182,7 @@ def export(request: Request) -> HttpResponseBase:
 
 @require_GET
 def detail(request: Request, pk: UUID) -> HttpResponse:
-    return show_detail(request, "addresses/detail.html", find(_rows(request), pk), [Kind.EIP])
+    return show_detail(request, "addresses/detail.html", find(request, _rows(request), pk), [Kind.EIP])
 
 
 @require_http_methods(["GET", "POST"])

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.contrib import messages
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -14,10 +14,11 @@ from django.views.decorators.http import require_http_methods
 
 from recycle import actions
 from recycle.actions.again import Line, Result
-from recycle.forms import AgainForm
+from recycle.forms import AgainForm, PlanPage
 from recycle.http import Request, pick
 from recycle.models import Event, Instance
 from recycle.policy import Refusal, Role
+from recycle.views.scope import find_batch
 from recycle.views.verbs.answer import because, refuse, refuse_form, with_reasons
 
 
@@ -38,6 +39,7 @@ def configure_again(request: Request) -> HttpResponse:
     if request.shell.role < Role.OPERATOR:
         return refuse(request, [str(Refusal.ROLE.label)], home, status=403)
     if not form.is_valid():
+        find_batch(request, form.cleaned_data.get("batch"))
         return refuse_form(request, form, home)
     if request.method == "GET":
         return _show(request, form)
@@ -64,9 +66,8 @@ def _show(request: Request, form: AgainForm, results: Sequence[Result] = (), sta
         group = groups[line.former.instance.pk]
         group.event = line.former.event
         group.rows.append((line, became.get(line.former.key)))
-    query = QueryDict(mutable=True)
-    query.setlist("ids", [str(pk) for pk in form.cleaned_data["ids"]])
-    address = f"{reverse('recycle:configure_again')}?{query.urlencode()}"
+    page = PlanPage(form.data, request=request)
+    address = request.shell.address = page.address()
     template = pick(request, page="again/index.html", partial="again/_plan.html")
     context: dict[str, Any] = {
         "form": form,
@@ -76,6 +77,8 @@ def _show(request: Request, form: AgainForm, results: Sequence[Result] = (), sta
         "free": sum(line.refusal is None for line in lines),
         "results": results,
         "address": address,
+        "url": page.path,
+        "onward": page.address(skip=form.cleaned_data["next"]) if form.cleaned_data.get("next") else "",
         "back": form.cleaned_data["back"],
         "piece": template == "again/_plan.html",
         "now": request.now,

@@ -40,8 +40,8 @@ from recycle.models import (
 from recycle.models.tenancy import OfBalancerQuerySet, OfInstanceQuerySet, OwnedQuerySet
 from recycle.views.lists import stream_csv
 from recycle.views.resources import Listing, Maker, Verb, act, make, show, show_detail
-from recycle.views.resources.detail import find
 from recycle.views.resources.dialog import Bound, removal
+from recycle.views.scope import find
 
 HOME = "recycle:balancers"
 # Real servers of one listener on its load balancer's page, and of all in a dialog.
@@ -226,7 +226,7 @@ def export(request: Request) -> HttpResponseBase:
 
 @require_GET
 def detail(request: Request, pk: UUID) -> HttpResponse:
-    balancer = find(_counted(request), pk)
+    balancer = find(request, _counted(request), pk)
     servers = RealServer.objects.select_related("instance").order_by("pk")[:SERVERS]
     listeners = list(
         balancer.listeners.annotate(server_count=Count("real_servers"))
@@ -245,7 +245,7 @@ def create(request: Request) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def create_listener(request: Request, pk: UUID) -> HttpResponse:
-    balancer = find(_rows(request), pk)
+    balancer = find(request, _rows(request), pk)
 
     def new(answered: dict[str, Any], account: Account, now: datetime) -> Listener:
         return Listener(

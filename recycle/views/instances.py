@@ -3,7 +3,7 @@
 from urllib.parse import urlencode
 from uuid import UUID
 
-from django.http import Http404, HttpResponse, HttpResponseBase, QueryDict
+from django.http import HttpResponse, HttpResponseBase, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
@@ -17,6 +17,7 @@ from recycle.lifecycle import Action, State
 from recycle.models import Event
 from recycle.policy import Refusal, Role
 from recycle.views.lists import show_list, stream_csv
+from recycle.views.scope import find
 
 # The buttons over the list.
 BATCH = [
@@ -56,8 +57,8 @@ def index(request: Request) -> HttpResponse:
 
 def _also_in_bin(request: Request, form: InstanceFilter) -> bool:
     """Whether what somebody searches for here lies in the recycle bin."""
-    text = request.GET.get("q", "").strip()
-    if not text or not form.is_valid():
+    text = form.cleaned_data["q"].strip() if form.is_valid() else ""
+    if not text:
         return False
     # The text alone, as in the link to there: the order and the other filters are this list's own.
     bin_form = BinFilter(QueryDict(urlencode({"q": text})), request=request)
@@ -73,11 +74,9 @@ def export(request: Request) -> HttpResponseBase:
 
 @require_GET
 def detail(request: Request, pk: UUID) -> HttpResponse:
-    """One instance of the chosen account, wherever it is: in use, in the bin, or gone. 404 for any other."""
+    """One instance of the chosen account, wherever it is: in use, in the bin, or gone."""
     rows = request.shell.instances().select_related("instance_type", "account")
-    instance = rows.filter(pk=pk).annotate(bound=described()).first()
-    if instance is None:
-        raise Http404
+    instance = find(request, rows.annotate(bound=described()), pk)
     if instance.state == State.RECYCLED:
         request.shell.here = reverse("recycle:bin")
     events = list(Event.objects.visible_to(request.user).filter(instance_id=pk).order_by("-id")[:50])

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 
 from recycle.forms import ListForm
 from recycle.http import Request, pick
+from recycle.views.scope import find_batch
 
 # What a spreadsheet would take for a formula, the full-width signs in East Asian ones.
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
@@ -22,6 +23,9 @@ def show_list(
 ) -> HttpResponse:
     """The list `name` with the templates index.html and _list.html of `folder`. 400 when its address makes no sense."""
     page = form.page(rows)
+    request.shell.address = form.address()
+    if not page.rows and form.is_valid():
+        find_batch(request, form.cleaned_data.get("batch"))
     partial = f"{folder}/_{name}.html"
     template = pick(request, page=f"{folder}/index.html", partial=partial)
     wrong = [str(error) for errors in form.errors.values() for error in errors]
@@ -34,8 +38,8 @@ def show_list(
         "page": page,
         "columns": set(shown),
         "all_columns": [(key, label, key in shown) for key, label in form.columns.items()],
-        # What the filter form has to pass on, though it has no field for it.
-        "carried": [(key, request.GET[key]) for key in ("sort", "region") if key in request.GET],
+        # What a download takes of the address: everything that matches, in this order.
+        "exported": form.query(size=None, cursor=None),
         "partial": partial,
         "piece": template == partial,
         "now": request.now,

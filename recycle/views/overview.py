@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from recycle.actions.limits import uses, with_account_use
-from recycle.forms import NO_FEES
+from recycle.forms import NO_FEES, OverviewForm
 from recycle.http import Request
 from recycle.lifecycle import State
 from recycle.listing import COUNTED
@@ -42,10 +42,12 @@ class Bar:
 
 @require_GET
 def index(request: Request) -> HttpResponse:
+    form = OverviewForm(request.GET, request=request)
+    request.shell.address = form.address()
     rows = request.shell.instances()
     if request.shell.region:
         rows = rows.filter(zone__region=request.shell.region)
-    days = request.GET.get("span") == "7d"
+    days = form.cleaned_data.get("span") == "7d"
     bars = _forecast(rows, request.now, days=days)
     sweep = Sweep.objects.filter(name="purge_due").first()
     context = {
@@ -57,6 +59,8 @@ def index(request: Request) -> HttpResponse:
         "most": max(bar.count for bar in bars),
         "total": sum(bar.count for bar in bars),
         "days": days,
+        "day": form.address(span=None),
+        "week": form.address(span="7d"),
         "sweep": sweep,
         "late": sweep is None or sweep.is_late(request.now),
         **_quota(request),

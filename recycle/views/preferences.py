@@ -8,8 +8,8 @@ from django.shortcuts import redirect
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
-from recycle.forms import ColumnsForm, ThemeForm, TipForm
-from recycle.http import Request
+from recycle.forms import ColumnsForm, ThemeForm, TipForm, own_address
+from recycle.http import Request, Shell
 
 YEAR = 365 * 24 * 3600
 
@@ -31,8 +31,10 @@ def account(request: Request) -> HttpResponse:
     if chosen not in {str(account.pk) for account in request.shell.accounts}:
         raise Http404
     request.session["account"] = int(chosen)
-    # What the address filtered belongs to the account that was left.
-    return redirect(settings.LOGIN_REDIRECT_URL)
+    request.shell = Shell(request)
+    # What an address filtered belongs to the account that was left, unless it leads to this one.
+    onward = own_address(request.POST.get("next", ""), request)
+    return redirect(onward or settings.LOGIN_REDIRECT_URL)
 
 
 @require_POST

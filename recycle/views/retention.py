@@ -142,6 +142,8 @@ def _show(request: Request, keep_form: KeepForm, rule_form: RuleForm, status: in
     account = _account(request)
     if not keep_form.is_bound:
         keep_form.initial = {"keep_for": account.keep_for}
+    # Also after a POST to the address of a change, which cannot be asked for.
+    request.shell.address = reverse("recycle:retention")
     context = {
         "account": account,
         "rules": _rules(account),
@@ -174,6 +176,7 @@ def _preview_or_do(request: Request, form: ConfirmedForm, change: Change) -> Htt
     template = pick(request, page="verbs/page.html", partial=partial)
     context: dict[str, Any] = {
         "change": change,
+        "url": request.path,
         "title": change.title,
         "partial": partial,
         # Sent again, as it was entered, once it is confirmed.

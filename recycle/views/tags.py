@@ -23,8 +23,8 @@ from recycle.models.tenancy import OfInstanceQuerySet, OwnedQuerySet
 from recycle.policy import Refusal
 from recycle.views.lists import stream_csv
 from recycle.views.resources import Listing, Maker, Verb, act, make, show, show_detail
-from recycle.views.resources.detail import find
 from recycle.views.resources.dialog import Bound, removal
+from recycle.views.scope import find
 
 HOME = "recycle:tags"
 # Instances on the page of one tag, and of all tags in a dialog.
@@ -171,7 +171,7 @@ def export(request: Request) -> HttpResponseBase:
 
 @require_GET
 def detail(request: Request, pk: int) -> HttpResponse:
-    tag = find(_counted(request), pk)
+    tag = find(request, _counted(request), pk)
     on = list(_on(request).filter(tag=tag).order_by("pk")[:SHOWN])
     return show_detail(request, "tags/detail.html", tag, [Kind.TAG], on=on, keep=())
 

@@ -22,7 +22,7 @@ from recycle.views.verbs.answer import BROKEN, because, refuse, with_reasons
 
 @require_POST
 def undo(request: Request) -> HttpResponse:
-    form = UndoForm(request.POST)
+    form = UndoForm(request.POST, request=request)
     undone = actions.undo(form.cleaned_data["batch"], by=request.user, now=request.now) if form.is_valid() else None
     if undone is None:
         return refuse(request, [_("There is nothing of this kind to undo.")], "recycle:bin", status=404)

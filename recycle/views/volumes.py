@@ -21,8 +21,8 @@ from recycle.models import Account, InstanceQuerySet, Kind, Volume
 from recycle.models.tenancy import OwnedQuerySet
 from recycle.views.lists import stream_csv
 from recycle.views.resources import Listing, Maker, Verb, act, make, show, show_detail
-from recycle.views.resources.detail import find
 from recycle.views.resources.dialog import Bound, removal
+from recycle.views.scope import find
 
 HOME = "recycle:volumes"
 EXPORT = (
@@ -161,7 +161,7 @@ def export(request: Request) -> HttpResponseBase:
 
 @require_GET
 def detail(request: Request, pk: UUID) -> HttpResponse:
-    volume = find(_rows(request), pk)
+    volume = find(request, _rows(request), pk)
     return show_detail(request, "volumes/detail.html", volume, [Kind.VOLUME])
 
 

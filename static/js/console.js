@@ -257,6 +257,14 @@ function sum(form) {
 on("change", "[data-tick-all]", ({ form, checked }) => linesOf(form).forEach((box) => { box.checked = checked; }));
 on("change", "input[name=lines]", ({ form }) => sum(form));
 
+/* --- Requests ----------------------------------------------------------------------------------------------------
+
+   Every one says which account and region this window shows. What would show another is not put into it. */
+
+heard("htmx:configRequest", ({ detail }) => {
+  const { scope } = words();
+  if (scope) detail.headers["X-Scope"] = scope;
+});
 heard("htmx:sendError", () => toast("error", words().offline));
 heard("htmx:timeout", () => toast("error", words().offline));
 heard("htmx:responseError", ({ detail: { xhr } }) => {
@@ -320,6 +328,21 @@ heard("htmx:afterSwap", ({ detail }) => {
 heard("htmx:afterSettle", ({ detail }) => {
   if (before.focus && detail.target !== document.body && lost()) focus(document.querySelector("[data-list]"));
 });
+
+/* --- History: htmx puts a page back, the browser only scrolls by itself after a whole load --------------------- */
+
+let place = location.href; // of the page that is shown
+const leave = () => sessionStorage.setItem(`scroll:${place}`, scrollY);
+heard("htmx:pushedIntoHistory", () => { leave(); place = location.href; });
+addEventListener("popstate", leave);
+heard("htmx:historyRestore", () => {
+  place = location.href;
+  scrollTo(0, Number(sessionStorage.getItem(`scroll:${place}`)));
+});
+// A restored page that is none any more: as the browser shows it, not the one that was left under its address.
+heard("htmx:historyCacheMissLoadError", () => location.reload());
+// Taken out of the browser's memory as it was left: time has gone on since.
+addEventListener("pageshow", ({ persisted }) => { if (persisted) htmx.trigger(document.body, "changed"); });
 
 /* --- Theme, navigation, search, copying -------------------------------------------------------------------------- */
 

@@ -17,6 +17,7 @@ FREE = Q(instance=None, load_balancer=None)
 
 
 class VolumeFilter(ListForm):
+    url = "recycle:volumes"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "name", "-name")
     columns = {
@@ -52,6 +53,7 @@ class VolumeFilter(ListForm):
 
 
 class AddressFilter(ListForm):
+    url = "recycle:addresses"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "address", "-address")
     columns = {
@@ -83,6 +85,7 @@ class AddressFilter(ListForm):
 
 
 class BalancerFilter(ListForm):
+    url = "recycle:balancers"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "name", "-name")
     columns = {
@@ -112,6 +115,8 @@ class BalancerFilter(ListForm):
 class TagFilter(ListForm):
     """Tags belong to no region."""
 
+    url = "recycle:tags"
+    by_region = False
     default_sort = "key"
     sorts = ("key", "-key")
 

@@ -21,6 +21,7 @@ from recycle.models import Account
 from recycle.policy import Refusal, Role
 from recycle.views.resources.dialog import show_dialog
 from recycle.views.verbs.answer import BROKEN, because, finish, refuse, refuse_form
+from recycle.views.verbs.dialog import stay_here
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,6 +53,7 @@ def make(request: Request, maker: Maker, url: str) -> HttpResponse:
         return response
     account = with_account_use(Account.objects.filter(pk=request.shell.account.pk)).get()
     limited = [use for use in uses(account) if use.limit in maker.limits and use.most is not None]
+    stay_here(request, url, form.cleaned_data["back"], ())
     return show_dialog(request, details, url, form.cleaned_data["back"], title=maker.title(), uses=limited)
 
 

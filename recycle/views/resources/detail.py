@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from typing import Any
 
-from django.db.models import Model, QuerySet
-from django.http import Http404, HttpResponse
+from django.db.models import Model
+from django.http import HttpResponse
 from django.shortcuts import render
 
 from recycle.http import Request
@@ -12,14 +12,6 @@ from recycle.models import Event, Kind
 
 # The latest events.
 SHOWN = 50
-
-
-def find(rows: QuerySet[Any, Any], pk: Any) -> Any:
-    """The row of the chosen account. 404 for any other's."""
-    row = rows.filter(pk=pk).first()
-    if row is None:
-        raise Http404
-    return row
 
 
 def show_detail(

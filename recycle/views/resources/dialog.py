@@ -20,6 +20,7 @@ from recycle.forms.resources import DetailsForm, RemoveForm
 from recycle.http import Request, page_of, pick
 from recycle.policy import Refusal, Role
 from recycle.views.verbs.answer import BROKEN, because, finish, refuse, refuse_form, with_reasons
+from recycle.views.verbs.dialog import stay_here
 
 # Rows named in a dialog.
 SHOWN = 200
@@ -130,7 +131,9 @@ def _ask(
         "lines": [Line(row, [_link(each) for each in bound.get(row.pk, ())]) for row in rows[:SHOWN]],
         "more": max(0, len(rows) - SHOWN),
     }
-    return show_dialog(request, details, reverse(verb.url), form.cleaned_data["back"], **context)
+    url, back = reverse(verb.url), form.cleaned_data["back"]
+    stay_here(request, url, back, form.cleaned_data["ids"])
+    return show_dialog(request, details, url, back, **context)
 
 
 def _link(row: Model) -> tuple[str, str]:

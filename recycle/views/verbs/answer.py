@@ -39,6 +39,7 @@ def refuse_form(request: Request, form: BackForm, home: str) -> HttpResponse:
 
 def refuse(request: Request, sentences: Iterable[str], home: str, *, status: int) -> HttpResponse:
     """A request that is wrong as a whole: nothing was changed."""
+    request.shell.address = reverse(home)
     if request.htmx:
         for sentence in sentences:
             messages.error(request, sentence)
@@ -75,6 +76,7 @@ def report(request: Request, form: SelectionForm, outcome: Outcome) -> HttpRespo
 
 def finish(request: Request, back: str, left: Sequence[str] = ()) -> HttpResponse:
     """Close the dialog and show the messages where the person was; what was left alone stays selected."""
+    request.shell.address = back
     if not request.htmx:
         request.session["keep"] = list(left[:KEPT])
         return HttpResponseRedirect(back)

@@ -15,7 +15,7 @@ from recycle.actions.bindings import described
 from recycle.actions.outcome import Key
 from recycle.actions.retention import Retentions
 from recycle.actions.verbs import renewed
-from recycle.forms import MAX_NAMED, SelectionForm
+from recycle.forms import MAX_NAMED, SelectionForm, dialog_link
 from recycle.http import Request, pick
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance
@@ -78,15 +78,17 @@ def ask(
 ) -> HttpResponse:
     going = [group for group in groups if group.tone != "off"]
     partial = f"verbs/_{action.value}.html"
+    url, back = reverse(f"recycle:{action.value}"), form.cleaned_data["back"]
+    stay_here(request, url, back, form.cleaned_data["ids"])
     template = pick(request, page="verbs/page.html", partial=partial)
     context = {
         "action": action,
-        "url": reverse(f"recycle:{action.value}"),
+        "url": url,
         "title": words.title(action, sum(len(group.members) for group in groups)),
         "groups": groups,
         "going": sum(len(group.members) for group in going),
         "form": form,
-        "back": form.cleaned_data["back"],
+        "back": back,
         "scope": request.shell.scope,
         "expected": expected,
         "announced": _announced(groups),
@@ -98,6 +100,11 @@ def ask(
     if template == partial:
         response["HX-Retarget"], response["HX-Reswap"] = "#dialog", "innerHTML"
     return response
+
+
+def stay_here(request: Request, url: str, back: str, ids: Sequence[Any]) -> None:
+    """Where a link opened a dialog, it can be asked for again; with a selection, it leads back."""
+    request.shell.address = dialog_link(url, back, ids) if request.method == "GET" else back
 
 
 def _announced(groups: Sequence[Group]) -> str | None:
