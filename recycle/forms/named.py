@@ -16,6 +16,8 @@ from recycle.http import Request
 
 # Ids that one request may name.
 MAX_NAMED = 1_000
+# Characters that may be typed to confirm: a name's 64, each with the marks that compose one.
+MAX_RETYPED = 1_000
 
 
 class BackForm(forms.Form):

@@ -15,7 +15,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from recycle.forms.lists import BinFilter, ExpiredFilter, InstanceFilter, InstanceListForm
-from recycle.forms.named import MAX_NAMED, BackForm
+from recycle.forms.named import MAX_NAMED, MAX_RETYPED, BackForm
 from recycle.models import InstanceQuerySet
 from recycle.policy import RENEWAL_MONTHS
 
@@ -42,7 +42,7 @@ class SelectionForm(BackForm):
     as_of = forms.CharField(required=False, max_length=40)
     reason = forms.CharField(required=False, max_length=200)
     # Retyped name or number, where nothing brings the instance back.
-    confirm = forms.CharField(required=False, max_length=64)
+    confirm = forms.CharField(required=False, max_length=MAX_RETYPED)
 
     def clean_ids(self) -> list[UUID]:
         try:
