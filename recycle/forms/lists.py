@@ -14,6 +14,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from recycle.days import within
 from recycle.http import Request
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.listing import Cursor, Page, paginate
@@ -226,10 +227,7 @@ class BinFilter(InstanceListForm):
         rows = super().narrow(rows.in_bin())
         if data["deleted_by"]:
             rows = rows.filter(recycled_by__username__icontains=data["deleted_by"].strip())
-        if data["deleted_from"]:
-            rows = rows.filter(recycled_at__date__gte=data["deleted_from"])
-        if data["deleted_to"]:
-            rows = rows.filter(recycled_at__date__lte=data["deleted_to"])
+        rows = rows.filter(within("recycled_at", data["deleted_from"], data["deleted_to"]))
         if data["ends"]:
             rows = rows.ending().filter(purge_at__lte=self.now + timedelta(minutes=data["ends"]))
         return rows
@@ -281,8 +279,4 @@ class LogFilter(ListForm):
             rows = rows.filter(by_name__icontains=data["by"].strip())
         if data["batch"]:
             rows = rows.filter(batch=data["batch"])
-        if data["since"]:
-            rows = rows.filter(at__date__gte=data["since"])
-        if data["until"]:
-            rows = rows.filter(at__date__lte=data["until"])
-        return rows
+        return rows.filter(within("at", data["since"], data["until"]))
