@@ -8,8 +8,9 @@ from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.paginator import Paginator
+from django.db import DataError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -42,6 +43,8 @@ from recycle.models import (
     Volume,
     Zone,
 )
+from recycle.models.folded import with_folded
+from recycle.text import fold
 
 admin.site.site_header = admin.site.site_title = gettext_lazy("KEC Console")
 admin.site.index_title = gettext_lazy("Administration")
@@ -61,7 +64,35 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         return rows.order_by()[: COUNTED + 1].count() if isinstance(rows, QuerySet) else len(rows)
 
 
-class ConsoleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+class FoldedSearch:
+    """Searches as the console does: a text is found by its folded column, whatever its case."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(  # type: ignore[misc]
+            request, queryset, fold(search_term)
+        )
+        return found
+
+
+class BoundedLookups:
+    """A value in an address that no column can hold is no error of ours: it is answered as Django answers nonsense."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        try:
+            return super().changelist_view(request, extra_context)  # type: ignore[misc]
+        except (OverflowError, DataError):
+            return HttpResponseRedirect(f"{request.path}?e=1")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        try:
+            return super().get_object(request, object_id, from_field)  # type: ignore[misc]
+        except (OverflowError, DataError):
+            return None
+
+
+class ConsoleAdmin(BoundedLookups, FoldedSearch, admin.ModelAdmin):  # type: ignore[type-arg]
     paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50
@@ -108,7 +139,7 @@ class InstanceAdmin(ConsoleAdmin):
         "created_at",
     )
     list_filter = ("state", "billing_mode", "zone", "account")
-    search_fields = ("name", "id", "private_ip")
+    search_fields = ("name_folded__contains", "id", "private_ip")
     search_help_text = gettext_lazy("Name, ID or private IP")
     list_select_related = ("account", "zone", "instance_type")
     actions = ("recycle", "restore", "purge")
@@ -139,7 +170,7 @@ class InstanceAdmin(ConsoleAdmin):
     def save_model(self, request: HttpRequest, obj: Instance, form: Any, change: bool) -> None:
         # Only what may be edited is written: whatever happened to the instance while the form was open stays.
         obj.changed_at = timezone.now()
-        obj.save(update_fields=[*self.editable, "changed_at"])
+        obj.save(update_fields=with_folded(Instance, [*self.editable, "changed_at"]))
 
     @admin.display(description=gettext_lazy("status"), ordering="state")
     def status(self, instance: Instance) -> str:
@@ -193,7 +224,7 @@ class EventAdmin(ReadOnlyAdmin):
         "reason",
     )
     list_filter = ("action", "account")
-    search_fields = ("instance_name", "instance_id", "by_name", "batch")
+    search_fields = ("instance_name_folded__contains", "instance_id", "by_name_folded__contains", "batch")
     list_select_related = ("account",)
     ordering = ("-id",)
 
@@ -232,7 +263,7 @@ class AccountForm(forms.ModelForm):  # type: ignore[type-arg]
 class AccountAdmin(ConsoleAdmin):
     form = AccountForm
     list_display = ("name", *(f"used_{limit}" for limit in ACCOUNT_LIMITS), "keep_for", "created_at")
-    search_fields = ("name",)
+    search_fields = ("name_folded__contains",)
     inlines = (MembershipInline,)
     fieldsets = (
         (None, {"fields": ("name",)}),
@@ -274,7 +305,8 @@ class AccountAdmin(ConsoleAdmin):
         keep_for = obj.keep_for
         if change:
             # Only what was changed is written: somebody may have set something else meanwhile.
-            obj.save(update_fields=[name for name in form.changed_data if name != "keep_for"])
+            changed = [name for name in form.changed_data if name != "keep_for"]
+            obj.save(update_fields=with_folded(Account, changed))
         else:
             obj.keep_for = None
             obj.save()
@@ -298,7 +330,7 @@ class RetentionRuleAdmin(ConsoleAdmin):
     list_display = ("account", "key", "value", "keep_for")
     list_display_links = ("key",)
     list_filter = ("account",)
-    search_fields = ("key", "value")
+    search_fields = ("key_folded__contains", "value_folded__contains")
     list_select_related = ("account",)
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
@@ -321,9 +353,15 @@ def _context(request: HttpRequest) -> Context:
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(BoundedLookups, FoldedSearch, DjangoUserAdmin):  # type: ignore[type-arg]
     list_display = ("username", "email", "is_active", "is_superuser", "last_login")
     list_filter = ("is_active", "is_superuser")
+    search_fields = (
+        "username_folded__contains",
+        "first_name_folded__contains",
+        "last_name_folded__contains",
+        "email",
+    )
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         (gettext_lazy("Person"), {"fields": ("first_name", "last_name", "email")}),
@@ -338,7 +376,7 @@ class UserAdmin(DjangoUserAdmin):  # type: ignore[type-arg]
 class MembershipAdmin(ConsoleAdmin):
     list_display = ("user", "account", "role")
     list_filter = ("role",)
-    search_fields = ("user__username", "account__name")
+    search_fields = ("user__username_folded__contains", "account__name_folded__contains")
     autocomplete_fields = ("user", "account")
     list_select_related = ("user", "account")
 
@@ -346,7 +384,7 @@ class MembershipAdmin(ConsoleAdmin):
 @admin.register(Region)
 class RegionAdmin(ConsoleAdmin):
     list_display = ("code", "name")
-    search_fields = ("code", "name")
+    search_fields = ("code", "name_folded__contains")
 
 
 @admin.register(Zone)
@@ -377,7 +415,7 @@ class InstanceTypeAdmin(ConsoleAdmin):
 class LoadBalancerAdmin(ConsoleAdmin):
     list_display = ("name", "id", "account", "region", "type", "created_at")
     list_filter = ("type", "region", "account")
-    search_fields = ("name", "id")
+    search_fields = ("name_folded__contains", "id")
     list_select_related = ("account", "region")
 
 
@@ -385,7 +423,7 @@ class LoadBalancerAdmin(ConsoleAdmin):
 class ListenerAdmin(ConsoleAdmin):
     list_display = ("name", "load_balancer", "protocol", "port", "method")
     list_filter = ("protocol",)
-    search_fields = ("name", "id", "load_balancer__name")
+    search_fields = ("name_folded__contains", "id", "load_balancer__name_folded__contains")
     list_select_related = ("load_balancer",)
     autocomplete_fields = ("load_balancer",)
 
@@ -393,7 +431,7 @@ class ListenerAdmin(ConsoleAdmin):
 @admin.register(RealServer)
 class RealServerAdmin(ReadOnlyAdmin):
     list_display = ("address", "port", "weight", "listener", "instance")
-    search_fields = ("address", "instance__name")
+    search_fields = ("address", "instance__name_folded__contains")
     list_select_related = ("listener", "instance")
 
 
@@ -401,7 +439,7 @@ class RealServerAdmin(ReadOnlyAdmin):
 class ElasticIPAdmin(BindingAdmin):
     list_display = ("address", "id", "account", "region", "bandwidth_mbps", "billing_mode", "instance", "load_balancer")
     list_filter = ("billing_mode", "region", "account")
-    search_fields = ("address", "id", "instance__name")
+    search_fields = ("address", "id", "instance__name_folded__contains")
     list_select_related = ("account", "region", "instance", "load_balancer")
     bound = ("instance", "load_balancer")
 
@@ -420,7 +458,7 @@ class VolumeAdmin(BindingAdmin):
         "delete_with_instance",
     )
     list_filter = ("type", "billing_mode", "zone", "account")
-    search_fields = ("name", "id", "instance__name")
+    search_fields = ("name_folded__contains", "id", "instance__name_folded__contains")
     list_select_related = ("account", "zone", "instance")
     bound = ("instance", "zone", "delete_with_instance", "mount_point")
 
@@ -429,12 +467,12 @@ class VolumeAdmin(BindingAdmin):
 class TagAdmin(ConsoleAdmin):
     list_display = ("key", "value", "account")
     list_filter = ("account",)
-    search_fields = ("key", "value")
+    search_fields = ("key_folded__contains", "value_folded__contains")
     list_select_related = ("account",)
 
 
 @admin.register(InstanceTag)
 class InstanceTagAdmin(ReadOnlyAdmin):
     list_display = ("tag", "instance")
-    search_fields = ("tag__key", "tag__value", "instance__name")
+    search_fields = ("tag__key_folded__contains", "tag__value_folded__contains", "instance__name_folded__contains")
     list_select_related = ("tag", "instance")

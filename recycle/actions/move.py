@@ -20,6 +20,7 @@ from recycle.lifecycle import TRANSITIONS, UNBOUND, Action, State
 from recycle.models import Event, Instance, InstanceQuerySet, User
 from recycle.models.sql import insert_from
 from recycle.policy import Refusal, Role, deletion_of, why_not
+from recycle.text import fold
 
 logger = logging.getLogger(__name__)
 
@@ -168,6 +169,7 @@ def _transit(move: Move, action: Action, instances: Sequence[Instance], batch: U
 def _record(move: Move, action: Action, ids: Sequence[UUID], batch: UUID, *, cancels: bool) -> None:
     """One event for each instance, written by the database from the rows as they still are."""
     rows = Instance.objects.filter(pk__among=ids).order_by("pk")
+    by_name = move.by.get_username() if move.by else ""
     to_state = Case(*(When(state=source, then=Value(target)) for source, target in TRANSITIONS[action].items()))
     insert_from(
         Event,
@@ -177,10 +179,12 @@ def _record(move: Move, action: Action, ids: Sequence[UUID], batch: UUID, *, can
             action=Value(action.value),
             instance_id=F("pk"),
             instance_name=F("name"),
+            instance_name_folded=F("name_folded"),
             from_state=F("state"),
             to_state=Cast(to_state, CharField()),
             by_id=Cast(Value(move.by and move.by.pk), BigIntegerField()),
-            by_name=Value(move.by.get_username() if move.by else ""),
+            by_name=Value(by_name),
+            by_name_folded=Value(fold(by_name)),
             reason=Value(move.reason),
             detail=bindings.described() if cancels else Value({}, JSONField()),
         ).values(
@@ -190,10 +194,12 @@ def _record(move: Move, action: Action, ids: Sequence[UUID], batch: UUID, *, can
             "action",
             "instance_id",
             "instance_name",
+            "instance_name_folded",
             "from_state",
             "to_state",
             "by_id",
             "by_name",
+            "by_name_folded",
             "reason",
             "detail",
         ),

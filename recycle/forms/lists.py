@@ -9,22 +9,27 @@ from uuid import UUID
 from django import forms
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Replace
-from django.db.models.lookups import IContains
+from django.db.models.lookups import Contains
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from recycle.days import within
+from recycle.forms.search import address_has, has, is_tag
 from recycle.http import Request
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.listing import Cursor, Page, paginate
-from recycle.models import ElasticIP, Event, InstanceQuerySet, InstanceTag
+from recycle.models import ElasticIP, Event, InstanceQuerySet, InstanceTag, Tag
 from recycle.models.instance import NO_FEES_LABEL
+from recycle.models.tenancy import OwnedQuerySet
 from recycle.policy import BillingMode
+from recycle.text import fold
 
 PAGE_SIZES = (10, 20, 50, 100)
 DEFAULT_SIZE = 20
 NO_FEES = "no_fees"
+# A key of 128 characters, a value of 255, and the sign between them.
+LONGEST_TAG = 384
 
 
 class ListForm(forms.Form):
@@ -50,7 +55,7 @@ class ListForm(forms.Form):
         if "region" not in data and shell.region:
             data["region"] = shell.region.pk
         super().__init__(data)
-        self.now = request.now
+        self.now, self.shell = request.now, shell
         self._choices("region").choices = [("", ""), *((region.pk, region.pk) for region in shell.regions)]
         self._choices("sort").choices = [("", ""), *((sort, sort) for sort in self.sorts)]
         if "zone" in self.fields:
@@ -103,12 +108,12 @@ class ListForm(forms.Form):
 
 def id_matches(text: str) -> Q:
     """The id contains `text`; nothing else than an id's digits is part of one."""
-    digits = text.replace("-", "")
-    if not digits or not set(digits) <= set("0123456789abcdefABCDEF"):
+    digits = fold(text).replace("-", "")
+    if not digits or not set(digits) <= set("0123456789abcdef"):
         return Q(pk__in=[])
     # With its dashes or without, however the database keeps it.
     bare = Replace(Cast("pk", CharField()), Value("-"), Value(""))
-    return Q(IContains(bare, digits))
+    return Q(Contains(bare, digits))
 
 
 def _matches(text: str) -> Q:
@@ -116,11 +121,9 @@ def _matches(text: str) -> Q:
     try:
         return Q(pk=UUID(text))
     except ValueError:
-        matches = id_matches(text) | Q(name__icontains=text)
-    if set(text) <= set("0123456789.:abcdefABCDEF"):
-        bound = ElasticIP.objects.filter(instance=OuterRef("pk"), address__contains=text)
-        matches |= Q(private_ip__contains=text) | Q(Exists(bound))
-    return matches
+        matches = id_matches(text) | has(text, "name") | address_has("private_ip", text)
+    bound = ElasticIP.objects.filter(address_has("address", text), instance=OuterRef("pk"))
+    return matches | Q(Exists(bound))
 
 
 class InstanceListForm(ListForm):
@@ -169,9 +172,14 @@ class InstanceFilter(InstanceListForm):
             (State.EXPIRED.value, State.EXPIRED.label),
         ],
     )
-    tag = forms.CharField(required=False, max_length=255, label=gettext_lazy("Tag"))
+    # As a person types it: KEY or KEY=VALUE.
+    tag = forms.CharField(required=False, max_length=LONGEST_TAG, label=gettext_lazy("Tag"))
     # The instances one request acted on: where its message leads.
     batch = forms.UUIDField(required=False, widget=forms.HiddenInput)
+
+    @property
+    def _tags(self) -> OwnedQuerySet[Tag]:
+        return Tag.objects.visible_to(self.shell.request.user).of(self.shell.account)
 
     def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
         data = self.cleaned_data
@@ -179,10 +187,9 @@ class InstanceFilter(InstanceListForm):
         if status := data["status"]:
             state = State.STOPPED if status == NO_FEES else status
             rows = rows.filter(state=state, no_fees=status == NO_FEES)
+        on = InstanceTag.objects.filter(instance=OuterRef("pk"))
         if data["tag"]:
-            key, equals, value = data["tag"].partition("=")
-            tagged = InstanceTag.objects.filter(instance=OuterRef("pk"), tag__key=key.strip())
-            rows = rows.filter(Exists(tagged.filter(tag__value=value.strip()) if equals else tagged))
+            rows = rows.filter(Exists(on.filter(tag__in=self._tags.filter(is_tag(data["tag"])))))
         if data["batch"]:
             rows = rows.filter(Exists(Event.objects.filter(instance_id=OuterRef("pk"), batch=data["batch"])))
         return rows
@@ -226,7 +233,7 @@ class BinFilter(InstanceListForm):
         data = self.cleaned_data
         rows = super().narrow(rows.in_bin())
         if data["deleted_by"]:
-            rows = rows.filter(recycled_by__username__icontains=data["deleted_by"].strip())
+            rows = rows.filter(has(data["deleted_by"], "recycled_by__username"))
         rows = rows.filter(within("recycled_at", data["deleted_from"], data["deleted_to"]))
         if data["ends"]:
             rows = rows.ending().filter(purge_at__lte=self.now + timedelta(minutes=data["ends"]))
@@ -272,11 +279,11 @@ class LogFilter(ListForm):
             try:
                 rows = rows.filter(instance_id=UUID(text))
             except ValueError:
-                rows = rows.filter(instance_name__icontains=text)
+                rows = rows.filter(has(text, "instance_name"))
         if data["action"]:
             rows = rows.filter(action=data["action"])
         if data["by"]:
-            rows = rows.filter(by_name__icontains=data["by"].strip())
+            rows = rows.filter(has(data["by"], "by_name"))
         if data["batch"]:
             rows = rows.filter(batch=data["batch"])
         return rows.filter(within("at", data["since"], data["until"]))

@@ -4,12 +4,14 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from recycle.models.folded import FoldedField
 from recycle.policy import NO_FEES_FAMILIES
 
 
 class Region(models.Model):
     code = models.CharField(_("code"), max_length=32, primary_key=True)
     name = models.CharField(_("name"), max_length=64)
+    name_folded = FoldedField("name")
 
     class Meta:
         verbose_name = _("region")

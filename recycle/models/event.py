@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from recycle.lifecycle import LIVING, Action, ResourceAction, State
+from recycle.models.folded import FoldedField
 from recycle.models.tenancy import Account, Membership, User
 
 
@@ -40,6 +41,7 @@ class Event(models.Model):
     # to one, or about both.
     instance_id = models.UUIDField(_("instance ID"), null=True, blank=True)
     instance_name = models.CharField(_("instance"), max_length=64, blank=True)
+    instance_name_folded = FoldedField("instance_name")
     from_state = models.CharField(_("from"), max_length=16, choices=State, blank=True)
     to_state = models.CharField(_("to"), max_length=16, choices=State, blank=True)
     kind = models.CharField(_("resource"), max_length=16, choices=Kind, blank=True, db_default="")
@@ -50,6 +52,7 @@ class Event(models.Model):
     )
     # The user's name at the time; empty when the schedule acted.
     by_name = models.CharField(_("by"), max_length=150, blank=True)
+    by_name_folded = FoldedField("by_name")
     reason = models.CharField(_("reason"), max_length=200, blank=True)
     # The relationships that were cancelled, by kind (eips, volumes, real_servers, tags): a list, or null for none.
     detail = models.JSONField(_("detail"), default=dict, blank=True)

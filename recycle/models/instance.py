@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.lifecycle import IN_USE, LIVING, WAITING, State
 from recycle.models.catalogue import InstanceType, Zone
+from recycle.models.folded import FoldedField
 from recycle.models.tenancy import Account, Membership, User
 from recycle.policy import BillingMode
 
@@ -94,6 +95,7 @@ class Instance(models.Model):
         InstanceType, models.PROTECT, related_name="instances", verbose_name=_("instance type"), db_index=False
     )
     name = models.CharField(_("name"), max_length=64)
+    name_folded = FoldedField("name")
     state = models.CharField(pgettext_lazy("of an instance", "status"), max_length=16, choices=State)
     billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode)
     no_fees = models.BooleanField(_("stopped with no fees"), default=False)

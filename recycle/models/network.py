@@ -7,6 +7,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from recycle.models.catalogue import Region
+from recycle.models.folded import FoldedField
 from recycle.models.instance import Instance
 from recycle.models.tenancy import Account, OfBalancerQuerySet, OfInstanceQuerySet, OwnedQuerySet
 from recycle.policy import BillingMode
@@ -25,6 +26,7 @@ class LoadBalancer(models.Model):
     )
     region = models.ForeignKey(Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False)
     name = models.CharField(_("name"), max_length=64)
+    name_folded = FoldedField("name")
     type = models.CharField(_("type"), max_length=16, choices=Type, default=Type.PUBLIC)
     vpc_id = models.UUIDField("VPC", null=True, blank=True)
     created_at = models.DateTimeField(_("created"))
@@ -63,6 +65,7 @@ class Listener(models.Model):
         LoadBalancer, models.CASCADE, related_name="listeners", verbose_name=_("load balancer"), db_index=False
     )
     name = models.CharField(_("name"), max_length=64, blank=True)
+    name_folded = FoldedField("name")
     protocol = models.CharField(_("protocol"), max_length=8, choices=Protocol)
     port = models.PositiveIntegerField(_("port"))
     method = models.CharField(_("method"), max_length=24, choices=Method, default=Method.ROUND_ROBIN)

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from recycle.models.folded import FoldedField
 from recycle.models.instance import Instance
 from recycle.models.tenancy import Account, OfInstanceQuerySet, OwnedQuerySet
 
@@ -12,6 +13,8 @@ class Tag(models.Model):
     account = models.ForeignKey(Account, models.PROTECT, related_name="tags", verbose_name=_("account"), db_index=False)
     key = models.CharField(_("key"), max_length=128)
     value = models.CharField(_("value"), max_length=255, blank=True)
+    key_folded = FoldedField("key")
+    value_folded = FoldedField("value")
 
     objects = OwnedQuerySet.as_manager()
 

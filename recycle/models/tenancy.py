@@ -10,6 +10,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from recycle.models.folded import FoldedField
 from recycle.policy import LONGEST_KEEP, Role
 
 if TYPE_CHECKING:
@@ -23,6 +24,7 @@ class Account(models.Model):
     """A tenant: what instances, volumes, addresses and tags belong to."""
 
     name = models.CharField(_("name"), max_length=64, unique=True)
+    name_folded = FoldedField("name")
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     # Quotas; empty means no limit. What is used is counted when it matters, never kept in a counter.
@@ -78,6 +80,8 @@ class RetentionRule(models.Model):
     key = models.CharField(_("tag key"), max_length=128)
     # Empty: whatever the value.
     value = models.CharField(_("tag value"), max_length=255, blank=True)
+    key_folded = FoldedField("key")
+    value_folded = FoldedField("value")
     keep_for = models.DurationField(_("time in the recycle bin"), null=True, blank=True)
 
     class Meta:
@@ -103,6 +107,9 @@ class User(AbstractUser):
 
     # How the person likes the lists: {"columns": {"bin": [...]}, "dismissed": [...]}.
     preferences = models.JSONField(_("preferences"), default=dict, blank=True)
+    username_folded = FoldedField("username")
+    first_name_folded = FoldedField("first_name")
+    last_name_folded = FoldedField("last_name")
 
     @cached_property
     def roles(self) -> "Mapping[int, Role]":
