@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Replace
 from django.db.models.lookups import Contains
@@ -174,12 +175,25 @@ class InstanceFilter(InstanceListForm):
     )
     # As a person types it: KEY or KEY=VALUE.
     tag = forms.CharField(required=False, max_length=LONGEST_TAG, label=gettext_lazy("Tag"))
+    # As a link names it. Whatever and however much key and value hold, the address is short.
+    tagged = forms.IntegerField(required=False)
     # The instances one request acted on: where its message leads.
-    batch = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    batch = forms.UUIDField(required=False)
+
+    # The tag that `tagged` names, for the page to say in words.
+    named_tag: Tag | None = None
 
     @property
     def _tags(self) -> OwnedQuerySet[Tag]:
         return Tag.objects.visible_to(self.shell.request.user).of(self.shell.account)
+
+    def clean_tagged(self) -> int | None:
+        pk: int | None = self.cleaned_data["tagged"]
+        if pk is not None:
+            self.named_tag = self._tags.filter(pk=pk).first()
+            if self.named_tag is None:
+                raise ValidationError(_("There is no such tag any more."), code="tagged")
+        return pk
 
     def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
         data = self.cleaned_data
@@ -190,6 +204,8 @@ class InstanceFilter(InstanceListForm):
         on = InstanceTag.objects.filter(instance=OuterRef("pk"))
         if data["tag"]:
             rows = rows.filter(Exists(on.filter(tag__in=self._tags.filter(is_tag(data["tag"])))))
+        if data["tagged"] is not None:
+            rows = rows.filter(Exists(on.filter(tag=data["tagged"])))
         if data["batch"]:
             rows = rows.filter(Exists(Event.objects.filter(instance_id=OuterRef("pk"), batch=data["batch"])))
         return rows
