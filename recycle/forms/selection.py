@@ -1,6 +1,6 @@
 """What is selected in a list, and what a verb asks beside it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import urlsplit
 from uuid import UUID
@@ -21,6 +21,9 @@ from recycle.policy import RENEWAL_MONTHS
 
 # Instances that one request works through.
 MAX_SELECTED = 10_000
+
+# By how much the clock of another node may be ahead.
+CLOCKS_DIFFER = timedelta(seconds=10)
 
 # The lists instances can be selected in, by the name of their address.
 LISTS: dict[str, type[InstanceListForm]] = {
@@ -69,9 +72,13 @@ class SelectionForm(BackForm):
     def clean_as_of(self) -> datetime | None:
         try:
             moment = parse_datetime(self.cleaned_data["as_of"])
-            return moment.astimezone(UTC) if moment and moment.tzinfo else None
+            moment = moment.astimezone(UTC) if moment and moment.tzinfo else None
         except (ValueError, OverflowError):
             return None
+        # No list has been shown at such a time.
+        if moment is None or moment > self.request.now + CLOCKS_DIFFER:
+            return None
+        return min(moment, self.request.now)
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
