@@ -12,8 +12,9 @@ from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group
 from django.core.paginator import Paginator
+from django.db import DataError
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -49,6 +50,8 @@ from recycle.models import (
     Volume,
     Zone,
 )
+from recycle.models.folded import with_folded
+from recycle.text import fold
 
 admin.site.site_header = admin.site.site_title = gettext_lazy("KEC Console")
 admin.site.index_title = gettext_lazy("Administration")
@@ -77,7 +80,35 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
         return rows.order_by()[: COUNTED + 1].count() if isinstance(rows, QuerySet) else len(rows)
 
 
-class ConsoleAdmin(LoggedAdmin):
+class FoldedSearch:
+    """Searches as the console does: a text is found by its folded column, whatever its case."""
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        found: tuple[QuerySet[Any], bool] = super().get_search_results(  # type: ignore[misc]
+            request, queryset, fold(search_term)
+        )
+        return found
+
+
+class BoundedLookups:
+    """A value in an address that no column can hold is no error of ours: it is answered as Django answers nonsense."""
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        try:
+            return super().changelist_view(request, extra_context)  # type: ignore[misc]
+        except (OverflowError, DataError):
+            return HttpResponseRedirect("?e=1")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        try:
+            return super().get_object(request, object_id, from_field)  # type: ignore[misc]
+        except (OverflowError, DataError):
+            return None
+
+
+class ConsoleAdmin(BoundedLookups, FoldedSearch, LoggedAdmin):
     paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50
@@ -140,7 +171,7 @@ class InstanceAdmin(ConsoleAdmin):
         "created_at",
     )
     list_filter = ("state", "billing_mode", "zone", "account")
-    search_fields = ("name", "id", "private_ip")
+    search_fields = ("name_folded__contains", "id", "private_ip")
     search_help_text = gettext_lazy("Name, ID or private IP")
     list_select_related = ("account", "zone", "instance_type")
     actions = ("recycle", "restore", "purge")
@@ -171,7 +202,7 @@ class InstanceAdmin(ConsoleAdmin):
     def save_model(self, request: HttpRequest, obj: Instance, form: Any, change: bool) -> None:
         # Only what may be edited is written: whatever happened to the instance while the form was open stays.
         obj.changed_at = timezone.now()
-        obj.save(update_fields=[*self.editable, "changed_at"])
+        obj.save(update_fields=with_folded(Instance, [*self.editable, "changed_at"]))
 
     @admin.display(description=gettext_lazy("status"), ordering="state")
     def status(self, instance: Instance) -> str:
@@ -226,7 +257,13 @@ class EventAdmin(ReadOnlyAdmin):
         "reason",
     )
     list_filter = ("action", "account")
-    search_fields = ("instance_name", "instance_id", "by_name", "batch", "request_id")
+    search_fields = (
+        "instance_name_folded__contains",
+        "instance_id",
+        "by_name_folded__contains",
+        "batch",
+        "request_id",
+    )
     list_select_related = ("account",)
     ordering = ("-id",)
 
@@ -281,7 +318,7 @@ class AccountAdmin(ConsoleAdmin):
     )
     set_by_actions = ("keep_for",)
     list_display = ("name", *(f"used_{limit}" for limit in ACCOUNT_LIMITS), "keep_for", "created_at")
-    search_fields = ("name",)
+    search_fields = ("name_folded__contains",)
     inlines = (MembershipInline,)
     fieldsets = (
         (None, {"fields": ("name",)}),
@@ -333,7 +370,8 @@ class AccountAdmin(ConsoleAdmin):
         keep_for = obj.keep_for
         if change:
             # Only what was changed is written: somebody may have set something else meanwhile.
-            obj.save(update_fields=[name for name in form.changed_data if name != "keep_for"])
+            changed = [name for name in form.changed_data if name != "keep_for"]
+            obj.save(update_fields=with_folded(Account, changed))
         else:
             obj.keep_for = None
             obj.save()
@@ -364,7 +402,7 @@ class RetentionRuleAdmin(FixedAdmin):
     list_display = ("account", "key", "value", "keep_for")
     list_display_links = ("key",)
     list_filter = ("account",)
-    search_fields = ("key", "value")
+    search_fields = ("key_folded__contains", "value_folded__contains")
     list_select_related = ("account",)
     # Another tag is another rule.
     fixed = ("account", "key", "value")
@@ -386,13 +424,19 @@ class RetentionRuleAdmin(FixedAdmin):
 
 
 @admin.register(User)
-class UserAdmin(LoggedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     cannot_delete = gettext_lazy(
         "The user %(name)s cannot be deleted: there are %(what)s that name them. "
         "Deactivate the user instead: nobody can log in as %(name)s any more, and history keeps the name."
     )
     list_display = ("username", "email", "is_active", "is_superuser", "last_login")
     list_filter = ("is_active", "is_superuser")
+    search_fields = (
+        "username_folded__contains",
+        "first_name_folded__contains",
+        "last_name_folded__contains",
+        "email",
+    )
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         (gettext_lazy("Person"), {"fields": ("first_name", "last_name", "email")}),
@@ -444,7 +488,7 @@ class MembershipAdmin(ConsoleAdmin):
     form = MembershipForm
     list_display = ("user", "account", "role")
     list_filter = ("role",)
-    search_fields = ("user__username", "account__name")
+    search_fields = ("user__username_folded__contains", "account__name_folded__contains")
     autocomplete_fields = ("user", "account")
     list_select_related = ("user", "account")
 
@@ -453,7 +497,7 @@ class MembershipAdmin(ConsoleAdmin):
 class RegionAdmin(FixedAdmin):
     fixed = ("code",)
     list_display = ("code", "name")
-    search_fields = ("code", "name")
+    search_fields = ("code", "name_folded__contains")
 
 
 @admin.register(Zone)
@@ -489,7 +533,7 @@ class LoadBalancerAdmin(BindingAdmin):
     bound = ()
     list_display = ("name", "id", "account", "region", "type", "created_at")
     list_filter = ("type", "region", "account")
-    search_fields = ("name", "id")
+    search_fields = ("name_folded__contains", "id")
     list_select_related = ("account", "region")
 
 
@@ -499,7 +543,7 @@ class ListenerAdmin(BindingAdmin):
     bound = ()
     list_display = ("name", "load_balancer", "protocol", "port", "method")
     list_filter = ("protocol",)
-    search_fields = ("name", "id", "load_balancer__name")
+    search_fields = ("name_folded__contains", "id", "load_balancer__name_folded__contains")
     list_select_related = ("load_balancer",)
     autocomplete_fields = ("load_balancer",)
 
@@ -507,7 +551,7 @@ class ListenerAdmin(BindingAdmin):
 @admin.register(RealServer)
 class RealServerAdmin(ReadOnlyAdmin):
     list_display = ("address", "port", "weight", "listener", "instance")
-    search_fields = ("address", "instance__name")
+    search_fields = ("address", "instance__name_folded__contains")
     list_select_related = ("listener", "instance")
 
 
@@ -515,7 +559,7 @@ class RealServerAdmin(ReadOnlyAdmin):
 class ElasticIPAdmin(BindingAdmin):
     list_display = ("address", "id", "account", "region", "bandwidth_mbps", "billing_mode", "instance", "load_balancer")
     list_filter = ("billing_mode", "region", "account")
-    search_fields = ("address", "id", "instance__name")
+    search_fields = ("address", "id", "instance__name_folded__contains")
     list_select_related = ("account", "region", "instance", "load_balancer")
     bound = ("instance", "load_balancer")
     fixed = ("account", "region")
@@ -535,7 +579,7 @@ class VolumeAdmin(BindingAdmin):
         "delete_with_instance",
     )
     list_filter = ("type", "billing_mode", "zone", "account")
-    search_fields = ("name", "id", "instance__name")
+    search_fields = ("name_folded__contains", "id", "instance__name_folded__contains")
     list_select_related = ("account", "zone", "instance")
     bound = ("instance", "delete_with_instance", "mount_point")
     fixed = ("account", "zone")
@@ -547,12 +591,12 @@ class TagAdmin(BindingAdmin):
     bound = ()
     list_display = ("key", "value", "account")
     list_filter = ("account",)
-    search_fields = ("key", "value")
+    search_fields = ("key_folded__contains", "value_folded__contains")
     list_select_related = ("account",)
 
 
 @admin.register(InstanceTag)
 class InstanceTagAdmin(ReadOnlyAdmin):
     list_display = ("tag", "instance")
-    search_fields = ("tag__key", "tag__value", "instance__name")
+    search_fields = ("tag__key_folded__contains", "tag__value_folded__contains", "instance__name_folded__contains")
     list_select_related = ("tag", "instance")

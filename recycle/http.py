@@ -1,5 +1,6 @@
 """What every page has: who asks, for which account and region, and whether it wants the page or a piece of it."""
 
+import codecs
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
@@ -10,6 +11,7 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
+from django.core.exceptions import BadRequest
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
@@ -266,6 +268,9 @@ class ConsoleMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: Request) -> HttpResponse:
+        if request.encoding and codecs.lookup(request.encoding).name != "utf-8":
+            # Other charsets can bring halves of characters, which no database takes. Browsers send none.
+            raise BadRequest("The text of a request is UTF-8.")
         request.now = timezone.now()
         request.shell = Shell(request)
         with timezone.override(_time_zone_of(request)):

@@ -41,6 +41,7 @@ from tests.browser import (  # noqa: F401
     server,
     static_files,
 )
+from tests.folding import folded_along  # noqa: F401
 from tests.inventory import load, problems  # noqa: F401
 from tests.threads import threads  # noqa: F401
 

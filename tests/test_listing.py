@@ -375,7 +375,7 @@ WRONG = [
     ("instances", {"sort": "-purge_at"}),
     ("instances", {"q": "a\0b"}),
     ("instances", {"q": "a" * 65}),
-    ("instances", {"tag": "a" * 256}),
+    ("instances", {"tag": "a" * 385}),
     ("instances", {"batch": "7"}),
     ("bin", {"ends": "16"}),
     ("bin", {"deleted_from": "yesterday"}),

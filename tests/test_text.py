@@ -16,7 +16,8 @@ import recycle.forms
 import recycle.forms.resources
 from recycle.lifecycle import State
 from recycle.models import Event, Instance, LoadBalancer, Tag
-from recycle.text import check_text
+from recycle.models.folded import FoldedField
+from recycle.text import as_seen, check_text, fold
 from tests.conftest import HTMX
 
 NOTHING_TO_SEE = ["\u200b", "\u200d\u2060", "\ufeff", "\u00ad", "\u3164", "\u2800\u115f", "\u034f\ufe0f", " \u3000 "]
@@ -97,6 +98,7 @@ def test_every_field_that_is_kept_is_checked():
         for model in apps.get_app_config("recycle").get_models()
         for field in model._meta.local_fields
         if isinstance(field, models.CharField | models.TextField)
+        and not isinstance(field, FoldedField)
         and not field.choices
         and check_text not in field.validators
         and model.__name__ != "User"
@@ -145,3 +147,75 @@ def test_the_admin_refuses_it(client, make_instance, django_user_model):
 
     assert "are not taken." in answer.text
     assert Instance.objects.get().name == "web"
+
+
+# --- How texts are compared ----------------------------------------------------------------------------
+
+SEEN = [
+    ("web", "web"),
+    ("  web   01 ", "web 01"),
+    # No-break and ideographic space, tab, line break.
+    ("web\u00a001", "web 01"),
+    ("web\u3000\u3000服务器", "web 服务器"),
+    ("web\t\n01", "web 01"),
+    ("Mu\u0308nchen", "München"),
+    ("ｗｅｂ－０１", "web-01"),
+    # Zero-width, bidirectional, control characters and a variation selector cannot be typed.
+    ("we\u200bb\u202e\u2066\ufeff", "web"),
+    ("a \u200b b", "a b"),
+    ("e\u200b\u0301", "é"),
+    ("we\x07b", "web"),
+    ("❤\ufe0f", "❤"),
+    ("\u200b\u00a0", ""),
+    # Case is seen.
+    ("Web", "Web"),
+]
+
+
+@pytest.mark.parametrize(("text", "seen"), SEEN)
+def test_what_is_seen(text, seen):
+    assert as_seen(text) == seen
+
+
+ALIKE = [
+    ("ärger", "Ärger"),
+    ("ärger", "A\u0308RGER"),
+    ("сервер", "СЕРВЕР"),
+    ("σας", "ΣΑΣ"),
+    ("strasse", "Straße"),
+    ("web-01", "ＷＥＢ－０１"),
+    ("ｶﾞ", "ガ"),
+    ("a b", "A\u3000\u00a0B"),
+]
+
+
+@pytest.mark.parametrize(("one", "other"), ALIKE)
+def test_what_a_search_takes_for_the_same(one, other):
+    assert fold(one) == fold(other)
+
+
+@pytest.mark.parametrize(("one", "other"), [("e", "é"), ("и", "й"), ("o", "0"), ("web", "веб"), ("", " x")])
+def test_what_a_search_tells_apart(one, other):
+    assert fold(one) != fold(other)
+
+
+# The dotless ı has the capital I, which belongs to i.
+ODD = {"ı"}
+
+
+def test_no_letter_of_unicode_depends_on_its_case_or_composition():
+    every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
+    spelled = [
+        str.upper,
+        str.lower,
+        str.title,
+        fold,
+        as_seen,
+        *(lambda letter, form=form: unicodedata.normalize(form, letter) for form in ("NFC", "NFD", "NFKC", "NFKD")),
+    ]
+
+    different = {
+        letter for spell in spelled for letter in every if (s := spell(letter)) != letter and fold(s) != fold(letter)
+    }
+
+    assert different == ODD

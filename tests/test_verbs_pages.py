@@ -758,7 +758,7 @@ def test_as_many_ids_as_fit_are_carried_out(client, alice, make_instance, monkey
     [
         {"reason": "a" * 201},
         {"reason": "\0"},
-        {"confirm": "a" * 65},
+        {"confirm": "a" * 1_001},
         {"confirm": "\0"},
         {"scope": "9" * 65},
         {"mode": "x"},

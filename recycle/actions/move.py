@@ -30,6 +30,7 @@ from recycle.lifecycle import TRANSITIONS, UNBOUND, Action, State
 from recycle.models import Event, Instance, InstanceQuerySet, Origin, User
 from recycle.models.sql import insert_from
 from recycle.policy import Refusal, Role, deletion_of, why_not
+from recycle.text import fold
 
 logger = logging.getLogger(__name__)
 
@@ -180,6 +181,7 @@ def _record(move: Move, action: Action, ids: Sequence[UUID], batch: UUID, *, can
     """One event for each instance, written by the database from the rows as they still are."""
     rows = Instance.objects.filter(pk__among=ids).order_by("pk")
     origin = move.by.origin if move.by else Origin()
+    by_name = move.by.get_username() if move.by else ""
     to_state = Case(*(When(state=source, then=Value(target)) for source, target in TRANSITIONS[action].items()))
     insert_from(
         Event,
@@ -189,10 +191,12 @@ def _record(move: Move, action: Action, ids: Sequence[UUID], batch: UUID, *, can
             action=Value(action.value),
             instance_id=F("pk"),
             instance_name=F("name"),
+            instance_name_folded=F("name_folded"),
             from_state=F("state"),
             to_state=Cast(to_state, CharField()),
             by_id=Cast(Value(move.by and move.by.pk), BigIntegerField()),
-            by_name=Value(move.by.get_username() if move.by else ""),
+            by_name=Value(by_name),
+            by_name_folded=Value(fold(by_name)),
             address=Cast(Value(origin.address), GenericIPAddressField()),
             request_id=Cast(Value(origin.request_id, UUIDField()), UUIDField()),
             reason=Value(move.reason),
@@ -204,10 +208,12 @@ def _record(move: Move, action: Action, ids: Sequence[UUID], batch: UUID, *, can
             "action",
             "instance_id",
             "instance_name",
+            "instance_name_folded",
             "from_state",
             "to_state",
             "by_id",
             "by_name",
+            "by_name_folded",
             "address",
             "request_id",
             "reason",

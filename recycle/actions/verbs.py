@@ -20,6 +20,7 @@ from recycle.lifecycle import Action, State
 from recycle.models import Account, Instance, InstanceQuerySet, InstanceType, User
 from recycle.policy import GRACE, LONGEST_KEEP, LONGEST_TERM, Refusal, deletion_of, why_not_no_fees
 from recycle.terms import Term, term
+from recycle.text import fold
 
 # What a failed try of the schedule left behind is over once somebody acts.
 NO_RETRY: Mapping[str, Any] = {"retry_at": None, "attempts": 0, "last_error": ""}
@@ -90,6 +91,7 @@ class Delete(Move):
             "recycled_at": self.now,
             "recycled_by": self.by,
             "recycled_by_name": self.by.get_username() if self.by else None,
+            "recycled_by_name_folded": fold(self.by.get_username()) if self.by else None,
             "purge_at": self.now + retention.keep_for,
             "retention": retention.basis,
             **NO_RETRY,
@@ -122,6 +124,7 @@ class Restore(Powering):
         "recycled_at": None,
         "recycled_by": None,
         "recycled_by_name": None,
+        "recycled_by_name_folded": None,
         "purge_at": None,
         "retention": "",
         **NO_RETRY,

@@ -8,6 +8,7 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy
 
 from recycle.forms.lists import LogFilter
+from recycle.forms.search import has
 from recycle.models import AuditAction
 
 
@@ -33,4 +34,4 @@ class AuditFilter(LogFilter):
         return rows
 
     def about(self, text: str) -> Q:
-        return Q(subject_name__icontains=text) | Q(subject_id=text)
+        return has(text, "subject_name") | Q(subject_id=text)

@@ -9,22 +9,28 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.db.models import CharField, Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.functions import Cast, Replace
-from django.db.models.lookups import IContains
+from django.db.models.lookups import Contains
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from recycle.days import within
 from recycle.forms.page import PageForm
+from recycle.forms.search import address_has, has, is_tag
 from recycle.http import Request
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.listing import Cursor, Page, paginate
-from recycle.models import ElasticIP, Event, InstanceQuerySet, InstanceTag
+from recycle.models import ElasticIP, Event, InstanceQuerySet, InstanceTag, Tag
 from recycle.models.instance import NO_FEES_LABEL
+from recycle.models.tenancy import OwnedQuerySet
 from recycle.policy import BillingMode
+from recycle.text import fold
 
 PAGE_SIZES = (10, 20, 50, 100)
 DEFAULT_SIZE = 20
 NO_FEES = "no_fees"
+# A key of 128 characters, a value of 255, and the sign between them.
+LONGEST_TAG = 384
 
 
 class ListForm(PageForm):
@@ -112,12 +118,12 @@ class ListForm(PageForm):
 
 def id_matches(text: str) -> Q:
     """The id contains `text`; nothing else than an id's digits is part of one."""
-    digits = text.replace("-", "")
-    if not digits or not set(digits) <= set("0123456789abcdefABCDEF"):
+    digits = fold(text).replace("-", "")
+    if not digits or not set(digits) <= set("0123456789abcdef"):
         return Q(pk__in=[])
     # With its dashes or without, however the database keeps it.
     bare = Replace(Cast("pk", CharField()), Value("-"), Value(""))
-    return Q(IContains(bare, digits))
+    return Q(Contains(bare, digits))
 
 
 def _matches(text: str) -> Q:
@@ -125,11 +131,9 @@ def _matches(text: str) -> Q:
     try:
         return Q(pk=UUID(text))
     except ValueError:
-        matches = id_matches(text) | Q(name__icontains=text)
-    if set(text) <= set("0123456789.:abcdefABCDEF"):
-        bound = ElasticIP.objects.filter(instance=OuterRef("pk"), address__contains=text)
-        matches |= Q(private_ip__contains=text) | Q(Exists(bound))
-    return matches
+        matches = id_matches(text) | has(text, "name") | address_has("private_ip", text)
+    bound = ElasticIP.objects.filter(address_has("address", text), instance=OuterRef("pk"))
+    return matches | Q(Exists(bound))
 
 
 class InstanceListForm(ListForm):
@@ -179,9 +183,27 @@ class InstanceFilter(InstanceListForm):
             (State.EXPIRED.value, State.EXPIRED.label),
         ],
     )
-    tag = forms.CharField(required=False, max_length=255, label=gettext_lazy("Tag"))
+    # As a person types it: KEY or KEY=VALUE.
+    tag = forms.CharField(required=False, max_length=LONGEST_TAG, label=gettext_lazy("Tag"))
+    # As a link names it. Whatever and however much key and value hold, the address is short.
+    tagged = forms.IntegerField(required=False)
     # The instances one request acted on: where its message leads.
-    batch = forms.UUIDField(required=False, widget=forms.HiddenInput)
+    batch = forms.UUIDField(required=False)
+
+    # The tag that `tagged` names, for the page to say in words.
+    named_tag: Tag | None = None
+
+    @property
+    def _tags(self) -> OwnedQuerySet[Tag]:
+        return Tag.objects.visible_to(self.shell.request.user).of(self.shell.account)
+
+    def clean_tagged(self) -> int | None:
+        pk: int | None = self.cleaned_data["tagged"]
+        if pk is not None:
+            self.named_tag = self._tags.filter(pk=pk).first()
+            if self.named_tag is None:
+                raise ValidationError(_("There is no such tag any more."), code="tagged")
+        return pk
 
     def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
         data = self.cleaned_data
@@ -189,10 +211,11 @@ class InstanceFilter(InstanceListForm):
         if status := data["status"]:
             state = State.STOPPED if status == NO_FEES else status
             rows = rows.filter(state=state, no_fees=status == NO_FEES)
+        on = InstanceTag.objects.filter(instance=OuterRef("pk"))
         if data["tag"]:
-            key, equals, value = data["tag"].partition("=")
-            tagged = InstanceTag.objects.filter(instance=OuterRef("pk"), tag__key=key.strip())
-            rows = rows.filter(Exists(tagged.filter(tag__value=value.strip()) if equals else tagged))
+            rows = rows.filter(Exists(on.filter(tag__in=self._tags.filter(is_tag(data["tag"])))))
+        if data["tagged"] is not None:
+            rows = rows.filter(Exists(on.filter(tag=data["tagged"])))
         if data["batch"]:
             rows = rows.filter(Exists(Event.objects.filter(instance_id=OuterRef("pk"), batch=data["batch"])))
         return rows
@@ -237,11 +260,8 @@ class BinFilter(InstanceListForm):
         data = self.cleaned_data
         rows = super().narrow(rows.in_bin())
         if data["deleted_by"]:
-            rows = rows.filter(recycled_by_name__icontains=data["deleted_by"].strip())
-        if data["deleted_from"]:
-            rows = rows.filter(recycled_at__date__gte=data["deleted_from"])
-        if data["deleted_to"]:
-            rows = rows.filter(recycled_at__date__lte=data["deleted_to"])
+            rows = rows.filter(has(data["deleted_by"], "recycled_by_name"))
+        rows = rows.filter(within("recycled_at", data["deleted_from"], data["deleted_to"]))
         if data["ends"]:
             rows = rows.ending().filter(purge_at__lte=self.now + timedelta(minutes=data["ends"]))
         return rows
@@ -275,7 +295,7 @@ class LogFilter(ListForm):
         choices=[("", gettext_lazy("All actions")), *Action.choices, *ResourceAction.choices],
     )
     by = forms.CharField(required=False, max_length=150, label=gettext_lazy("By"))
-    batch = forms.UUIDField(required=False, label=gettext_lazy("Batch"), widget=forms.HiddenInput)
+    batch = forms.UUIDField(required=False, label=gettext_lazy("Batch"))
     # What an answer says in X-Request-Id.
     request_id = forms.UUIDField(required=False, label=gettext_lazy("Request ID"))
     since = forms.DateField(required=False, label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"}))
@@ -292,20 +312,16 @@ class LogFilter(ListForm):
         if data["action"]:
             rows = rows.filter(action=data["action"])
         if data["by"]:
-            rows = rows.filter(by_name__icontains=data["by"].strip())
+            rows = rows.filter(has(data["by"], "by_name"))
         if data.get("batch"):
             rows = rows.filter(batch=data["batch"])
         if data["request_id"]:
             rows = rows.filter(request_id=data["request_id"])
-        if data["since"]:
-            rows = rows.filter(at__date__gte=data["since"])
-        if data["until"]:
-            rows = rows.filter(at__date__lte=data["until"])
-        return rows
+        return rows.filter(within("at", data["since"], data["until"]))
 
     def about(self, text: str) -> Q:
         """The instance by its id, or what an event is about by its name."""
         try:
             return Q(instance_id=UUID(text))
         except ValueError:
-            return Q(instance_name__icontains=text) | Q(resource_name__icontains=text)
+            return has(text, "instance_name") | has(text, "resource_name")

@@ -1,6 +1,6 @@
 """What is selected in a list, and what a verb asks beside it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -14,12 +14,15 @@ from django.utils.translation import gettext_lazy, ngettext
 from recycle.forms.lists import BinFilter, ExpiredFilter, InstanceFilter, InstanceListForm
 from recycle.forms.named import MAX_NAMED, BackForm
 from recycle.forms.places import filter_of
-from recycle.forms.text import TextField
+from recycle.forms.text import MAX_RETYPED, TextField
 from recycle.models import InstanceQuerySet
 from recycle.policy import RENEWAL_MONTHS
 
 # Instances that one request works through.
 MAX_SELECTED = 10_000
+
+# By how much the clock of another node may be ahead.
+CLOCKS_DIFFER = timedelta(seconds=10)
 
 # The lists instances can be selected in, by the name of their address.
 LISTS: dict[str, type[InstanceListForm]] = {
@@ -41,7 +44,7 @@ class SelectionForm(BackForm):
     as_of = forms.CharField(required=False, max_length=40)
     reason = TextField(required=False, max_length=200)
     # Retyped name or number, where nothing brings the instance back.
-    confirm = forms.CharField(required=False, max_length=64)
+    confirm = forms.CharField(required=False, max_length=MAX_RETYPED)
 
     def clean_ids(self) -> list[UUID]:
         try:
@@ -68,9 +71,13 @@ class SelectionForm(BackForm):
     def clean_as_of(self) -> datetime | None:
         try:
             moment = parse_datetime(self.cleaned_data["as_of"])
-            return moment.astimezone(UTC) if moment and moment.tzinfo else None
+            moment = moment.astimezone(UTC) if moment and moment.tzinfo else None
         except (ValueError, OverflowError):
             return None
+        # No list has been shown at such a time.
+        if moment is None or moment > self.request.now + CLOCKS_DIFFER:
+            return None
+        return min(moment, self.request.now)
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data

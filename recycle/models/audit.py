@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.lifecycle import ResourceAction
 from recycle.models.changes import changes_in_words
+from recycle.models.folded import FoldedField
 from recycle.models.tenancy import User
 
 # Failed logins from one address for one name within this time are one row with a number.
@@ -47,6 +48,7 @@ class AuditEvent(models.Model):
     kind = models.CharField(_("resource"), max_length=100)
     subject_id = models.CharField(_("resource ID"), max_length=64, blank=True)
     subject_name = models.CharField(_("name"), max_length=400, blank=True)
+    subject_name_folded = FoldedField("subject_name")
     by = models.ForeignKey(
         User,
         models.PROTECT,
@@ -58,6 +60,7 @@ class AuditEvent(models.Model):
     )
     # The user's name at the time; empty when nobody was logged in.
     by_name = models.CharField(_("by"), max_length=150, blank=True)
+    by_name_folded = FoldedField("by_name")
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
     request_id = models.UUIDField(_("request ID"), null=True, blank=True)
     detail = models.JSONField(_("detail"), default=dict, blank=True)

@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
+from recycle.models.folded import FoldedField
 from recycle.policy import NO_FEES_FAMILIES
 from recycle.text import check_text
 
@@ -11,6 +12,7 @@ from recycle.text import check_text
 class Region(models.Model):
     code = models.CharField(_("code"), max_length=32, primary_key=True, validators=[check_text])
     name = models.CharField(_("name"), max_length=64, validators=[check_text])
+    name_folded = FoldedField("name")
 
     class Meta:
         verbose_name = _("region")

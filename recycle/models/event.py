@@ -9,6 +9,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.lifecycle import LIVING, Action, ResourceAction, State
 from recycle.models.changes import changes_in_words
+from recycle.models.folded import FoldedField
 from recycle.models.tenancy import Account, Membership, User
 from recycle.text import check_text
 
@@ -59,16 +60,19 @@ class Event(models.Model):
     # to one, or about both.
     instance_id = models.UUIDField(_("instance ID"), null=True, blank=True)
     instance_name = models.CharField(_("instance"), max_length=64, blank=True)
+    instance_name_folded = FoldedField("instance_name")
     from_state = models.CharField(_("from"), max_length=16, choices=State, blank=True)
     to_state = models.CharField(_("to"), max_length=16, choices=State, blank=True)
     kind = models.CharField(_("resource"), max_length=16, choices=Kind, blank=True, db_default="")
     resource_id = models.CharField(_("resource ID"), max_length=36, blank=True, db_default="")
     resource_name = models.CharField(_("resource name"), max_length=400, blank=True, db_default="")
+    resource_name_folded = FoldedField("resource_name")
     by = models.ForeignKey(
         User, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by"), db_index=False
     )
     # The user's name at the time; empty when the schedule acted.
     by_name = models.CharField(_("by"), max_length=150, blank=True)
+    by_name_folded = FoldedField("by_name")
     reason = models.CharField(_("reason"), max_length=200, blank=True, validators=[check_text])
     # Of the request that asked for it; both are null when the schedule acted.
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)

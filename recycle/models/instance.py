@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.lifecycle import IN_USE, LIVING, WAITING, State
 from recycle.models.catalogue import InstanceType, Zone
+from recycle.models.folded import FoldedField
 from recycle.models.tenancy import Account, Membership, User
 from recycle.policy import BillingMode
 from recycle.text import check_text
@@ -95,6 +96,7 @@ class Instance(models.Model):
         InstanceType, models.PROTECT, related_name="instances", verbose_name=_("instance type"), db_index=False
     )
     name = models.CharField(_("name"), max_length=64, validators=[check_text])
+    name_folded = FoldedField("name")
     state = models.CharField(pgettext_lazy("of an instance", "status"), max_length=16, choices=State)
     billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode)
     no_fees = models.BooleanField(_("stopped with no fees"), default=False)
@@ -120,6 +122,7 @@ class Instance(models.Model):
     )
     # The user's name at the time. Null and not empty: SQLite adds only such a column in place.
     recycled_by_name = models.CharField(_("deleted by"), max_length=150, null=True, blank=True)
+    recycled_by_name_folded = FoldedField("recycled_by_name")
     # The moment promised to the owner. Stamped on entry; nothing moves it.
     purge_at = models.DateTimeField(_("ends"), null=True, blank=True)
     # Where the time in the bin comes from: "standard", "account", "rule KEY=VALUE" or "extended NAME".

@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.models.agreement import Agreement, Repeated
 from recycle.models.catalogue import Region, Zone
+from recycle.models.folded import FoldedField
 from recycle.models.instance import Instance
 from recycle.models.tenancy import Account, OfBalancerQuerySet, OfInstanceQuerySet, OwnedQuerySet
 from recycle.policy import BillingMode
@@ -27,6 +28,7 @@ class LoadBalancer(models.Model):
     )
     region = models.ForeignKey(Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False)
     name = models.CharField(_("name"), max_length=64, validators=[check_text])
+    name_folded = FoldedField("name")
     type = models.CharField(_("type"), max_length=16, choices=Type, default=Type.PUBLIC)
     vpc_id = models.UUIDField("VPC", null=True, blank=True)
     created_at = models.DateTimeField(_("created"))
@@ -76,6 +78,7 @@ class Listener(models.Model):
     account = Repeated(Account, of="load_balancer", verbose_name=_("account"))
     region = Repeated(Region, of="load_balancer", verbose_name=_("region"))
     name = models.CharField(_("name"), max_length=64, blank=True, validators=[check_text])
+    name_folded = FoldedField("name")
     protocol = models.CharField(_("protocol"), max_length=8, choices=Protocol)
     port = models.PositiveIntegerField(_("port"))
     method = models.CharField(_("method"), max_length=24, choices=Method, default=Method.ROUND_ROBIN)

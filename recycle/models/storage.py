@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.models.agreement import Agreement
 from recycle.models.catalogue import Zone
+from recycle.models.folded import FoldedField
 from recycle.models.instance import Instance
 from recycle.models.tenancy import Account, OwnedQuerySet
 from recycle.policy import BillingMode
@@ -23,6 +24,7 @@ class Volume(models.Model):
     )
     zone = models.ForeignKey(Zone, models.PROTECT, related_name="+", verbose_name=_("zone"), db_index=False)
     name = models.CharField(_("name"), max_length=50, blank=True, validators=[check_text])
+    name_folded = FoldedField("name")
     type = models.CharField(_("type"), max_length=32)
     size_gb = models.PositiveIntegerField(_("size (GB)"))
     billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode, default=BillingMode.DAILY)

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.models.agreement import Agreement, Repeated
 from recycle.models.catalogue import Zone
+from recycle.models.folded import FoldedField
 from recycle.models.instance import Instance
 from recycle.models.tenancy import Account, OfInstanceQuerySet, OwnedQuerySet
 from recycle.text import check_text
@@ -15,6 +16,8 @@ class Tag(models.Model):
     account = models.ForeignKey(Account, models.PROTECT, related_name="tags", verbose_name=_("account"), db_index=False)
     key = models.CharField(_("key"), max_length=128, validators=[check_text])
     value = models.CharField(_("value"), max_length=255, blank=True, validators=[check_text])
+    key_folded = FoldedField("key")
+    value_folded = FoldedField("value")
 
     objects = OwnedQuerySet.as_manager()
 

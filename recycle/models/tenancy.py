@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from recycle.models.folded import FoldedField
 from recycle.models.origin import Origin
 from recycle.policy import LONGEST_KEEP, Role
 from recycle.text import check_text
@@ -36,6 +37,7 @@ class Account(models.Model):
     """A tenant: what instances, volumes, addresses and tags belong to."""
 
     name = models.CharField(_("name"), max_length=64, unique=True, validators=[check_text])
+    name_folded = FoldedField("name")
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
     # Quotas; empty means no limit. What is used is counted when it matters, never kept in a counter.
@@ -100,6 +102,8 @@ class RetentionRule(models.Model):
     key = models.CharField(_("tag key"), max_length=128, validators=[check_text])
     # Empty: whatever the value.
     value = models.CharField(_("tag value"), max_length=255, blank=True, validators=[check_text])
+    key_folded = FoldedField("key")
+    value_folded = FoldedField("value")
     keep_for = models.DurationField(_("time in the recycle bin"), null=True, blank=True)
 
     class Meta:
@@ -150,6 +154,10 @@ class User(AbstractUser):
 
     def _since_end(self, session_hash: str) -> str:
         return f"{session_hash} {self.sessions_ended_at.timestamp()}" if self.sessions_ended_at else session_hash
+
+    username_folded = FoldedField("username")
+    first_name_folded = FoldedField("first_name")
+    last_name_folded = FoldedField("last_name")
 
     @cached_property
     def roles(self) -> "Mapping[int, Role]":

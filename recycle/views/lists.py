@@ -1,13 +1,17 @@
 """What all lists do: show the page their address asks for, as a page or as a piece, and stream it as CSV."""
 
 import csv
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import datetime, tzinfo
+from itertools import islice
 from typing import Any
 
 from django.contrib import messages
 from django.db.models import QuerySet
 from django.http import HttpResponse, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import render
+from django.utils import timezone, translation
+from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from recycle.forms import ListForm
@@ -16,6 +20,8 @@ from recycle.views.scope import find_batch
 
 # What a spreadsheet would take for a formula, the full-width signs in East Asian ones.
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
+# Rows fetched and written at once.
+CHUNK = 1_000
 
 
 def show_list(
@@ -69,23 +75,55 @@ def stream_csv(
         return HttpResponse(_("This filter is not valid."), status=400, content_type="text/plain; charset=utf-8")
     sort = form.cleaned_data["sort"]
     matching = form.narrow(rows).order_by(sort, "-pk" if sort.startswith("-") else "pk")
-    head = [str(label) for label, _value in columns]
-    body = ([_cell(value(row)) for _label, value in columns] for row in matching.iterator(chunk_size=1_000))
-    response = StreamingHttpResponse(_lines(head, body), content_type="text/csv; charset=utf-8")
-    response["Content-Disposition"] = f'attachment; filename="{name}-{request.now:%Y%m%d-%H%M}.csv"'
+    lines = _lines(matching, columns, timezone.get_current_timezone(), get_language())
+    # The query runs now: rights and filter are those of the request, and an error is an answer
+    # instead of a file that breaks off.
+    first = next(lines)
+    response = StreamingHttpResponse(_joined(first, lines), content_type="text/csv; charset=utf-8")
+    when = timezone.localtime(request.now)
+    response["Content-Disposition"] = f'attachment; filename="{name}-{when:%Y%m%d-%H%M}.csv"'
     return response
 
 
-def _lines(head: list[str], body: Iterable[list[str]]) -> Iterator[str]:
-    writer = csv.writer(_Line())
-    yield "\ufeff"  # Without it, Excel does not read Chinese names as UTF-8.
-    yield writer.writerow(head)
-    for row in body:
-        yield writer.writerow(row)
+def _joined(first: str, rest: Iterator[str]) -> Iterator[str]:
+    yield first
+    yield from rest
+
+
+def _lines(
+    rows: QuerySet[Any, Any],
+    columns: Sequence[tuple[Any, Callable[[Any], Any]]],
+    zone: tzinfo,
+    language: str | None,
+) -> Iterator[str]:
+    """The file in pieces of many lines.
+
+    All but the first are asked for when the request is over, and zone and language of the thread
+    are somebody else's: each piece is written in those given, and leaves the thread as it was.
+    """
+    writer = csv.writer(_Line(), quoting=csv.QUOTE_ALL)
+    found = rows.iterator(chunk_size=CHUNK)
+    more = True
+    # Without the mark, Excel does not read Chinese names as UTF-8.
+    start = "\ufeff"
+    while more:
+        chunk = list(islice(found, CHUNK))
+        more = len(chunk) == CHUNK
+        with timezone.override(zone), translation.override(language):
+            if start:
+                start += writer.writerow([str(label) for label, _value in columns])
+            lines = [writer.writerow([_cell(value(row)) for _label, value in columns]) for row in chunk]
+        yield start + "".join(lines)
+        start = ""
 
 
 def _cell(value: Any) -> str:
     if value is None:
         return ""
-    text = value.isoformat(sep=" ", timespec="seconds") if hasattr(value, "isoformat") else str(value)
+    if isinstance(value, datetime):
+        # As the page shows it, with its offset: a file is read elsewhere.
+        value = timezone.localtime(value).isoformat(sep=" ", timespec="seconds")
+    elif isinstance(value, bool):
+        value = _("Yes") if value else _("No")
+    text = str(value)
     return f"'{text}" if text.startswith(FORMULA) else text

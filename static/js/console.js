@@ -201,8 +201,13 @@ function open(dialog) {
   });
   live("[data-must-equal]", dialog).forEach(compare);
 }
+// As a person sees it: what has to be typed is written so, and the server compares the same way.
+function asSeen(text) {
+  const unseen = /[\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}]/gu;
+  return text.normalize("NFKC").replace(/\s+/g, " ").replace(unseen, "").normalize("NFKC").replace(/ +/g, " ").trim();
+}
 function compare(input) {
-  input.form.querySelector("footer .main").disabled = input.value.trim() !== input.dataset.mustEqual;
+  input.form.querySelector("footer .main").disabled = asSeen(input.value) !== input.dataset.mustEqual;
 }
 on("input", "[data-must-equal]", compare);
 // As a page of its own there is no list to go back to by a swap: send it as a plain form.

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from recycle.forms.search import address_has, has, has_tag
 from recycle.http import Request
 from recycle.lifecycle import IN_USE, State
 from recycle.models import ElasticIP, Instance, Listener, LoadBalancer, Tag, Volume
@@ -66,10 +67,6 @@ def _address_is(field: str, text: str) -> Q:
         return Q(pk__in=[])
 
 
-def _address_has(field: str, text: str) -> Q:
-    return Q(**{f"{field}__contains": text}) if set(text) <= set("0123456789.:abcdef") else Q(pk__in=[])
-
-
 def _with_id(row: Model) -> str:
     name = str(row)
     return name if name == str(row.pk) else f"{name} · {row.pk}"
@@ -86,7 +83,7 @@ def _tag_is(text: str) -> Q:
 INSTANCE = Choice(
     rows=lambda request: request.shell.instances().exclude(state=State.PURGED),
     named=lambda text: Q(name=text) | _address_is("private_ip", text),
-    like=lambda text: Q(name__icontains=text) | _address_has("private_ip", text),
+    like=lambda text: has(text, "name") | address_has("private_ip", text),
     likely=Q(state__in=IN_USE),
     near=lambda code: Q(zone=code) | Q(zone__region=code),
     written=_with_id,
@@ -95,7 +92,7 @@ INSTANCE = Choice(
 VOLUME = Choice(
     rows=lambda request: Volume.objects.visible_to(request.user).of(request.shell.account),
     named=lambda text: Q(name=text),
-    like=lambda text: Q(name__icontains=text),
+    like=lambda text: has(text, "name"),
     likely=Q(instance=None),
     near=lambda code: Q(zone=code) | Q(zone__region=code),
     written=_with_id,
@@ -104,7 +101,7 @@ VOLUME = Choice(
 ADDRESS = Choice(
     rows=lambda request: ElasticIP.objects.visible_to(request.user).of(request.shell.account),
     named=lambda text: _address_is("address", text),
-    like=lambda text: _address_has("address", text),
+    like=lambda text: address_has("address", text),
     likely=Q(instance=None, load_balancer=None),
     near=lambda code: Q(region=code),
     written=str,
@@ -113,7 +110,7 @@ ADDRESS = Choice(
 BALANCER = Choice(
     rows=lambda request: LoadBalancer.objects.visible_to(request.user).of(request.shell.account),
     named=lambda text: Q(name=text),
-    like=lambda text: Q(name__icontains=text),
+    like=lambda text: has(text, "name"),
     likely=Q(),
     near=lambda code: Q(region=code),
     written=_with_id,
@@ -124,7 +121,7 @@ LISTENER = Choice(
         Listener.objects.visible_to(request.user).of(request.shell.account).select_related("load_balancer")
     ),
     named=lambda text: Q(name=text) | Q(load_balancer__name=text),
-    like=lambda text: Q(name__icontains=text) | Q(load_balancer__name__icontains=text),
+    like=lambda text: has(text, "name", "load_balancer__name"),
     likely=Q(),
     near=lambda code: Q(load_balancer__region=code),
     written=lambda row: f"{row.load_balancer} {row} · {row.pk}",
@@ -133,7 +130,7 @@ LISTENER = Choice(
 TAG = Choice(
     rows=lambda request: Tag.objects.visible_to(request.user).of(request.shell.account),
     named=_tag_is,
-    like=lambda text: Q(key__icontains=text) | Q(value__icontains=text) | _tag_is(text),
+    like=has_tag,
     likely=Q(),
     near=lambda code: Q(),
     written=str,

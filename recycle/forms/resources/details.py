@@ -12,11 +12,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from recycle.forms.resources.choice import LABELS, ChoiceField
-from recycle.forms.text import TextField
+from recycle.forms.text import MAX_RETYPED, TextField
 from recycle.http import Request
 from recycle.models import Account, Listener, LoadBalancer, Region, Zone
 from recycle.offer import BANDWIDTH_MBPS, DATA_DISKS
 from recycle.policy import BillingMode
+from recycle.text import as_seen
 
 PORTS = (1, 65_535)
 WEIGHTS = (1, 255)
@@ -71,11 +72,11 @@ class RemoveForm(DetailsForm):
 class RetypeForm(RemoveForm):
     """The same where data is lost: their name or their number is typed as well."""
 
-    confirm = forms.CharField(required=False, max_length=64)
+    confirm = forms.CharField(required=False, max_length=MAX_RETYPED)
 
     @property
     def expected(self) -> str:
-        name = str(self.rows[0]).strip() if len(self.rows) == 1 else ""
+        name = as_seen(str(self.rows[0])) if len(self.rows) == 1 else ""
         return name or str(len(self.rows))
 
     def prepare(self) -> None:
@@ -87,7 +88,7 @@ class RetypeForm(RemoveForm):
         field.widget.attrs |= {"data-must-equal": self.expected, "autocomplete": "off", "spellcheck": "false"}
 
     def clean_confirm(self) -> str:
-        typed: str = self.cleaned_data["confirm"].strip()
+        typed = as_seen(self.cleaned_data["confirm"])
         if typed != self.expected:
             raise ValidationError(_("Type exactly what is asked for."))
         return typed

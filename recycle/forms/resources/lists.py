@@ -8,6 +8,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from recycle.forms.lists import ListForm, id_matches
+from recycle.forms.search import address_has, has, has_tag
 from recycle.models import ElasticIP, LoadBalancer, Tag, Volume
 from recycle.offer import DATA_DISKS
 from recycle.policy import BillingMode
@@ -48,7 +49,7 @@ class VolumeFilter(ListForm):
             if value:
                 rows = rows.filter(**{field: value})
         if text := data["q"].strip():
-            rows = rows.filter(id_matches(text) | Q(name__icontains=text) | Q(instance__name__icontains=text))
+            rows = rows.filter(id_matches(text) | has(text, "name", "instance__name"))
         return rows
 
 
@@ -79,8 +80,8 @@ class AddressFilter(ListForm):
         if data["billing"]:
             rows = rows.filter(billing_mode=data["billing"])
         if text := data["q"].strip():
-            bound = Q(instance__name__icontains=text) | Q(load_balancer__name__icontains=text)
-            rows = rows.filter(id_matches(text) | _part_of_address("address", text) | bound)
+            bound = has(text, "instance__name", "load_balancer__name")
+            rows = rows.filter(id_matches(text) | address_has("address", text) | bound)
         return rows
 
 
@@ -107,8 +108,8 @@ class BalancerFilter(ListForm):
         if data["type"]:
             rows = rows.filter(type=data["type"])
         if text := data["q"].strip():
-            bound = ElasticIP.objects.filter(_part_of_address("address", text), load_balancer=OuterRef("pk"))
-            rows = rows.filter(id_matches(text) | Q(name__icontains=text) | Exists(bound))
+            bound = ElasticIP.objects.filter(address_has("address", text), load_balancer=OuterRef("pk"))
+            rows = rows.filter(id_matches(text) | has(text, "name") | Exists(bound))
         return rows
 
 
@@ -122,17 +123,8 @@ class TagFilter(ListForm):
 
     def narrow(self, rows: QuerySet[Tag]) -> QuerySet[Tag]:
         if text := self.cleaned_data["q"].strip():
-            matches = Q(key__icontains=text) | Q(value__icontains=text)
-            key, equals, value = (part.strip() for part in text.partition("="))
-            if equals:
-                matches |= Q(key__icontains=key, value__icontains=value)
-            rows = rows.filter(matches)
+            rows = rows.filter(has_tag(text))
         return rows
-
-
-def _part_of_address(field: str, text: str) -> Q:
-    """Nothing that has a letter beyond an address's is part of one."""
-    return Q(**{f"{field}__contains": text}) if set(text) <= set("0123456789.:abcdefABCDEF") else Q(pk__in=[])
 
 
 def as_address(text: str) -> str | None:

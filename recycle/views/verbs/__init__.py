@@ -19,6 +19,7 @@ from recycle.forms import MAX_SELECTED, ExtendForm, HoldForm, RenewForm, Restore
 from recycle.http import Request
 from recycle.lifecycle import Action
 from recycle.policy import NEEDED, Refusal
+from recycle.text import as_seen
 from recycle.views.verbs.answer import refuse, refuse_form, report
 from recycle.views.verbs.dialog import ask, group, to_retype
 
@@ -155,7 +156,7 @@ def _act(request: Request, verb: Verb) -> HttpResponse:
     expected = to_retype(groups)
     if request.method == "GET" or not answered["confirmed"]:
         return ask(request, verb.action, form, groups, expected)
-    if expected and answered.get("confirm", "").strip() != expected:
+    if expected and as_seen(answered.get("confirm", "")) != expected:
         form.add_error("confirm", _("Type exactly what is asked for."))
     if form.errors:
         return ask(request, verb.action, form, groups, expected, status=422)

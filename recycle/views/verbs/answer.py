@@ -108,7 +108,8 @@ def _what_was_done(outcome: Outcome) -> SafeString:
     if Action.RELEASE in by_action:
         sentences.append(_("What was released cannot be undone."))
     if Action.RESTORE in by_action:
-        link = f"{reverse('recycle:instances')}?batch={outcome.batch}"
+        # Those named by their ids may lie in another region than the one that is shown.
+        link = f"{reverse('recycle:instances')}?batch={outcome.batch}&region="
         return format_html('{} <a href="{}">{}</a>', " ".join(sentences), link, _("Show them"))
     if Action.RECYCLE in by_action:
         return format_html('{} <a href="{}">{}</a>', " ".join(sentences), reverse("recycle:bin"), _("Recycle bin"))

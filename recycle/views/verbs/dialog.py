@@ -21,6 +21,7 @@ from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance
 from recycle.models.instance import kept_label
 from recycle.policy import Refusal, Retention, deletable_from, why_not_no_fees
+from recycle.text import as_seen
 from recycle.views.verbs import words
 
 # Instances named in one group.
@@ -69,7 +70,7 @@ def to_retype(groups: Sequence[Group]) -> str:
     final = [member for group in groups if group.final for member in group.members]
     if not final:
         return ""
-    name = final[0].name.strip()
+    name = as_seen(final[0].name)
     return name if len(final) == 1 and name else str(len(final))
 
 
