@@ -3,13 +3,18 @@
 from collections.abc import Callable
 from typing import Any
 
+from allauth.account.admin import EmailAddress
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.models import Group
+from django.contrib.auth.views import LogoutView, redirect_to_login
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
@@ -48,6 +53,26 @@ admin.site.index_title = gettext_lazy("Administration")
 # Staff without superuser rights have no business here: who may do what is a matter of memberships.
 admin.site.has_permission = lambda request: request.user.is_active and request.user.is_superuser  # type: ignore[method-assign]
 admin.site.unregister(Group)
+# Nothing is sent to anybody, so addresses are not verified either.
+admin.site.unregister(EmailAddress)
+
+
+def _log_in(request: HttpRequest, extra_context: object = None) -> HttpResponse:
+    """The console's login is the admin's too: a second page would take passwords without its limits."""
+    if admin.site.has_permission(request):
+        return redirect("admin:index")
+    if request.user.is_authenticated:
+        raise PermissionDenied
+    return redirect_to_login(request.GET.get("next") or request.path)
+
+
+def _change_password(request: HttpRequest, extra_context: object = None) -> HttpResponse:
+    return redirect("recycle:password")
+
+
+admin.site.login = login_not_required(_log_in)  # type: ignore[method-assign]
+admin.site.logout = LogoutView.as_view()  # type: ignore[method-assign,assignment]
+admin.site.password_change = _change_password  # type: ignore[method-assign,assignment]
 
 REASONS = 5
 

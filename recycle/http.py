@@ -1,5 +1,6 @@
 """What every page has: who asks, for which account and region, and whether it wants the page or a piece of it."""
 
+import ipaddress
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
@@ -7,6 +8,8 @@ from typing import Any
 from urllib.parse import unquote
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from allauth.core.internal.httpkit import get_client_ip
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils import timezone
@@ -37,6 +40,25 @@ def pick(request: Request, *, page: str, partial: str) -> str:
     """
     htmx = request.htmx
     return partial if htmx and not htmx.boosted and not htmx.history_restore_request else page
+
+
+def address_of(request: HttpRequest) -> str:
+    """The address of the client, as far as our own proxies tell; 0.0.0.0 when nobody does.
+
+    An IPv4 address is one also when the server listens on IPv6, or all of them would share a limit.
+    """
+    try:
+        told = get_client_ip(request)
+    except ImproperlyConfigured:
+        # Fewer addresses than proxies: this request came past them, and its header is its own word.
+        told = None
+    for text in (told, request.META.get("REMOTE_ADDR")):
+        try:
+            address = ipaddress.ip_address((text or "").partition("%")[0])
+        except ValueError:
+            continue
+        return str(getattr(address, "ipv4_mapped", None) or address)
+    return "0.0.0.0"  # noqa: S104 - nobody's address, and nothing is bound to it
 
 
 # The pages of what can stand in the way, by the name of its model.

@@ -3,6 +3,7 @@
 from recycle.forms.again import AgainForm
 from recycle.forms.create import CreateForm
 from recycle.forms.lists import NO_FEES, BinFilter, ExpiredFilter, InstanceFilter, InstanceListForm, ListForm, LogFilter
+from recycle.forms.login import EndSessionForm, LoginForm, PasswordForm
 from recycle.forms.named import MAX_NAMED, BackForm, NamedForm
 from recycle.forms.preferences import ColumnsForm, ThemeForm, TipForm
 from recycle.forms.retention import ConfirmedForm, KeepForField, KeepForm, RuleForm
@@ -29,6 +30,7 @@ __all__ = [
     "ColumnsForm",
     "ConfirmedForm",
     "CreateForm",
+    "EndSessionForm",
     "ExpiredFilter",
     "ExtendForm",
     "HoldForm",
@@ -38,7 +40,9 @@ __all__ = [
     "KeepForm",
     "ListForm",
     "LogFilter",
+    "LoginForm",
     "NamedForm",
+    "PasswordForm",
     "RenewForm",
     "RestoreForm",
     "RuleForm",

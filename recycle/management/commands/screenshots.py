@@ -153,7 +153,7 @@ class Camera:
         with self.browser.new_context(base_url=self.address) as context:
             page = context.new_page()
             page.goto("/login/")
-            page.locator("[name=username]").fill("demo")
+            page.locator("[name=login]").fill("demo")
             page.locator("[name=password]").fill(PASSWORD)
             page.locator("main .btn.main").click()
             page.wait_for_url(f"{self.address}/")
