@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from threading import BoundedSemaphore, Lock
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
@@ -17,36 +17,31 @@ if TYPE_CHECKING:
 
 # --- Hashing --------------------------------------------------------------------------------------
 
-# Hashing takes most of a second of a core, on purpose, and everybody may ask for it: at the login.
-# So one hash is made at a time in a process, one more request may wait for its turn, and whoever
-# comes then is asked to come again: the other threads and cores are for those who are logged in.
-IN_LINE = 2
+# Hashing takes half a second of a core, on purpose, and everybody may ask for it: at the login. So
+# one hash is made at a time in a process, and whoever comes meanwhile is asked to come again. Waiting
+# for one's turn would hold a thread, and threads and cores are for those who are logged in.
 AGAIN_AFTER = 3
 
 
 class Busy(Exception):
-    """Too many passwords are being checked at this moment."""
+    """Another password is being checked at this moment."""
 
 
-_line = BoundedSemaphore(IN_LINE)
 _turn = Lock()
 
 
 @contextmanager
 def _one_at_a_time() -> Iterator[None]:
-    if not _line.acquire(blocking=False):
+    if not _turn.acquire(blocking=False):
         raise Busy
     try:
-        with _turn:
-            yield
+        yield
     finally:
-        _line.release()
+        _turn.release()
 
 
 class Hasher(PBKDF2PasswordHasher):
-    """Django's own, one at a time: every password is checked and set through here, whatever the
-    page.
-    """
+    """Django's own, one at a time: every password is checked and set through here, on any page."""
 
     def encode(self, password: str, salt: str, iterations: int | None = None) -> str:
         with _one_at_a_time():

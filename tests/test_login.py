@@ -375,28 +375,21 @@ def test_an_unknown_name_costs_as_much_as_a_known_one(client, alice, monkeypatch
         assert hashed == [passwords.Hasher.iterations], name
 
 
-def test_as_many_as_the_line_holds_are_hashed_and_the_others_are_asked_to_come_again(
-    client, alice, threads, monkeypatch
-):
-    # The line is full: the others in it are at work.
-    for _ in range(passwords.IN_LINE):
-        assert passwords._line.acquire(blocking=False)
-    try:
+def test_one_password_is_hashed_at_a_time_and_who_comes_then_is_asked_to_come_again(client, alice):
+    with passwords._one_at_a_time():
         answer = log_in(client, password=RIGHT)
-    finally:
-        for _ in range(passwords.IN_LINE):
-            passwords._line.release()
 
     assert (answer.status_code, answer["Retry-After"]) == (503, str(passwords.AGAIN_AFTER))
-    assert "Many people are logging in right now." in answer.text
+    assert "Another password is being checked right now." in answer.text
     # It was nobody's failure.
-    assert all(log_in(client).status_code == 200 for _ in range(WITH_A_NAME))
+    assert [log_in(client).status_code for _ in range(WITH_A_NAME)] == [200] * WITH_A_NAME
 
 
-def test_the_line_is_left_again_whatever_happens(alice):
-    for _ in range(3 * passwords.IN_LINE):
+def test_the_next_one_is_let_in_however_a_hash_ended(alice):
+    for _ in range(3):
         with pytest.raises(ValueError, match="salt"):
             passwords.Hasher().encode("", "a$b")
+
     assert alice.check_password(RIGHT)
 
 

@@ -121,17 +121,14 @@ def test_without_a_password_there_is_none_to_change(client):
     assert not user.has_usable_password()
 
 
-def test_a_busy_line_is_said_here_too(client, alice):
+def test_a_busy_hasher_is_said_here_too(alice):
     here = entered()
-    for _ in range(passwords.IN_LINE):
-        assert passwords._line.acquire(blocking=False)
-    try:
+
+    with passwords._one_at_a_time():
         answer = change(here)
-    finally:
-        for _ in range(passwords.IN_LINE):
-            passwords._line.release()
 
     assert (answer.status_code, answer["Retry-After"]) == (503, str(passwords.AGAIN_AFTER))
+    assert [change(here, old=WRONG).status_code for _ in range(5)] == [422] * 5
 
 
 # --- Which are refused ----------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from recycle.http import Request
 from recycle.login import take_attempt
 from recycle.models import User
+from recycle.passwords import Busy
 
 # More than anybody types, and far less than what takes long to look at.
 LONGEST = 1_000
@@ -47,7 +48,13 @@ class PasswordForm(forms.Form):
     def clean_old(self) -> str:
         old: str = self.cleaned_data["old"]
         attempt = take_attempt(self.request)
-        if not self.request.user.check_password(old):
+        try:
+            right = self.request.user.check_password(old)
+        except Busy:
+            # Nobody has guessed anything.
+            attempt.rollback()
+            raise
+        if not right:
             raise ValidationError(_("This is not your current password."), code="wrong")
         attempt.rollback()
         return old
