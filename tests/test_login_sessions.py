@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from recycle import actions
+from recycle.lifecycle import State
 from recycle.models import Session, Sweep, User
 from recycle.tasks import clear_sessions
 from recycle.views.me import browser_of
@@ -102,6 +103,22 @@ def test_what_a_page_does_by_itself_keeps_nobody_logged_in(alice, clock):
         client.get(reverse("recycle:bin"), headers={"HX-Request": "true", "X-Unattended": "1"})
 
     assert not is_in(client)
+
+
+@pytest.mark.browser
+@pytest.mark.django_db(transaction=True)
+def test_a_list_that_refreshes_itself_says_so_and_a_person_does_not(page, make_instance):
+    gone = timezone.now() - timedelta(seconds=1)
+    make_instance(State.RECYCLED, purge_at=gone, recycled_at=gone - timedelta(hours=2))
+
+    with page.expect_request(lambda request: "x-unattended" in request.headers) as refreshed:
+        page.goto("/recycle-bin/")
+    with page.expect_request(lambda request: "q=web" in request.url) as searched:
+        page.locator("#filters [name=q]").fill("web")
+        page.locator("#filters [name=q]").press("Enter")
+
+    assert "/recycle-bin/" in refreshed.value.url
+    assert "x-unattended" not in searched.value.headers
 
 
 def test_a_page_does_not_fail_because_its_session_cannot_be_kept(alice, clock, monkeypatch):
