@@ -10,7 +10,8 @@ import pytest
 from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 
-from console import env, supervisor
+from console import env
+from console.bootstrap import PROJECT
 from recycle import passwords
 from recycle.models import Account, User
 
@@ -62,7 +63,7 @@ def start(tmp_path, *command, **variables):
     return subprocess.run(
         [sys.executable, "manage.py", *command],
         env=environment,
-        cwd=supervisor.PROJECT,
+        cwd=PROJECT,
         capture_output=True,
         text=True,
     )
