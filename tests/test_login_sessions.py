@@ -308,13 +308,6 @@ def test_what_is_over_is_found_by_an_index(db):
     assert "Seq Scan" not in plan
 
 
-def test_the_schedule_does_it():
-    from django.conf import settings
-
-    tasks = {entry["task"] for entry in settings.CELERY_BEAT_SCHEDULE.values()}
-    assert "recycle.tasks.clear_sessions" in tasks
-
-
 def test_djangos_own_command_clears_ours(client, alice, clock):
     from django.core.management import call_command
 
