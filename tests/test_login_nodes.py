@@ -7,8 +7,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.test import Client
 
+from console import env
 from tests.entrance import HOME, RIGHT, log_in
 from tests.test_login import WITH_A_NAME
 from tests.threads import result
@@ -86,3 +88,34 @@ def test_threads_of_a_process_do_not_guess_past_the_limit(entrance, threads):
     assert counted[200] == WITH_A_NAME
     assert counted[429] == 4
     assert set(counted) <= {200, 429, 503}
+
+
+@pytest.mark.parametrize(
+    ("broker", "store"),
+    [
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379?db=1"),
+        ("redis://127.0.0.1:6379", "redis://127.0.0.1:6379?db=1"),
+        ("rediss://me:p%40ss@redis.example.com:6380/3", "rediss://me:p%40ss@redis.example.com:6380?db=4"),
+        ("redis://127.0.0.1/15", "redis://127.0.0.1?db=0"),
+        ("unix:///run/broker.sock", "unix:///run/broker.sock?db=1"),
+        ("unix://me:word@/run/broker.sock?db=2", "unix://me:word@/run/broker.sock?db=3"),
+    ],
+)
+def test_the_store_is_the_next_database_of_the_broker(broker, store, monkeypatch):
+    monkeypatch.delenv("CACHE_URL", raising=False)
+
+    assert env.cache("CACHE_URL", broker)["LOCATION"] == store
+
+
+def test_the_store_can_be_another_server(monkeypatch):
+    monkeypatch.setenv("CACHE_URL", "redis://counts.example.com/0")
+
+    assert env.cache("CACHE_URL", "unix:///run/broker.sock")["LOCATION"] == "redis://counts.example.com/0"
+
+
+@pytest.mark.parametrize("value", ["memcached://x", "counts.example.com:6379", "nothing"])
+def test_a_store_that_is_none_stops_the_start(value, monkeypatch):
+    monkeypatch.setenv("CACHE_URL", value)
+
+    with pytest.raises(ImproperlyConfigured, match="CACHE_URL must look like"):
+        env.cache("CACHE_URL", "unix:///run/broker.sock")
