@@ -3,9 +3,10 @@
 import os
 import secrets
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
@@ -70,6 +71,42 @@ def time_zone(name: str, default: str) -> str:
     return _read(name, lambda value: ZoneInfo(value).key, default, "a time zone such as Asia/Shanghai")
 
 
+def is_open(hosts: list[str]) -> bool:
+    """Whether any of these names or addresses can be reached from another machine."""
+
+    def is_loopback(host: str) -> bool:
+        try:
+            return ip_address(host.strip("[]")).is_loopback
+        except ValueError:
+            return host == "localhost" or host.endswith(".localhost")
+
+    return not all(map(is_loopback, hosts))
+
+
+# What stands in examples and tutorials; a key of a machine's making holds none of it.
+EXAMPLES = ("insecure", "secret", "changeme", "change-me", "change_me", "example", "password", "12345", "qwerty")
+
+
+def why_weak(key: str) -> str:
+    """What makes a secret key easy to guess; empty when nothing does."""
+    if len(key) < 32:
+        return f"has {len(key)} characters, and 32 are the least"
+    if len(set(key)) < 10:
+        return f"has {len(set(key))} different characters, and 10 are the least"
+    if example := next((example for example in EXAMPLES if example in key.lower()), ""):
+        return f"contains {example!r}, as examples do"
+    return ""
+
+
+def refuse_weak_key(name: str) -> None:
+    """Stop the start: whoever guesses the key of a console they can reach is logged in as anybody."""
+    if (key := os.environ.get(name)) and (why := why_weak(key)):
+        raise ImproperlyConfigured(
+            f"{name} {why}, while this console can be reached from other machines: "
+            "leave it unset, and a good one is made, or set one of a machine's making."
+        )
+
+
 def secret(name: str, kept_in: Path, size: int = 50) -> str:
     """The variable, or else a random key of `size` bytes, made once and kept in a file only its owner can read."""
     if value := os.environ.get(name):
@@ -90,6 +127,38 @@ def secret(name: str, kept_in: Path, size: int = 50) -> str:
     if not key:
         raise ImproperlyConfigured(f"{kept_in} is empty: delete it, and a new key is made.")
     return key
+
+
+def cache(name: str, broker: str) -> dict[str, Any]:
+    """Django's settings for the shared store, a Redis or Valkey.
+
+    Unless the variable names one it is the broker's, but its next database: emptying the one must
+    not empty the other.
+    """
+    url = text(name) or _next_database(broker)
+    if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
+        raise ImproperlyConfigured(f"{name} must look like redis://host:6379/1 or unix:///path/broker.sock?db=1.")
+    # Whoever waits for the store holds a thread of the web server.
+    patience = {"socket_connect_timeout": 1, "socket_timeout": 1}
+    return {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": url,
+        "KEY_PREFIX": "console",
+        "OPTIONS": patience,
+    }
+
+
+def _next_database(broker: str) -> str:
+    url = urlsplit(broker)
+    query = parse_qs(url.query)
+    in_path = url.scheme != "unix"
+    number = query.pop("db", [url.path.strip("/") if in_path else ""])[0]
+    following = (int(number) if number.isdecimal() else 0) + 1
+    # A server has 16 databases unless it was told otherwise.
+    query["db"] = [str(following % 16)]
+    path = "" if in_path else url.path
+    # urlunsplit would write unix:/path, which redis-py does not take.
+    return f"{url.scheme}://{url.netloc}{path}?{urlencode(query, doseq=True)}"
 
 
 def database(name: str, data_dir: Path) -> dict[str, Any]:

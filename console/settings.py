@@ -1,6 +1,7 @@
 """Settings. A fresh checkout runs with no environment variable set; README lists them all."""
 
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 from csp.constants import NONE, SELF
@@ -20,8 +21,10 @@ SWEEP_LATE_AFTER = 60
 # --- Django ---------------------------------------------------------------------------------------
 
 DEBUG = env.boolean("CONSOLE_DEBUG")
-SECRET_KEY = env.secret("CONSOLE_SECRET_KEY", kept_in=DATA_DIR / "secret-key")
 ALLOWED_HOSTS = env.words("CONSOLE_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]")
+if env.is_open(ALLOWED_HOSTS):
+    env.refuse_weak_key("CONSOLE_SECRET_KEY")
+SECRET_KEY = env.secret("CONSOLE_SECRET_KEY", kept_in=DATA_DIR / "secret-key")
 CSRF_TRUSTED_ORIGINS = env.words("CONSOLE_CSRF_TRUSTED_ORIGINS")
 ROOT_URLCONF = "console.urls"
 WSGI_APPLICATION = "console.wsgi.application"
@@ -36,6 +39,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "whitenoise.runserver_nostatic",
     "django.contrib.staticfiles",
+    "allauth",
+    "allauth.account",
     "django_htmx",
     "csp",
 ]
@@ -51,11 +56,14 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "recycle.sessions.KeepSessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "recycle.http.ConsoleMiddleware",
     "recycle.views.scope.ScopeMiddleware",
+    "recycle.views.errors.AwayMiddleware",
 ]
 
 TEMPLATES = [
@@ -85,10 +93,33 @@ AUTH_USER_MODEL = "recycle.User"
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "recycle:overview"
 LOGOUT_REDIRECT_URL = "login"
+PASSWORD_HASHERS = ["recycle.passwords.Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
-    {"NAME": f"django.contrib.auth.password_validation.{name}"}
-    for name in ("UserAttributeSimilarityValidator", "MinimumLengthValidator", "CommonPasswordValidator")
+    {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
+    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+    {"NAME": "recycle.passwords.GuessableValidator"},
 ]
+
+# A login ends when it was not used for so long, and two weeks after it began in any case.
+SESSION_ENGINE = "recycle.sessions"
+SESSION_IDLE = timedelta(hours=env.positive("SESSION_IDLE_HOURS", 12))
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+
+# The login: by name and password, for people whom an administrator has made. There is no sign-up,
+# and without a mail server nothing that would send mail; the addresses of both do not exist.
+ACCOUNT_ADAPTER = "recycle.login.Adapter"
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_SESSION_REMEMBER = True
+# Failed attempts: from an address, and (key) from an address with a name or at one's own password.
+ACCOUNT_RATE_LIMITS = {
+    "login": None,  # would count every HEAD of the page as well
+    "login_failed": "30/5m/ip,5/5m/key",
+    "change_password": "5/5m/user",
+}
+# How many proxies of our own stand in front. Each adds an entry to X-Forwarded-For; what comes
+# before those, anybody can write there.
+TRUSTED_PROXIES = ALLAUTH_TRUSTED_PROXY_COUNT = env.count("CONSOLE_TRUSTED_PROXIES", 0)
 
 # --- Words and times ------------------------------------------------------------------------------
 
@@ -120,9 +151,6 @@ SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP inside the cluster
-# How many proxies of our own stand in front. Each adds an entry to X-Forwarded-For; what comes
-# before those, anybody can write there.
-TRUSTED_PROXIES = env.count("CONSOLE_TRUSTED_PROXIES", 0)
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -139,6 +167,8 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 # --- Tasks ----------------------------------------------------------------------------------------
 
 REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+# What several processes and nodes count together: the failed logins.
+CACHES = {"default": env.cache("CACHE_URL", REDIS_URL)}
 # Celery spells a Unix socket its own way.
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
@@ -156,7 +186,7 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 10.0,
         "options": {"expires": 10},
     }
-    for task in ("expire_due", "purge_due", "forget_tombstones")
+    for task in ("expire_due", "purge_due", "forget_tombstones", "clear_sessions")
 }
 
 # --- Logs -----------------------------------------------------------------------------------------

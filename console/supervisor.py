@@ -22,7 +22,10 @@ from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
+from django.core.exceptions import ImproperlyConfigured
+
 from console.bootstrap import PROJECT, try_lock
+from console.env import is_open, refuse_weak_key
 
 WINDOWS = sys.platform == "win32"
 
@@ -429,7 +432,7 @@ def environment(host: str, data_dir: Path) -> dict[str, str]:
     return env
 
 
-def make_demo(supervisor: Supervisor, data_dir: Path) -> str:
+def make_demo(supervisor: Supervisor, data_dir: Path, *, host: str) -> str:
     """Fill an empty database and return the demo user's password; "" when the data is somebody's own."""
     path = data_dir / "demo-password"
     before = path.read_text("utf-8") if path.exists() else ""
@@ -438,7 +441,7 @@ def make_demo(supervisor: Supervisor, data_dir: Path) -> str:
     _keep(path, password)
     supervisor.env["CONSOLE_DEMO_PASSWORD"] = password
     try:
-        made = supervisor.run_once("demo", "demo", "--if-empty")
+        made = supervisor.run_once("demo", "demo", "--if-empty", *(["--open"] if is_open([host]) else []))
     except Refused:
         _keep(path, before)
         raise
@@ -488,10 +491,12 @@ def main(argv: list[str]) -> int:
     try:
         if WINDOWS and not os.environ.get("REDIS_URL"):
             raise Refused("There is no embedded Valkey for Windows: set REDIS_URL to a Redis or Valkey.")
+        if is_open([options.host]):
+            refuse_weak_key("CONSOLE_SECRET_KEY")
         claim(data_dir, url_of(options.host, options.port))
         check_port(options.host, options.port)
         supervisor = Supervisor(environment(options.host, data_dir))
-    except Refused as refused:
+    except (Refused, ImproperlyConfigured) as refused:
         print(refused, file=sys.stderr)
         return 1
     try:
@@ -518,7 +523,7 @@ def _run(supervisor: Supervisor, options: argparse.Namespace, data_dir: Path) ->
     say("Preparing the database and the static files.")
     supervisor.run_once("migrate", "migrate", "--noinput", "--verbosity", "0")
     supervisor.run_once("static", "collectstatic", "--noinput", "--verbosity", "0")
-    password = "" if options.no_demo else make_demo(supervisor, data_dir)
+    password = "" if options.no_demo else make_demo(supervisor, data_dir, host=options.host)
 
     for part in programs(options.host, options.port, data_dir, supervisor.env):
         supervisor.start(part)

@@ -27,3 +27,9 @@ def purge_due() -> None:
 def forget_tombstones() -> None:
     if forgotten := actions.forget_tombstones():
         logger.info("forgot %d tombstones", forgotten)
+
+
+@shared_task
+def clear_sessions() -> None:
+    if cleared := actions.clear_sessions():
+        logger.info("cleared %d sessions", cleared)

@@ -56,9 +56,10 @@ def _run(name: str, expression: str, arguments: list[str], place: Path, **extra:
     report = place / f"{name}.xml"
     data_dir = place / name
     data_dir.mkdir()
-    env = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL")}
+    env = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL", "CACHE_URL")}
     # Settings that somebody has set for their console are not the tests' business, and neither is their data.
-    env = {key: value for key, value in env.items() if not key.startswith("CONSOLE_") and key != "TOMBSTONE_DAYS"}
+    ours = ("TOMBSTONE_DAYS", "SESSION_IDLE_HOURS")
+    env = {key: value for key, value in env.items() if not key.startswith("CONSOLE_") and key not in ours}
     # Playwright's synchronous interface runs an event loop in the thread that uses the database.
     env |= {"CONSOLE_DATA_DIR": str(data_dir), "DJANGO_ALLOW_ASYNC_UNSAFE": "true", **extra}
     command = [sys.executable, "-m", "pytest", f"--junitxml={report}", "-m", expression, *arguments]

@@ -8,6 +8,7 @@ from uuid import UUID
 
 import pytest
 from django.conf import settings
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
@@ -41,9 +42,11 @@ from tests.browser import (  # noqa: F401
     server,
     static_files,
 )
+from tests.entrance import entrance  # noqa: F401
 from tests.folding import folded_along  # noqa: F401
 from tests.inventory import load, problems  # noqa: F401
 from tests.threads import threads  # noqa: F401
+from tests.valkey import valkey  # noqa: F401
 
 HTMX = {"HX-Request": "true"}
 SUBNET = UUID("9fd83a5e-33cf-4196-b8df-59fc57478488")
@@ -58,6 +61,14 @@ def client(static_files: None, settings: Any, client: Client) -> Client:  # noqa
     # Or whitenoise would look at every one of them anew for each test.
     settings.WHITENOISE_AUTOREFRESH = True
     return client
+
+
+@pytest.fixture(autouse=True)
+def store(settings: Any) -> None:
+    """A shared store for this process alone, empty for each test. `valkey` is one for several."""
+    backend = "django.core.cache.backends.locmem.LocMemCache"
+    settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "tests"}}
+    cache.clear()
 
 
 @pytest.fixture(autouse=True)

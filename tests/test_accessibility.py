@@ -71,6 +71,8 @@ def test_axe_finds_nothing_on_any_page(look, make_instance, bind, alice, complai
             reason="wrong stack",
             detail={"eips": [{"id": str(recycled.pk), "address": "120.92.0.1"}]},
         )
+    alice.set_password("correct horse battery")
+    alice.save()
     page = look()
     found = []
 
@@ -92,6 +94,8 @@ def test_axe_finds_nothing_on_any_page(look, make_instance, bind, alice, complai
         "/balancers/",
         "/tags/",
         "/retention/",
+        "/me/password/",
+        "/me/sessions/",
         "/volumes/create/",
         reverse("recycle:volume", args=[Volume.objects.earliest("pk").pk]),
         reverse("recycle:address", args=[ElasticIP.objects.earliest("pk").pk]),

@@ -87,11 +87,16 @@ def test_a_change_of_ones_own_password_is_written_too(client, root):
     root.save()
     client.force_login(root)
     AuditEvent.objects.all().delete()
-    new = {"new_password1": PASSWORD, "new_password2": PASSWORD}
 
-    client.post(reverse("admin:password_change"), {"old_password": "wrong", **new})
+    client.post(
+        reverse("recycle:password"), {"old": "wrong", "new": PASSWORD, "again": PASSWORD}, REMOTE_ADDR="203.0.113.7"
+    )
     assert not AuditEvent.objects.exists()
-    edit(client, "password_change", old_password="Another-Secret-8", **new)
+    client.post(
+        reverse("recycle:password"),
+        {"old": "Another-Secret-8", "new": PASSWORD, "again": PASSWORD},
+        REMOTE_ADDR="203.0.113.7",
+    )
 
     row = only(AuditEvent)
     assert (row.action, row.subject_name) == ("password", "root")

@@ -1,17 +1,13 @@
 """For probes: the process alone, and everything it needs."""
 
-import subprocess
 import sys
-import tempfile
 import time
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 from django.db import Error, OperationalError
 from django.urls import reverse
 
-from console import supervisor
 from recycle import actions
 from recycle.models import Sweep
 
@@ -19,21 +15,6 @@ pytestmark = [
     pytest.mark.django_db,
     pytest.mark.skipif(sys.platform == "win32", reason="the embedded Valkey has no build for Windows"),
 ]
-
-
-@pytest.fixture(scope="module")
-def valkey():
-    """The URL of a real broker, the one that `up` starts."""
-    # Not pytest's own directory: the path of a socket has to be short.
-    with tempfile.TemporaryDirectory(prefix="console-", dir="/tmp") as place:
-        part, path = supervisor.broker(Path(place))
-        process = subprocess.Popen(part.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        deadline = time.monotonic() + 20
-        while not supervisor.answers(path) and time.monotonic() < deadline:
-            time.sleep(0.02)
-        yield f"unix://{path}"
-        process.kill()
-        process.wait()
 
 
 @pytest.fixture

@@ -28,6 +28,8 @@ BELONGINGS = {
     "recycle.User_groups.user",
     "recycle.User_user_permissions.user",
     "admin.LogEntry.user",
+    "account.EmailAddress.user",
+    "recycle.Session.user",
 }
 # What the admin deletes along with something else, and writes about.
 GO_ALONG = {
@@ -36,7 +38,7 @@ GO_ALONG = {
         "recycle.User_groups.user",
         "recycle.User_user_permissions.user",
     }
-    | {"admin.LogEntry.user"},
+    | {"admin.LogEntry.user", "account.EmailAddress.user", "recycle.Session.user"},
     "Account": {"recycle.Membership.account", "recycle.RetentionRule.account"},
 }
 

@@ -395,6 +395,8 @@ def addresses(recycled: Instance) -> list[str]:
         "/balancers/",
         "/tags/",
         "/retention/",
+        "/me/password/",
+        "/me/sessions/",
         f"/instances/configure-again/?ids={recycled.pk}",
         f"/recycle-bin/restore/?ids={recycled.pk}",
     ]

@@ -193,7 +193,7 @@ def test_what_lies_in_the_bin_keeps_its_time_whatever_is_changed_later(kept, acc
     make_rule("env", "prod")
     Account.objects.update(keep_for=30 * DAY)
     account.tags.all().delete()
-    only(instance).update(name="renamed")
+    only(instance).update(name="renamed", name_folded="renamed")
     actions.purge_due(now=end - MOMENT)
 
     instance.refresh_from_db()

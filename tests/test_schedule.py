@@ -463,6 +463,7 @@ def test_every_schedule_entry_names_a_task_there_is_and_expires_before_the_next(
 
     assert {entry["task"] for entry in entries.values()} == {
         "recycle.tasks.purge_due", "recycle.tasks.expire_due", "recycle.tasks.forget_tombstones",
+        "recycle.tasks.clear_sessions",
     }  # fmt: skip
     for name, entry in entries.items():
         module, _, task = entry["task"].rpartition(".")

@@ -15,7 +15,7 @@ from tests.conftest import HTMX
 
 pytestmark = pytest.mark.django_db
 
-PUBLIC = {"healthz", "readyz", "login", "logout", "set_language", "recycle:theme", "admin:login"}
+PUBLIC = {"healthz", "readyz", "login", "logout", "set_language", "recycle:theme", "account_login"}
 
 
 def every_address():
@@ -138,7 +138,7 @@ def test_cookies_are_closed_to_scripts_and_other_sites(client, alice, settings, 
     alice.save()
     client.get(reverse("login"))
 
-    response = client.post(reverse("login"), {"username": "alice", "password": "correct horse battery"})
+    response = client.post(reverse("login"), {"login": "alice", "password": "correct horse battery"})
     theme = client.post(reverse("recycle:theme"), {"theme": "dark"})
 
     session = response.cookies[settings.SESSION_COOKIE_NAME]
@@ -181,7 +181,7 @@ def test_the_login_leads_nowhere_else(client, alice, target):
     alice.set_password("correct horse battery")
     alice.save()
 
-    response = client.post(reverse("login"), {"username": "alice", "password": "correct horse battery", "next": target})
+    response = client.post(reverse("login"), {"login": "alice", "password": "correct horse battery", "next": target})
 
     assert response["Location"] == reverse("recycle:overview")
 
@@ -235,8 +235,8 @@ def test_no_secret_is_written_to_the_log(client, alice, caplog, monkeypatch):
     alice.set_password("correct horse battery")
     alice.save()
 
-    client.post(reverse("login"), {"username": "alice", "password": "wrong password 1"})
-    client.post(reverse("login"), {"username": "alice", "password": "correct horse battery"})
+    client.post(reverse("login"), {"login": "alice", "password": "wrong password 1"})
+    client.post(reverse("login"), {"login": "alice", "password": "correct horse battery"})
     client.get("/nowhere/")
     client.get(reverse("recycle:bin"), {"size": "x"})
     client.post(reverse("recycle:purge"), {"ids": "x"})

@@ -278,7 +278,7 @@ def test_the_head_of_an_export_is_chinese(reader, alice, name):
 @pytest.mark.django_db
 def test_the_login_is_chinese(reader):
     page = reader.get(reverse("login"))
-    refused = reader.post(reverse("login"), {"username": "1", "password": "1"})
+    refused = reader.post(reverse("login"), {"login": "1", "password": "1"})
 
     assert english(Reader(page.text).words) == []
     assert english(Reader(refused.text).words) == []

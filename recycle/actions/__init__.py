@@ -4,6 +4,7 @@ from recycle.actions.again import configure, plan
 from recycle.actions.create import create
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.schedule import expire_due, forget_tombstones, purge_due
+from recycle.actions.sessions import clear_sessions, end_sessions
 from recycle.actions.undo import undo
 from recycle.actions.verbs import (
     delete,
@@ -26,9 +27,11 @@ __all__ = [
     "Failed",
     "Outcome",
     "Refused",
+    "clear_sessions",
     "configure",
     "create",
     "delete",
+    "end_sessions",
     "expire_due",
     "extend",
     "forget_tombstones",

@@ -50,7 +50,7 @@ def _pass(
     name: str, verb: type[Move], action: Action, instances: InstanceQuerySet, now: datetime, limit: int
 ) -> Outcome:
     outcome = carry_out(verb(action=action, instances=instances, by=None, now=now, skip_locked=True), limit=limit)
-    _ran(name, now, done=len(outcome.done), failed=len(outcome.failed))
+    ran(name, now, done=len(outcome.done), failed=len(outcome.failed))
     return outcome
 
 
@@ -65,7 +65,7 @@ def forget_tombstones(*, now: datetime | None = None, limit: int = LIMIT) -> int
         gone, left = _forget(tombstones, chunk, now)
         forgotten += gone
         failed += left
-    _ran("forget_tombstones", now, done=forgotten, failed=failed)
+    ran("forget_tombstones", now, done=forgotten, failed=failed)
     return forgotten
 
 
@@ -88,5 +88,5 @@ def _forget(tombstones: InstanceQuerySet, chunk: Sequence[UUID], now: datetime) 
         return sum(gone), sum(left)
 
 
-def _ran(name: str, now: datetime, *, done: int, failed: int) -> None:
+def ran(name: str, now: datetime, *, done: int, failed: int) -> None:
     Sweep.objects.update_or_create(name=name, defaults={"ran_at": now, "done": done, "failed": failed})

@@ -4,6 +4,7 @@ from recycle.forms.again import AgainForm
 from recycle.forms.audit import AuditFilter
 from recycle.forms.create import CreateForm
 from recycle.forms.lists import NO_FEES, BinFilter, ExpiredFilter, InstanceFilter, InstanceListForm, ListForm, LogFilter
+from recycle.forms.login import EndSessionForm, LoginForm, PasswordForm
 from recycle.forms.named import MAX_NAMED, BackForm, NamedForm
 from recycle.forms.page import OverviewForm, PageForm, PlanPage
 from recycle.forms.places import dialog_link, own_address
@@ -33,6 +34,7 @@ __all__ = [
     "ColumnsForm",
     "ConfirmedForm",
     "CreateForm",
+    "EndSessionForm",
     "ExpiredFilter",
     "ExtendForm",
     "HoldForm",
@@ -42,9 +44,11 @@ __all__ = [
     "KeepForm",
     "ListForm",
     "LogFilter",
+    "LoginForm",
     "NamedForm",
     "OverviewForm",
     "PageForm",
+    "PasswordForm",
     "PlanPage",
     "RenewForm",
     "RestoreForm",

@@ -6,6 +6,7 @@ from recycle.models.event import Event, Kind
 from recycle.models.instance import Instance, InstanceQuerySet
 from recycle.models.network import ElasticIP, Listener, LoadBalancer, RealServer
 from recycle.models.origin import Origin
+from recycle.models.session import Session, SessionQuerySet
 from recycle.models.storage import Volume
 from recycle.models.sweep import Sweep
 from recycle.models.tag import InstanceTag, Tag
@@ -29,6 +30,8 @@ __all__ = [
     "RealServer",
     "Region",
     "RetentionRule",
+    "Session",
+    "SessionQuerySet",
     "Sweep",
     "Tag",
     "User",

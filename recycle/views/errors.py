@@ -1,11 +1,23 @@
-"""The pages for requests that went wrong. They must not fail themselves: no database, no shell where it broke."""
+"""The pages for requests that went wrong. They must not fail themselves: no database, no shell
+where it broke.
+"""
 
+import logging
 import sqlite3
 import sys
+from collections.abc import Callable
 
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from redis import RedisError
+
+from recycle.passwords import AGAIN_AFTER, Busy
+
+logger = logging.getLogger(__name__)
+
+# Seconds after which a shared store that was away may be there again.
+STORE_AGAIN_AFTER = 30
 
 # Seconds after which it is worth trying again when the database was busy.
 RETRY_AFTER = 5
@@ -47,3 +59,32 @@ def is_passing(error: BaseException | None) -> bool:
         # SQLite says the same class of error for a table that is missing. The low byte is the kind.
         return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
     return True
+
+
+class AwayMiddleware:
+    """Where something that a view needs is away or busy for the moment: a sentence and when to come
+    again.
+
+    The shared store counts the failed logins. Without it nobody is let in, because nobody could be
+    kept out; who is logged in already does not need it.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        if isinstance(exception, Busy):
+            return _away(request, AGAIN_AFTER, busy=True)
+        if isinstance(exception, RedisError):
+            logger.error("the shared store does not answer: %s", exception)
+            return _away(request, STORE_AGAIN_AFTER, busy=False)
+        return None
+
+
+def _away(request: HttpRequest, seconds: int, *, busy: bool) -> HttpResponse:
+    response = render(request, "away.html", {"busy": busy, "seconds": seconds}, status=503)
+    response["Retry-After"] = str(seconds)
+    return response

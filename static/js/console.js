@@ -65,6 +65,10 @@ function tick() {
   }
 }
 setInterval(tick, 1000);
+// What a page asks for by itself does not keep anybody logged in.
+heard("htmx:configRequest", ({ detail }) => {
+  if (detail.triggeringEvent?.type === "due") detail.headers["X-Unattended"] = "1";
+});
 heard("visibilitychange", tick);
 
 /* --- Selection: a form[data-list] with checkboxes named ids ------------------------------------------------

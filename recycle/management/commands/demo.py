@@ -13,6 +13,8 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
@@ -72,9 +74,13 @@ class Command(BaseCommand):
         parser.add_argument("--instances", type=int, default=60, help="how many instances (at least 20)")
         parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same account")
         parser.add_argument("--if-empty", action="store_true", help="do nothing when there is an account already")
+        parser.add_argument("--open", action="store_true", help="other machines can reach the console")
 
     def handle(self, *args: Any, instances: int, seed: int, if_empty: bool, **options: Any) -> None:
-        if if_empty and Account.objects.exists():
+        makes = not (if_empty and Account.objects.exists())
+        if options["open"] or env.is_open(settings.ALLOWED_HOSTS):
+            _refuse_weak_password(makes=makes)
+        if not makes:
             return
         if instances < 20:
             raise CommandError("At least 20 instances are needed to show every status.")
@@ -83,6 +89,33 @@ class Command(BaseCommand):
         with transaction.atomic():
             Demo(instances, random.Random(seed), timezone.now()).make()  # noqa: S311 (not a secret)
         self.stdout.write(f"Made the account {NAME} with {instances} instances.")
+
+
+def _password() -> str:
+    return env.secret("CONSOLE_DEMO_PASSWORD", kept_in=settings.DATA_DIR / "demo-password", size=12)
+
+
+def _refuse_weak_password(*, makes: bool) -> None:
+    """The demo user is a superuser whose name everybody knows: with a weak password anybody is one."""
+    password = _password()
+    try:
+        validate_password(password, User(username="demo"))
+    except ValidationError as error:
+        reasons = " ".join(error.messages)
+    else:
+        return
+    if makes:
+        raise CommandError(
+            f"CONSOLE_DEMO_PASSWORD is too weak for a console that other machines can reach: {reasons} "
+            "Leave it unset, and a good one is made."
+        )
+    # An older start may have been content with it.
+    demo = User.objects.filter(username="demo", is_active=True).first()
+    if demo and demo.check_password(password):
+        raise CommandError(
+            f"The password of the user demo is too weak for a console that other machines can reach: {reasons} "
+            "Start it with --host 127.0.0.1 and change the password, or deactivate the user."
+        )
 
 
 class Demo:
@@ -105,8 +138,7 @@ class Demo:
         return UUID(int=self.chance.getrandbits(128), version=4)
 
     def _people(self) -> None:
-        password = env.secret("CONSOLE_DEMO_PASSWORD", kept_in=settings.DATA_DIR / "demo-password", size=12)
-        demo = User.objects.create_superuser("demo", password=password)
+        demo = User.objects.create_superuser("demo", password=_password())
         self.people = [demo]
         Membership.objects.create(user=demo, account=self.account, role=Role.ADMINISTRATOR)
         for name, role in (("li.wei", Role.OPERATOR), ("chen.yu", Role.OPERATOR), ("wang.fang", Role.VIEWER)):

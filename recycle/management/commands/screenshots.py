@@ -72,7 +72,8 @@ class Command(BaseCommand):
 @contextmanager
 def console(place: Path) -> Iterator[tuple[str, dict[str, str]]]:
     """The whole console on a data directory, with a demo account: its address and its environment."""
-    environment = {name: value for name, value in os.environ.items() if name not in ("DATABASE_URL", "REDIS_URL")}
+    theirs = ("DATABASE_URL", "REDIS_URL", "CACHE_URL")
+    environment = {name: value for name, value in os.environ.items() if name not in theirs}
     environment |= {"CONSOLE_DATA_DIR": str(place), "CONSOLE_DEMO_PASSWORD": PASSWORD, "NO_COLOR": "1"}
     port = _free_port()
     command = [sys.executable, "manage.py", "up", "--port", str(port)]
@@ -153,7 +154,7 @@ class Camera:
         with self.browser.new_context(base_url=self.address) as context:
             page = context.new_page()
             page.goto("/login/")
-            page.locator("[name=username]").fill("demo")
+            page.locator("[name=login]").fill("demo")
             page.locator("[name=password]").fill(PASSWORD)
             page.locator("main .btn.main").click()
             page.wait_for_url(f"{self.address}/")

@@ -1,0 +1,127 @@
+"""What the login does otherwise than django-allauth by itself: whom it throttles, what it logs,
+where it leads.
+"""
+
+import logging
+import math
+import time
+from datetime import timedelta
+from typing import Any
+
+from allauth.account.adapter import DefaultAccountAdapter
+from allauth.core.internal import ratelimit
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.cache import cache
+from django.core.exceptions import ValidationError
+from django.http import HttpRequest
+from django.utils.http import url_has_allowed_host_and_scheme
+from django.utils.translation import gettext as _
+
+from recycle.http import address_of
+from recycle.models import User
+from recycle.models.instance import duration_label
+from recycle.passwords import Busy
+from recycle.sessions import begin
+
+logger = logging.getLogger(__name__)
+
+# The limits, in ACCOUNT_RATE_LIMITS.
+APP = "allauth.account"
+LOGIN, PASSWORD = "login_failed", "change_password"
+
+
+class TooMany(ValidationError):
+    """Too many failed attempts."""
+
+    def __init__(self, wait: int) -> None:
+        self.wait = wait
+        # In whole minutes, rounded up: who comes back then is let in.
+        minutes = timedelta(minutes=math.ceil(wait / 60))
+        sentence = _("Too many failed attempts. Try again in %(time)s.")
+        super().__init__(sentence % {"time": duration_label(minutes)})
+
+
+def wait_of(errors: list[ValidationError]) -> int:
+    """Seconds to wait, when that is what is wrong; else 0."""
+    return next((error.wait for error in errors if isinstance(error, TooMany)), 0)
+
+
+class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
+    # --- Throttling ---
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        # Name and address together. By the name alone, a stranger's guesses would lock the owner
+        # out.
+        return f"{ratelimit.get_ip(request)} {credentials['username'].casefold()}"
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            logger.warning("login from %s refused: too many failed attempts", address_of(request))
+            key = self._get_login_attempts_cache_key(request, **credentials)
+            raise TooMany(_wait(request, LOGIN, key=key)) from None
+
+    def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
+        try:
+            user: AbstractBaseUser | None = super().authenticate(request, **credentials)
+        except Busy:
+            # Nobody has guessed anything.
+            self._rollback_login_failed_rl_usage()
+            raise
+        return user
+
+    def get_client_ip(self, request: HttpRequest) -> str:
+        # Without an address, as behind a Unix socket, all of them share a limit.
+        return address_of(request) or "0.0.0.0"  # noqa: S104
+
+    # --- Logging ---
+
+    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
+        # What is not a name here may be a password in the wrong field.
+        known = User.objects.filter(username=credentials["username"]).first()
+        who = f"as {known.get_username()}" if known else "with an unknown name"
+        logger.warning("login %s from %s failed", who, address_of(request))
+
+    def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
+        super().login(request, user)
+        address = address_of(request) or ""
+        begin(request.session, address=address, agent=self.get_http_user_agent(request))
+        logger.info("login as %s from %s", user.get_username(), address)
+
+    # --- Pages ---
+
+    def is_safe_url(self, url: str | None) -> bool:
+        """Only pages of this console: a path, never another host, however it is spelt."""
+        if url is None or not url.startswith("/"):
+            return False
+        return url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+
+    def is_ajax(self, request: HttpRequest) -> bool:
+        # One answer for everybody, which is the page.
+        return False
+
+    def add_message(self, *args: Any, **options: Any) -> None:
+        """Nothing: our pages say themselves what was done."""
+
+
+def take_attempt(request: HttpRequest) -> ratelimit.RateLimitUsage:
+    """Count an attempt at one's own password. Rolled back when it was the right one."""
+    usage = ratelimit.consume(request, app=APP, action=PASSWORD)
+    if usage is None:
+        logger.warning("change of password by %s refused: too many failed attempts", request.user)
+        raise TooMany(_wait(request, PASSWORD))
+    return usage
+
+
+def _wait(request: HttpRequest, action: str, key: str | None = None) -> int:
+    """Seconds until the next attempt is counted again: until the oldest of each full limit is
+    forgotten.
+    """
+    now, longest = time.time(), 1.0
+    for rate in ratelimit.get_rates(app=APP, action=action):
+        entry = ratelimit.get_cache_key(request, app=APP, action=action, rate=rate, key=key)
+        attempts = cache.get(entry, [])
+        if len(attempts) >= rate.amount:
+            longest = max(longest, attempts[-1] + rate.duration - now)
+    return math.ceil(longest)
