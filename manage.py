@@ -23,6 +23,7 @@ def main(argv: list[str]) -> int:
     # Only the standard library until this call returns.
     from console import bootstrap
 
+    bootstrap.refuse_what_is_not_utf8(argv)
     bootstrap.enter(command)
 
     if command == "up":

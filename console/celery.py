@@ -4,7 +4,10 @@ import os
 
 from celery import Celery
 
+from console import bootstrap
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
+bootstrap.hold_own()
 
 app = Celery("console")
 app.config_from_object("django.conf:settings", namespace="CELERY")

@@ -1,6 +1,5 @@
-"""The launcher: what it installs when, and what `up` leaves behind however it ends."""
+"""`up`: what it refuses, what it says, and what it leaves behind however it ends."""
 
-import json
 import os
 import signal
 import socket
@@ -17,108 +16,6 @@ import pytest
 from console import bootstrap, supervisor
 
 posix = pytest.mark.skipif(os.name == "nt", reason="process groups and Unix sockets")
-
-
-@pytest.fixture
-def venv(tmp_path, monkeypatch) -> Path:
-    """A finished environment of the launcher's, with nothing in it but its note and its Python."""
-    monkeypatch.setattr(bootstrap, "PROJECT", tmp_path)
-    monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
-    monkeypatch.setattr(bootstrap, "LOCKS", tmp_path / "requirements")
-    for path in (bootstrap._python(), bootstrap.LOCKS / "run.txt", bootstrap.LOCKS / "test.txt"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("django==5.2\n")
-    monkeypatch.setattr(bootstrap, "_install", lambda lock: None)
-    bootstrap._make("run", inside=True)
-    return Path(tmp_path / ".venv")
-
-
-def test_what_is_installed_is_not_installed_again(venv):
-    assert bootstrap.is_current("run")
-
-
-def test_the_test_lock_covers_the_run_lock_but_not_the_other_way_round(venv):
-    assert not bootstrap.is_current("test")
-
-    bootstrap._make("test", inside=False)
-
-    assert bootstrap.is_current("test")
-    assert bootstrap.is_current("run")
-
-
-def test_a_changed_lock_is_installed_again(venv):
-    (bootstrap.LOCKS / "run.txt").write_text("django==5.3\n")
-
-    assert not bootstrap.is_current("run")
-    assert not bootstrap.is_current("run", inside=True)
-
-
-@pytest.mark.parametrize("changed", ["python", "tool"])
-def test_another_python_or_tool_means_a_new_environment(venv, changed, monkeypatch):
-    done: list[str] = []
-    monkeypatch.setattr(bootstrap, "_install", done.append)
-    monkeypatch.setattr(bootstrap, "_create", lambda: done.append("new"))
-    note = json.loads((venv / "installed.json").read_text())
-    (venv / "installed.json").write_text(json.dumps(note | {changed: "another"}))
-
-    assert not bootstrap.is_current("run")
-    bootstrap._make("run", inside=False)
-
-    assert done == ["new", "run"]
-    assert bootstrap.is_current("run")
-
-
-def test_an_interrupted_install_starts_over(venv, monkeypatch):
-    def interrupt(lock: str) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(bootstrap, "_install", interrupt)
-
-    with pytest.raises(KeyboardInterrupt):
-        bootstrap._make("test", inside=False)
-
-    assert not bootstrap.is_current("run")
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"lock": "run"}'])
-def test_a_damaged_note_counts_as_none(venv, text):
-    (venv / "installed.json").write_text(text)
-
-    assert not bootstrap.is_current("run")
-
-
-def test_an_environment_without_its_python_is_not_current(venv):
-    bootstrap._python().unlink()
-
-    assert not bootstrap.is_current("run")
-
-
-def test_an_environment_made_by_hand_is_left_alone_from_inside(venv):
-    (venv / "installed.json").unlink()
-
-    assert bootstrap.is_current("test", inside=True)
-
-
-@pytest.mark.parametrize("lock", ["run", "test"])
-def test_locks_name_no_registry_and_no_place(lock):
-    text = (bootstrap.LOCKS / f"{lock}.txt").read_text()
-
-    assert "--hash=sha256:" in text
-    assert not any(word in text for word in ("://", "--index-url", "--find-links", "--trusted-host"))
-
-
-def test_the_test_lock_has_everything_that_the_console_runs_on():
-    run, test = (set(_pins(name)) for name in ("run", "test"))
-
-    assert run <= test
-
-
-def _pins(lock: str) -> list[str]:
-    lines = (bootstrap.LOCKS / f"{lock}.txt").read_text().splitlines()
-    return [line.rstrip(" \\") for line in lines if "==" in line and not line.startswith(" ")]
-
-
-# --- up -------------------------------------------------------------------------------------------
 
 
 def up(data_dir: Path, port: int, **env: str) -> subprocess.Popen[str]:
