@@ -68,7 +68,7 @@ def another_database(tmp_path, django_db_blocker) -> Iterator[None]:
 def _disconnect() -> None:
     connection.close()
     if connection.vendor == "postgresql":
-        connection.close_pool()
+        connection.close_pool()  # type: ignore[attr-defined]
     # What it remembers are the numbers of another database's rows.
     ContentType.objects.clear_cache()
 
