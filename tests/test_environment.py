@@ -63,7 +63,9 @@ class Project:
         for name, text in (("run", run), ("test", test or f"{run} and-more")):
             (self.path / "requirements" / f"{name}.txt").write_text(text)
 
-    def popen(self, *arguments: str, uv: bool = True, by: str = BASE, program: str = "program.py", **env: str):
+    def popen(
+        self, *arguments: str, uv: bool = True, by: str = BASE, program: str = "program.py", **env: str
+    ) -> subprocess.Popen[str]:
         # Nothing of this process's own environment, and no launcher but the project's.
         path = f"{self.tools}:/usr/bin:/bin" if uv else "/usr/bin:/bin"
         return subprocess.Popen(
