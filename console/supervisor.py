@@ -29,7 +29,7 @@ WINDOWS = sys.platform == "win32"
 # A run this long counts as healthy: the next crash is restarted at once again.
 STABLE_AFTER = 30
 LONGEST_PAUSE = 30
-# A part that ended this often before the console was ever ready will not come up by itself.
+# A part that ended this often, before it or the console was ever up, will not come up by itself.
 TRIES = 3
 # Everything has to be gone within 5 seconds of Ctrl-C.
 GRACE, BROKER_GRACE = 3.0, 1.0
@@ -190,6 +190,7 @@ class Part:
     started_at: float = 0
     start_after: float = 0
     crashes: int = 0
+    came_up: bool = False
 
 
 class Supervisor:
@@ -254,8 +255,10 @@ class Supervisor:
             elif (code := part.process.poll()) is not None:
                 self._end([part.process], 0)
                 part.process = None
-                part.crashes = 0 if now - part.started_at > STABLE_AFTER else part.crashes + 1
-                if part.crashes >= TRIES and not self.ready.is_set():
+                stable = now - part.started_at > STABLE_AFTER
+                part.came_up = part.came_up or stable or self.ready.is_set()
+                part.crashes = 0 if stable else part.crashes + 1
+                if part.crashes >= TRIES and not part.came_up:
                     part.silent.wait(1)
                     raise Refused(
                         f"{part.name} does not start; it ended {TRIES} times. Its last line: {part.last_line}"
