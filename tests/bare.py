@@ -120,6 +120,11 @@ def _furnish(root: Path, suite: str) -> list[str]:
         shutil.copy(path, root / path[1:])
     shutil.rmtree(root / "etc/ssl/certs", ignore_errors=True)
     shutil.copytree("/etc/ssl/certs", root / "etc/ssl/certs", ignore_dangling_symlinks=True)
+    # The package of certificates comes with python3-venv and makes that directory anew, with these.
+    if Path("/usr/local/share/ca-certificates").is_dir():
+        shutil.copytree(
+            "/usr/local/share/ca-certificates", root / "usr/local/share/ca-certificates", dirs_exist_ok=True
+        )
     acquire = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=True).stdout
     (root / "etc/apt/apt.conf.d/99this-machine").write_text(acquire)
 
