@@ -9,7 +9,7 @@ if sys.version_info < (3, 11):  # noqa: UP036
 USAGE = """\
 python3 manage.py up [--host 127.0.0.1] [--port 8000] [--data-dir var] [--no-demo]   start the console
 python3 manage.py test [pytest arguments]                                            run the tests
-python3 manage.py lint                                                               run the checks
+python3 manage.py lint [--bare [suite ...]]                                          run the checks
 python3 manage.py help                                                               every other command
 """
 
@@ -23,6 +23,7 @@ def main(argv: list[str]) -> int:
     # Only the standard library until this call returns.
     from console import bootstrap
 
+    bootstrap.refuse_what_is_not_utf8(argv)
     bootstrap.enter(command)
 
     if command == "up":
@@ -32,7 +33,7 @@ def main(argv: list[str]) -> int:
     if command == "lint":
         from console import lint
 
-        return lint.main()
+        return lint.main(arguments)
     if command == "test":
         from tests.__main__ import main as test
 

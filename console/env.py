@@ -11,21 +11,26 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
 
+from console.bootstrap import is_utf8, shown
+
 T = TypeVar("T")
 
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
 
-def _read(name: str, parse: Callable[[str], T], default: str, wants: str) -> T:
+def text(name: str, default: str = "") -> str:
     value = os.environ.get(name, default)
+    if not is_utf8(value):
+        raise ImproperlyConfigured(f"{name} is {shown(value)}, which is not UTF-8.")
+    return value
+
+
+def _read(name: str, parse: Callable[[str], T], default: str, wants: str) -> T:
+    value = text(name, default)
     try:
         return parse(value)
     except (ValueError, KeyError, OSError):
         raise ImproperlyConfigured(f"{name} is {value!r}, but must be {wants}.") from None
-
-
-def text(name: str, default: str = "") -> str:
-    return os.environ.get(name, default)
 
 
 def boolean(name: str, default: bool = False) -> bool:
@@ -109,7 +114,7 @@ def refuse_weak_key(name: str) -> None:
 
 def secret(name: str, kept_in: Path, size: int = 50) -> str:
     """The variable, or else a random key of `size` bytes, made once and kept in a file only its owner can read."""
-    if value := os.environ.get(name):
+    if value := text(name):
         return value
     try:
         kept_in.parent.mkdir(parents=True, exist_ok=True)

@@ -24,7 +24,14 @@ CHECKS = {
 }
 
 
-def main() -> int:
+def main(arguments: list[str]) -> int:
+    if arguments[:1] == ["--bare"]:
+        from tests import bare
+
+        return bare.main(arguments[1:])
+    if arguments:
+        print("`lint` runs every check of the code; `lint --bare` tries both commands in fresh roots of Debian.")
+        return 2
     failed = []
     with tempfile.TemporaryDirectory(prefix="console-lint-") as data_dir:
         env = {key: value for key, value in os.environ.items() if not key.startswith("CONSOLE_")}

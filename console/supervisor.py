@@ -17,14 +17,14 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 from urllib.parse import quote
 
 from django.core.exceptions import ImproperlyConfigured
 
-from console.bootstrap import PROJECT, try_lock
+from console.bootstrap import PROJECT, is_utf8, shown, try_lock
 from console.env import is_open, refuse_weak_key
 
 WINDOWS = sys.platform == "win32"
@@ -32,6 +32,8 @@ WINDOWS = sys.platform == "win32"
 # A run this long counts as healthy: the next crash is restarted at once again.
 STABLE_AFTER = 30
 LONGEST_PAUSE = 30
+# A part that ended this often, before it or the console was ever up, will not come up by itself.
+TRIES = 3
 # Everything has to be gone within 5 seconds of Ctrl-C.
 GRACE, BROKER_GRACE = 3.0, 1.0
 # The kernel takes about 107 bytes for the path of a Unix socket.
@@ -148,8 +150,13 @@ def _die_with_parent() -> Callable[[], None] | None:
     return ask
 
 
-def spawn(command: list[str], env: dict[str, str], hear: Callable[[str], None]) -> subprocess.Popen[str]:
-    """Start a program in a process group of its own. From the main thread: the death signal follows the thread."""
+def spawn(
+    command: list[str], env: dict[str, str], hear: Callable[[str], None], silent: threading.Event
+) -> subprocess.Popen[str]:
+    """Start a program in a process group of its own. From the main thread: the death signal follows the thread.
+
+    Every line it prints is heard in a thread; `silent` is set when there will be no more, a moment after its end.
+    """
     process = subprocess.Popen(
         command,
         cwd=PROJECT,
@@ -167,6 +174,7 @@ def spawn(command: list[str], env: dict[str, str], hear: Callable[[str], None]) 
         assert process.stdout is not None
         for line in process.stdout:
             hear(line.rstrip())
+        silent.set()
 
     threading.Thread(target=listen, daemon=True).start()
     return process
@@ -179,10 +187,13 @@ class Part:
     name: str
     command: list[str]
     muted: str = ""
+    last_line: str = ""
+    silent: threading.Event = field(default_factory=threading.Event)
     process: subprocess.Popen[str] | None = None
     started_at: float = 0
     start_after: float = 0
     crashes: int = 0
+    came_up: bool = False
 
 
 class Supervisor:
@@ -190,6 +201,7 @@ class Supervisor:
         self.env = env
         self.parts: list[Part] = []
         self.stop = threading.Event()
+        self.ready = threading.Event()
         self.impatient = False
         self.socket: Path | None = None
         self.sentinel = Sentinel()
@@ -208,7 +220,8 @@ class Supervisor:
             said.append(line)
             say(line, name)
 
-        process = spawn([sys.executable, "manage.py", *arguments], self.env, hear)
+        silent = threading.Event()
+        process = spawn([sys.executable, "manage.py", *arguments], self.env, hear, silent)
         self.sentinel.add(process.pid)
         while process.poll() is None and not self.stop.wait(0.02):
             pass
@@ -216,6 +229,7 @@ class Supervisor:
         self._end([process], GRACE)
         if stopped or self.stop.is_set():
             raise Stopped
+        silent.wait(GRACE)
         if process.returncode:
             step = " ".join(arguments)
             raise Refused(f"`manage.py {step}` failed; its reason is above. Correct it, then start again.")
@@ -224,9 +238,11 @@ class Supervisor:
     def start(self, part: Part) -> None:
         def hear(line: str) -> None:
             if line and not (part.muted and part.muted in line):
+                part.last_line = line
                 say(line, part.name)
 
-        part.process = spawn(part.command, self.env, hear)
+        part.silent.clear()
+        part.process = spawn(part.command, self.env, hear, part.silent)
         part.started_at = time.monotonic()
         self.sentinel.add(part.process.pid)
         if part not in self.parts:
@@ -242,7 +258,14 @@ class Supervisor:
             elif (code := part.process.poll()) is not None:
                 self._end([part.process], 0)
                 part.process = None
-                part.crashes = 0 if now - part.started_at > STABLE_AFTER else part.crashes + 1
+                stable = now - part.started_at > STABLE_AFTER
+                part.came_up = part.came_up or stable or self.ready.is_set()
+                part.crashes = 0 if stable else part.crashes + 1
+                if part.crashes >= TRIES and not part.came_up:
+                    part.silent.wait(1)
+                    raise Refused(
+                        f"{part.name} does not start; it ended {TRIES} times. Its last line: {part.last_line}"
+                    )
                 pause = min(2**part.crashes - 1, LONGEST_PAUSE)
                 part.start_after = now + pause
                 say(f"{part.name} ended with {code}; starting it again{f' in {pause} s' if pause else ''}.")
@@ -300,12 +323,11 @@ def broker(data_dir: Path) -> tuple[Part, Path]:
 
 def socket_path(data_dir: Path) -> Path:
     path = data_dir / "broker.sock"
-    # What a URL would have to escape is escaped differently by Celery and redis-py.
-    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and quote(str(path)) == str(path):
+    if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and _is_plain(str(path)):
         return path
     name = f"console-{os.getuid()}-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]}"
     for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108
-        if base and Path(base).is_dir() and len(os.fsencode(base)) <= 60 and quote(base) == base:
+        if base and Path(base).is_dir() and len(os.fsencode(base)) <= 60 and _is_plain(base):
             break
     else:
         raise Refused("The path of the data directory is too long: choose a shorter one with --data-dir.")
@@ -315,6 +337,11 @@ def socket_path(data_dir: Path) -> Path:
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
         raise Refused(f"{directory} belongs to somebody else: remove it, then start again.")
     return directory / "broker.sock"
+
+
+def _is_plain(path: str) -> bool:
+    # What a URL would have to escape is escaped differently by Celery and redis-py.
+    return quote(os.fsencode(path)) == path
 
 
 def programs(host: str, port: int, data_dir: Path, env: dict[str, str]) -> list[Part]:
@@ -342,24 +369,37 @@ def answers(path: Path) -> bool:
     return False
 
 
-def healthy(host: str, port: int, allowed: str) -> bool:
-    connection = http.client.HTTPConnection(_reachable(host), port, timeout=2)
+def is_ready(address: str, port: int, allowed_hosts: str) -> bool:
+    """Whether /readyz says that every part does its work.
+
+    Its status alone counts: what else it says depends on who asks.
+    """
+    connection = http.client.HTTPConnection(_reachable(address), port, timeout=5)
     try:
-        connection.request("GET", "/healthz", headers={"Host": allowed})
-        return connection.getresponse().status < 500
+        connection.request("GET", "/readyz", headers={"Host": _an_allowed_host(allowed_hosts, address)})
+        return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
     finally:
         connection.close()
 
 
+def _an_allowed_host(allowed_hosts: str, address: str) -> str:
+    host = allowed_hosts.partition(",")[0].strip()
+    # A leading dot stands for a domain with all names in it, and * for every name.
+    return _in_url(_reachable(address)) if host == "*" else host.removeprefix(".")
+
+
 def _reachable(host: str) -> str:
     return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
 
 
+def _in_url(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
 def url_of(host: str, port: int) -> str:
-    host = _reachable(host)
-    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+    return f"http://{_in_url(_reachable(host))}:{port}/"
 
 
 # --- Before anything starts -----------------------------------------------------------------------
@@ -401,29 +441,36 @@ def _alive(pid: str) -> bool:
     return True
 
 
-def check_port(host: str, port: int) -> None:
+def address_of(host: str, port: int) -> str:
+    """The numeric address to listen on for a name or an address: one that this machine has, with a free port."""
     try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            if not WINDOWS:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except socket.gaierror:
-        raise Refused(f"{host} is no address of this machine: choose another with --host.") from None
-    except PermissionError:
-        raise Refused(f"Port {port} needs more rights than you have: choose one above 1023 with --port.") from None
-    except OSError as error:
-        if error.errno == errno.EADDRINUSE:
-            raise Refused(f"Port {port} on {host} is taken: stop what uses it or choose another with --port.") from None
-        raise Refused(f"{host} is no address of this machine: choose another with --host.") from None
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except (OSError, UnicodeError):
+        found = []
+    # One address is listened on, and localhost is both ::1 and 127.0.0.1: the one that is everywhere goes first.
+    for family, kind, protocol, _, address in sorted(found, key=lambda one: one[0] != socket.AF_INET):
+        try:
+            with socket.socket(family, kind, protocol) as probe:
+                if not WINDOWS:
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(address)
+        except PermissionError:
+            raise Refused(f"Port {port} needs more rights than you have: choose one above 1023 with --port.") from None
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                problem = f"Port {port} on {host} is taken: stop what uses it or choose another with --port."
+                raise Refused(problem) from None
+        else:
+            return str(address[0])
+    raise Refused(f"{host or 'An empty name'} is no address of this machine: choose another with --host.")
 
 
-def environment(host: str, data_dir: Path) -> dict[str, str]:
+def environment(host: str, address: str, data_dir: Path) -> dict[str, str]:
     env = {**os.environ, "CONSOLE_DATA_DIR": str(data_dir), "PYTHONUNBUFFERED": "1"}
     env.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     if not env.get("CONSOLE_ALLOWED_HOSTS"):
-        names = ["localhost", "127.0.0.1", "[::1]", f"[{host}]" if ":" in host else host]
-        if host != _reachable(host):
+        names = ["localhost", "127.0.0.1", "[::1]", _in_url(host), _in_url(address)]
+        if address != _reachable(address):
             # Open to the network: people come by the machine's own name and addresses.
             names.append(socket.gethostname())
             with suppress(OSError):
@@ -468,10 +515,14 @@ def _keep(path: Path, password: str) -> None:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 0 < port < 65536:
-        raise ValueError
-    return port
+    if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return int(text)
+
+
+def _host(text: str) -> str:
+    # An IPv6 address may come as it stands in a URL.
+    return text[1:-1] if text[:1] == "[" and text[-1:] == "]" else text
 
 
 class Arguments(argparse.ArgumentParser):
@@ -481,7 +532,7 @@ class Arguments(argparse.ArgumentParser):
 
 def main(argv: list[str]) -> int:
     parser = Arguments(prog="manage.py up", description="Start the console.")
-    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument("--host", type=_host, default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=_port, default=8000, help="port to listen on (%(default)s)")
     parser.add_argument("--data-dir", type=Path, help="where everything is kept (CONSOLE_DATA_DIR, else var)")
     parser.add_argument("--no-demo", action="store_true", help="leave an empty database empty")
@@ -491,16 +542,18 @@ def main(argv: list[str]) -> int:
     try:
         if WINDOWS and not os.environ.get("REDIS_URL"):
             raise Refused("There is no embedded Valkey for Windows: set REDIS_URL to a Redis or Valkey.")
+        if not is_utf8(data_dir):
+            raise Refused(f"The data directory {shown(data_dir)} is not UTF-8: choose another with --data-dir.")
         if is_open([options.host]):
             refuse_weak_key("CONSOLE_SECRET_KEY")
         claim(data_dir, url_of(options.host, options.port))
-        check_port(options.host, options.port)
-        supervisor = Supervisor(environment(options.host, data_dir))
+        address = address_of(options.host, options.port)
+        supervisor = Supervisor(environment(options.host, address, data_dir))
     except (Refused, ImproperlyConfigured) as refused:
         print(refused, file=sys.stderr)
         return 1
     try:
-        _run(supervisor, options, data_dir)
+        _run(supervisor, options, address, data_dir)
     except Stopped:
         pass
     except Refused as refused:
@@ -513,7 +566,7 @@ def main(argv: list[str]) -> int:
     return 0
 
 
-def _run(supervisor: Supervisor, options: argparse.Namespace, data_dir: Path) -> None:
+def _run(supervisor: Supervisor, options: argparse.Namespace, address: str, data_dir: Path) -> None:
     if not supervisor.env.get("REDIS_URL"):
         part, path = broker(data_dir)
         supervisor.socket = path
@@ -525,18 +578,35 @@ def _run(supervisor: Supervisor, options: argparse.Namespace, data_dir: Path) ->
     supervisor.run_once("static", "collectstatic", "--noinput", "--verbosity", "0")
     password = "" if options.no_demo else make_demo(supervisor, data_dir, host=options.host)
 
-    for part in programs(options.host, options.port, data_dir, supervisor.env):
+    for part in programs(address, options.port, data_dir, supervisor.env):
         supervisor.start(part)
-    allowed = supervisor.env["CONSOLE_ALLOWED_HOSTS"].split(",")[0]
-    announced = False
+    url = url_of(options.host, options.port)
+
+    def announce() -> None:
+        if not _wait_until_ready(supervisor, address, options.port):
+            return
+        say(f"The console is ready: {url}")
+        if password:
+            say(f"User demo, password {password} (kept in {data_dir / 'demo-password'}).")
+        say("Stop it with Ctrl-C.")
+
+    # Beside the watch: an answer can take its time.
+    threading.Thread(target=announce, daemon=True).start()
     while not supervisor.stop.wait(0.1):
         supervisor.watch()
-        if not announced and healthy(options.host, options.port, allowed):
-            announced = True
-            say(f"The console is ready: {url_of(options.host, options.port)}")
-            if password:
-                say(f"User demo, password {password} (kept in {data_dir / 'demo-password'}).")
-            say("Stop it with Ctrl-C.")
+
+
+def _wait_until_ready(supervisor: Supervisor, address: str, port: int) -> bool:
+    """Ask until the console is ready; False when it is stopped before."""
+    patience = time.monotonic() + STABLE_AFTER
+    while not is_ready(address, port, supervisor.env["CONSOLE_ALLOWED_HOSTS"]):
+        if supervisor.stop.wait(0.2):
+            return False
+        if time.monotonic() > patience:
+            say("The console is not ready yet; what its parts say is above. Stop it with Ctrl-C.")
+            patience = float("inf")
+    supervisor.ready.set()
+    return True
 
 
 def _wait_for(ready: Callable[[], bool], supervisor: Supervisor, otherwise: str) -> None:

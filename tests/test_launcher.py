@@ -1,14 +1,16 @@
-"""The launcher: what it installs when, and what `up` leaves behind however it ends."""
+"""`up`: what it refuses, what it says, and what it leaves behind however it ends."""
 
-import json
 import os
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Iterator
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.request import urlopen
 
@@ -19,112 +21,10 @@ from console import bootstrap, supervisor
 posix = pytest.mark.skipif(os.name == "nt", reason="process groups and Unix sockets")
 
 
-@pytest.fixture
-def venv(tmp_path, monkeypatch) -> Path:
-    """A finished environment of the launcher's, with nothing in it but its note and its Python."""
-    monkeypatch.setattr(bootstrap, "PROJECT", tmp_path)
-    monkeypatch.setattr(bootstrap, "VENV", tmp_path / ".venv")
-    monkeypatch.setattr(bootstrap, "LOCKS", tmp_path / "requirements")
-    for path in (bootstrap._python(), bootstrap.LOCKS / "run.txt", bootstrap.LOCKS / "test.txt"):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("django==5.2\n")
-    monkeypatch.setattr(bootstrap, "_install", lambda lock: None)
-    bootstrap._make("run", inside=True)
-    return Path(tmp_path / ".venv")
-
-
-def test_what_is_installed_is_not_installed_again(venv):
-    assert bootstrap.is_current("run")
-
-
-def test_the_test_lock_covers_the_run_lock_but_not_the_other_way_round(venv):
-    assert not bootstrap.is_current("test")
-
-    bootstrap._make("test", inside=False)
-
-    assert bootstrap.is_current("test")
-    assert bootstrap.is_current("run")
-
-
-def test_a_changed_lock_is_installed_again(venv):
-    (bootstrap.LOCKS / "run.txt").write_text("django==5.3\n")
-
-    assert not bootstrap.is_current("run")
-    assert not bootstrap.is_current("run", inside=True)
-
-
-@pytest.mark.parametrize("changed", ["python", "tool"])
-def test_another_python_or_tool_means_a_new_environment(venv, changed, monkeypatch):
-    done: list[str] = []
-    monkeypatch.setattr(bootstrap, "_install", done.append)
-    monkeypatch.setattr(bootstrap, "_create", lambda: done.append("new"))
-    note = json.loads((venv / "installed.json").read_text())
-    (venv / "installed.json").write_text(json.dumps(note | {changed: "another"}))
-
-    assert not bootstrap.is_current("run")
-    bootstrap._make("run", inside=False)
-
-    assert done == ["new", "run"]
-    assert bootstrap.is_current("run")
-
-
-def test_an_interrupted_install_starts_over(venv, monkeypatch):
-    def interrupt(lock: str) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(bootstrap, "_install", interrupt)
-
-    with pytest.raises(KeyboardInterrupt):
-        bootstrap._make("test", inside=False)
-
-    assert not bootstrap.is_current("run")
-
-
-@pytest.mark.parametrize("text", ["", "{", "[]", '{"lock": "run"}'])
-def test_a_damaged_note_counts_as_none(venv, text):
-    (venv / "installed.json").write_text(text)
-
-    assert not bootstrap.is_current("run")
-
-
-def test_an_environment_without_its_python_is_not_current(venv):
-    bootstrap._python().unlink()
-
-    assert not bootstrap.is_current("run")
-
-
-def test_an_environment_made_by_hand_is_left_alone_from_inside(venv):
-    (venv / "installed.json").unlink()
-
-    assert bootstrap.is_current("test", inside=True)
-
-
-@pytest.mark.parametrize("lock", ["run", "test"])
-def test_locks_name_no_registry_and_no_place(lock):
-    text = (bootstrap.LOCKS / f"{lock}.txt").read_text()
-
-    assert "--hash=sha256:" in text
-    assert not any(word in text for word in ("://", "--index-url", "--find-links", "--trusted-host"))
-
-
-def test_the_test_lock_has_everything_that_the_console_runs_on():
-    run, test = (set(_pins(name)) for name in ("run", "test"))
-
-    assert run <= test
-
-
-def _pins(lock: str) -> list[str]:
-    lines = (bootstrap.LOCKS / f"{lock}.txt").read_text().splitlines()
-    return [line.rstrip(" \\") for line in lines if "==" in line and not line.startswith(" ")]
-
-
-# --- up -------------------------------------------------------------------------------------------
-
-
-def up(data_dir: Path, port: int, **env: str) -> subprocess.Popen[str]:
+def up(data_dir: Path, port: int | str, *options: str, **env: str) -> subprocess.Popen[str]:
     command = [sys.executable, "manage.py", "up", "--no-demo", "--port", str(port), "--data-dir", str(data_dir)]
     return subprocess.Popen(
-        command,
+        [*command, *options],
         cwd=bootstrap.PROJECT,
         env={**os.environ, **env},
         stdout=subprocess.PIPE,
@@ -168,17 +68,21 @@ def _read_until(process: subprocess.Popen[str], words: str) -> None:
     raise AssertionError("".join(said))
 
 
-def _running(data_dir: Path) -> list[str]:
-    """The command lines of what runs on a data directory; arguments or environment name it in every process."""
+def _processes(data_dir: Path) -> list[tuple[int, str]]:
+    """What runs on a data directory, with its command line; arguments or environment name it in every process."""
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
             command = (process / "cmdline").read_bytes()
             if os.fsencode(data_dir) in command + (process / "environ").read_bytes():
-                found.append(command.replace(b"\0", b" ").decode())
+                found.append((int(process.name), command.replace(b"\0", b" ").decode()))
         except OSError:
             continue
     return found
+
+
+def _running(data_dir: Path) -> list[str]:
+    return [command for _, command in _processes(data_dir)]
 
 
 def _wait_until_gone(data_dir: Path) -> float:
@@ -191,14 +95,16 @@ def _wait_until_gone(data_dir: Path) -> float:
 
 @posix
 def test_up_answers_refuses_a_second_start_and_stops_cleanly(console, data_dir, port):
-    with urlopen(f"http://127.0.0.1:{port}/healthz", timeout=5) as answer:
-        assert answer.status == 200
+    # It has just said that it is ready.
+    for probe in ("readyz", "healthz"):
+        with urlopen(f"http://127.0.0.1:{port}/{probe}", timeout=20) as answer:
+            assert answer.status == 200
     if sys.platform == "linux":
         running = " ".join(_running(data_dir))
         assert all(word in running for word in ("valkey-server", "granian", "worker", "beat"))
 
     second = up(data_dir, port)
-    said, _ = second.communicate(timeout=20)
+    said, _ = second.communicate(timeout=120)
     assert second.returncode == 1
     assert said == (
         f"The console already runs on {data_dir} at http://127.0.0.1:{port}/: use that one, stop it,"
@@ -230,17 +136,178 @@ def test_a_taken_port_is_named_before_anything_starts(data_dir):
         taken.listen()
         port = taken.getsockname()[1]
 
-        said, _ = up(data_dir, port).communicate(timeout=20)
+        said, _ = up(data_dir, port).communicate(timeout=120)
 
     assert said == f"Port {port} on 127.0.0.1 is taken: stop what uses it or choose another with --port.\n"
     assert [path.name for path in data_dir.iterdir()] == ["up.lock"]
+
+
+# --- Where it listens -----------------------------------------------------------------------------
+
+
+@posix
+def test_a_console_on_a_name_is_ready_under_that_name(data_dir, port):
+    with up(data_dir, port, "--host", "localhost") as process:
+        try:
+            _read_until(process, f"The console is ready: http://localhost:{port}/")
+            with urlopen(f"http://localhost:{port}/healthz", timeout=20) as answer:
+                assert answer.status == 200
+        finally:
+            process.kill()
+    _wait_until_gone(data_dir)
+
+
+@pytest.mark.parametrize(
+    ("host", "addresses"),
+    [
+        ("localhost", {"127.0.0.1", "::1"}),
+        ("LOCALHOST", {"127.0.0.1", "::1"}),
+        ("127.0.0.1", {"127.0.0.1"}),
+        ("127.1", {"127.0.0.1"}),
+        ("0.0.0.0", {"0.0.0.0"}),
+    ],
+)
+def test_a_name_is_listened_on_by_an_address_of_this_machine(host, addresses, port):
+    assert supervisor.address_of(host, port) in addresses
+
+
+def test_an_address_of_ipv6_is_listened_on_with_and_without_brackets(port):
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", port))
+    except OSError:
+        pytest.skip("this machine has no IPv6")
+
+    for host in ("::1", "[::1]"):
+        address = supervisor.address_of(supervisor._host(host), port)
+        assert supervisor.url_of(address, port) == f"http://[::1]:{port}/"
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "", "two words", "a" * 70, "a..b", "192.0.2.1", "2001:db8::1"])
+def test_a_name_that_is_not_this_machine_is_refused_in_a_sentence(host, port):
+    with pytest.raises(supervisor.Refused, match=r"is no address of this machine: choose another with --host\.$"):
+        supervisor.address_of(host, port)
+
+
+@posix
+def test_a_name_that_is_not_this_machine_ends_the_start(data_dir, port):
+    said, _ = up(data_dir, port, "--host", "nowhere.invalid").communicate(timeout=120)
+
+    assert said == "nowhere.invalid is no address of this machine: choose another with --host.\n"
+
+
+@pytest.mark.parametrize("port", ["0", "70000", "-1", "http", "8e3", "\N{FULLWIDTH DIGIT EIGHT}0", "", " 80"])
+def test_a_port_that_is_none_is_refused_in_a_sentence(port, data_dir):
+    process = up(data_dir, 8000, f"--port={port}")
+
+    said, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 2
+    assert said.startswith("Argument --port: a port is a number from 1 to 65535. ")
+    assert list(data_dir.iterdir()) == []
+
+
+# --- Whether it is ready --------------------------------------------------------------------------
+
+
+class Answers(BaseHTTPRequestHandler):
+    status = HTTPStatus.OK
+    hosts: list[str] = []
+
+    def do_GET(self) -> None:
+        assert self.path == "/readyz"
+        self.hosts.append(self.headers["Host"])
+        self.send_response(self.status)
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize("status", [200, 503, 400, 302])
+def test_the_console_is_ready_when_readyz_says_so(status):
+    kind = type("Kind", (Answers,), {"status": status})
+    with HTTPServer(("127.0.0.1", 0), kind) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+
+        assert supervisor.is_ready("127.0.0.1", server.server_port, "localhost") == (status == 200)
+
+
+@pytest.mark.parametrize(
+    ("allowed", "asked"),
+    [
+        ("console.example.com,localhost", "console.example.com"),
+        (" console.example.com , localhost", "console.example.com"),
+        (".example.com", "example.com"),
+        ("*", "127.0.0.1"),
+    ],
+)
+def test_the_probe_asks_for_a_host_that_is_allowed(allowed, asked):
+    hosts: list[str] = []
+    kind = type("Kind", (Answers,), {"hosts": hosts})
+    with HTTPServer(("127.0.0.1", 0), kind) as server:
+        threading.Thread(target=server.handle_request, daemon=True).start()
+
+        assert supervisor.is_ready("127.0.0.1", server.server_port, allowed)
+
+    assert hosts == [asked]
+
+
+def test_nobody_there_is_not_ready(port):
+    assert not supervisor.is_ready("127.0.0.1", port, "localhost")
+
+
+@posix
+def test_a_part_that_never_comes_up_ends_the_start_with_its_last_line(data_dir, port):
+    # Celery looks for its loader by this name, in the worker and in beat.
+    with up(data_dir, port, CELERY_LOADER="nowhere.to.be.found") as process:
+        said, _ = process.communicate(timeout=600)
+
+    assert process.returncode == 1
+    last = said.splitlines()[-1]
+    part = last.split()[0]
+    assert part in ("worker", "beat")
+    assert said.count(f"{part} ended with") == supervisor.TRIES - 1
+    assert last.startswith(f"{part} does not start; it ended {supervisor.TRIES} times. Its last line: ")
+    assert "nowhere" in last
+    assert "The console is ready" not in said
+    if sys.platform == "linux":
+        assert _running(data_dir) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
+def test_a_part_that_was_up_is_started_again_however_often_it_ends(console, data_dir):
+    for _ in range(supervisor.TRIES + 1):
+        beat = None
+        while beat is None:
+            beat = next((pid for pid, command in _processes(data_dir) if " beat " in command), None)
+        os.kill(beat, signal.SIGKILL)
+        _read_until(console, "beat ended with -9; starting it again")
+
+
+@posix
+def test_a_data_directory_that_is_not_utf8_is_named_in_a_sentence(data_dir):
+    place = data_dir / os.fsdecode(b"caf\xe9")
+    place.mkdir()
+
+    done = subprocess.run(
+        [sys.executable, bootstrap.PROJECT / "manage.py", "up", "--data-dir", "here"],
+        cwd=place,
+        capture_output=True,
+        text=True,
+    )
+
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"The data directory {data_dir}/caf\\xe9/here is not UTF-8: choose another with --data-dir.\n"
+    )
 
 
 @posix
 def test_a_failing_step_shows_its_reason_and_leaves_nothing(data_dir, port):
     process = up(data_dir, port, TOMBSTONE_DAYS="never")
 
-    said, _ = process.communicate(timeout=20)
+    said, _ = process.communicate(timeout=120)
 
     assert process.returncode == 1
     assert "TOMBSTONE_DAYS is 'never'" in said
@@ -268,7 +335,7 @@ def test_a_deep_data_directory_gets_a_short_socket(tmp_path, data_dir, monkeypat
 def test_a_console_open_to_the_network_answers_to_the_machines_name(host, tmp_path, monkeypatch):
     monkeypatch.delenv("CONSOLE_ALLOWED_HOSTS", raising=False)
 
-    names = supervisor.environment(host, tmp_path)["CONSOLE_ALLOWED_HOSTS"].split(",")
+    names = supervisor.environment(host, host, tmp_path)["CONSOLE_ALLOWED_HOSTS"].split(",")
 
     assert {"localhost", socket.gethostname()} <= set(names)
 
@@ -276,7 +343,7 @@ def test_a_console_open_to_the_network_answers_to_the_machines_name(host, tmp_pa
 def test_allowed_hosts_that_somebody_set_stay_as_they_are(tmp_path, monkeypatch):
     monkeypatch.setenv("CONSOLE_ALLOWED_HOSTS", "console.example.com")
 
-    assert supervisor.environment("0.0.0.0", tmp_path)["CONSOLE_ALLOWED_HOSTS"] == "console.example.com"
+    assert supervisor.environment("0.0.0.0", "0.0.0.0", tmp_path)["CONSOLE_ALLOWED_HOSTS"] == "console.example.com"
 
 
 def test_a_password_is_kept_for_its_owner_only(tmp_path):

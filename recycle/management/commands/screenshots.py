@@ -6,14 +6,11 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from argparse import ArgumentParser
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.error import HTTPError
-from urllib.request import urlopen
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -54,10 +51,12 @@ class Command(BaseCommand):
         with (
             tempfile.TemporaryDirectory(prefix="console-screenshots-") as place,
             console(Path(place)) as (address, _environment),
-            sync_playwright() as playwright,
+            ExitStack() as started,
         ):
-            # The Overview looks as it should once the sweep has come by.
-            _wait_for_sweep(address)
+            try:
+                playwright = started.enter_context(sync_playwright())
+            except Exception as error:  # a program that ends at once is a bare Exception to Playwright
+                raise CommandError(f"Playwright's driver does not start: {error}.") from None
             try:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
             except Error:
@@ -103,16 +102,6 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _wait_for_sweep(address: str) -> None:
-    for _ in range(120):
-        try:
-            with urlopen(f"{address}/readyz", timeout=5):  # noqa: S310
-                return
-        except HTTPError:
-            time.sleep(0.25)
-    raise CommandError("The sweep did not come by: worker or beat do not run.")
 
 
 class Camera:
