@@ -23,12 +23,15 @@ from typing import NoReturn
 from urllib.parse import quote
 
 from console.bootstrap import PROJECT, try_lock
+from console.web import listen
 
 WINDOWS = sys.platform == "win32"
 
 # A run this long counts as healthy: the next crash is restarted at once again.
 STABLE_AFTER = 30
 LONGEST_PAUSE = 30
+# Seconds of silence after which a part that is to be heard is replaced: once it has begun, and until then.
+PATIENCE, START_PATIENCE = 20, 120
 # Everything has to be gone within 5 seconds of Ctrl-C.
 GRACE, BROKER_GRACE = 3.0, 1.0
 # The kernel takes about 107 bytes for the path of a Unix socket.
@@ -145,7 +148,12 @@ def _die_with_parent() -> Callable[[], None] | None:
     return ask
 
 
-def spawn(command: list[str], env: dict[str, str], hear: Callable[[str], None]) -> subprocess.Popen[str]:
+def spawn(
+    command: list[str],
+    env: dict[str, str],
+    hear: Callable[[str], None],
+    inherit: tuple[int, ...] = (),
+) -> subprocess.Popen[str]:
     """Start a program in a process group of its own. From the main thread: the death signal follows the thread."""
     process = subprocess.Popen(
         command,
@@ -157,6 +165,7 @@ def spawn(command: list[str], env: dict[str, str], hear: Callable[[str], None]) 
         encoding="utf-8",
         errors="replace",
         start_new_session=not WINDOWS,
+        pass_fds=inherit,
         preexec_fn=_die_with_parent(),  # noqa: PLW1509
     )
 
@@ -180,6 +189,38 @@ class Part:
     started_at: float = 0
     start_after: float = 0
     crashes: int = 0
+    # Open files that it takes over from us.
+    inherit: tuple[int, ...] = ()
+    heart: "Heart | None" = None
+
+
+class Heart:
+    """What we hear of a part that can live and yet do nothing: it writes into a pipe as long as it works."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        os.set_blocking(self.writer, False)
+        self.begin()
+
+    def begin(self) -> None:
+        """A new process has the pipe; what is still in it came from the one before."""
+        self._beats()
+        self.heard_at = time.monotonic()
+        self.patience = START_PATIENCE
+
+    def is_silent(self) -> bool:
+        """Whether it has not been heard for too long."""
+        if self._beats():
+            self.heard_at = time.monotonic()
+            self.patience = PATIENCE
+        return time.monotonic() - self.heard_at > self.patience
+
+    def _beats(self) -> bytes:
+        with suppress(BlockingIOError):
+            # More than a pipe holds.
+            return os.read(self.reader, 1 << 20)
+        return b""
 
 
 class Supervisor:
@@ -223,7 +264,9 @@ class Supervisor:
             if line and not (part.muted and part.muted in line):
                 say(line, part.name)
 
-        part.process = spawn(part.command, self.env, hear)
+        if part.heart:
+            part.heart.begin()
+        part.process = spawn(part.command, self.env, hear, part.inherit)
         part.started_at = time.monotonic()
         self.sentinel.add(part.process.pid)
         if part not in self.parts:
@@ -243,6 +286,10 @@ class Supervisor:
                 pause = min(2**part.crashes - 1, LONGEST_PAUSE)
                 part.start_after = now + pause
                 say(f"{part.name} ended with {code}; starting it again{f' in {pause} s' if pause else ''}.")
+            elif part.heart and part.heart.is_silent():
+                say(f"{part.name} lives, but does not answer; starting another in its place.")
+                self._end([part.process], 0)
+                part.process = None
 
     def shut_down(self) -> None:
         """End every part, the broker last, so that the others can still sign off."""
@@ -314,20 +361,54 @@ def socket_path(data_dir: Path) -> Path:
     return directory / "broker.sock"
 
 
-def programs(host: str, port: int, data_dir: Path, env: dict[str, str]) -> list[Part]:
+def web_processes(host: str, port: int, env: dict[str, str]) -> list[Part]:
+    """The web server: a process for each core, all on one socket that is ours, so that none of them is missed."""
+    command = [sys.executable, "-m", "console.web"]
+    if WINDOWS:  # where a process inherits no socket
+        return [Part("web", [*command, "--host", host, "--port", str(port)])]
+    check_port(host, port)
+    listener = listen(host, port).detach()
+    parts = []
+    for _ in range(processes_wanted(env)):
+        heart = Heart()
+        words = ["--listener", str(listener), "--heartbeat", str(heart.writer)]
+        parts.append(Part("web", [*command, *words], inherit=(listener, heart.writer), heart=heart))
+    return parts
+
+
+def processes_wanted(env: dict[str, str]) -> int:
+    text = env.get("CONSOLE_WEB_PROCESSES") or str(min(len(os.sched_getaffinity(0)), 8))
+    if not text.isdecimal() or not 0 < int(text) <= 64:
+        raise Refused(f"CONSOLE_WEB_PROCESSES is {text!r}, but must be a whole number from 1 to 64.")
+    return int(text)
+
+
+def programs(port: int, data_dir: Path, env: dict[str, str]) -> list[Part]:
     level = env.get("CONSOLE_LOG_LEVEL", "info").lower()
-    python = [sys.executable, "-m"]
-    workers = "2" if (os.cpu_count() or 1) > 1 and not WINDOWS else "1"
-    web = [*python, "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--no-ws"]
-    web += ["--workers", workers, "--blocking-threads", "4", "--respawn-failed-workers", "--workers-kill-timeout", "2"]
-    web += ["--log-level", level, "console.wsgi:application"]
     # The warning is for root, about pickled tasks; ours are JSON.
     celery = [sys.executable, "-W", "ignore:You're running the worker", "-m", "celery"]
     celery += ["--quiet", "-A", "console.celery"]
     worker = [*celery, "worker", "--loglevel", level, "--hostname", f"console-{port}@%h", "--concurrency", "1"]
     worker += ["--without-gossip", "--without-mingle", *(["--pool", "solo"] if WINDOWS else [])]
     beat = [*celery, "beat", "--loglevel", level, "--schedule", str(data_dir / "beat-schedule"), "--pidfile="]
-    return [Part("web", web), Part("worker", worker), Part("beat", beat)]
+    return [Part("worker", worker), Part("beat", beat)]
+
+
+def keep_web(host: str, port: int) -> int:
+    """The web processes alone, on a node that has nothing else."""
+    supervisor = Supervisor(dict(os.environ))
+    try:
+        for part in web_processes(host, port, supervisor.env):
+            supervisor.start(part)
+        say(f"Serving {url_of(host, port)}")
+        while not supervisor.stop.wait(0.1):
+            supervisor.watch()
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    finally:
+        supervisor.shut_down()
+    return 0
 
 
 def answers(path: Path) -> bool:
@@ -520,7 +601,8 @@ def _run(supervisor: Supervisor, options: argparse.Namespace, data_dir: Path) ->
     supervisor.run_once("static", "collectstatic", "--noinput", "--verbosity", "0")
     password = "" if options.no_demo else make_demo(supervisor, data_dir)
 
-    for part in programs(options.host, options.port, data_dir, supervisor.env):
+    web = web_processes(options.host, options.port, supervisor.env)
+    for part in [*web, *programs(options.port, data_dir, supervisor.env)]:
         supervisor.start(part)
     allowed = supervisor.env["CONSOLE_ALLOWED_HOSTS"].split(",")[0]
     announced = False

@@ -195,7 +195,7 @@ def test_up_answers_refuses_a_second_start_and_stops_cleanly(console, data_dir, 
         assert answer.status == 200
     if sys.platform == "linux":
         running = " ".join(_running(data_dir))
-        assert all(word in running for word in ("valkey-server", "granian", "worker", "beat"))
+        assert all(word in running for word in ("valkey-server", "console.web", "worker", "beat"))
 
     second = up(data_dir, port)
     said, _ = second.communicate(timeout=20)
