@@ -10,6 +10,8 @@ from zoneinfo import ZoneInfo
 
 from django.core.exceptions import ImproperlyConfigured
 
+from console.files import Exposed, keep_private, make_database
+
 T = TypeVar("T")
 
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
@@ -62,6 +64,18 @@ def time_zone(name: str, default: str) -> str:
     return _read(name, lambda value: ZoneInfo(value).key, default, "a time zone such as Asia/Shanghai")
 
 
+def data_dir(name: str, default: Path) -> Path:
+    """Where everything is kept, closed to everybody else."""
+    path = Path(text(name) or default).resolve()
+    try:
+        keep_private(path)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{path} cannot be used: {error.strerror}.") from None
+    except Exposed as exposed:
+        raise ImproperlyConfigured(str(exposed)) from None
+    return path
+
+
 def secret(name: str, kept_in: Path, size: int = 50) -> str:
     """The variable, or else a random key of `size` bytes, made once and kept in a file only its owner can read."""
     if value := os.environ.get(name):
@@ -94,7 +108,7 @@ def database(name: str, data_dir: Path) -> dict[str, Any]:
     if not url.scheme:
         return {
             "ENGINE": "django.db.backends.sqlite3",
-            "NAME": data_dir / "console.sqlite3",
+            "NAME": make_database(data_dir),
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,

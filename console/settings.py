@@ -9,7 +9,7 @@ from console import env
 from console.limits import BODY_LIMIT
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(env.text("CONSOLE_DATA_DIR") or BASE_DIR / "var").resolve()
+DATA_DIR = env.data_dir("CONSOLE_DATA_DIR", BASE_DIR / "var")
 
 # --- What the product is set to -------------------------------------------------------------------
 

@@ -23,6 +23,7 @@ from typing import NoReturn
 from urllib.parse import quote
 
 from console.bootstrap import PROJECT, try_lock
+from console.files import Exposed, keep_private
 from console.web import listen
 
 WINDOWS = sys.platform == "win32"
@@ -446,10 +447,12 @@ def url_of(host: str, port: int) -> str:
 def claim(data_dir: Path, url: str) -> int:
     """Lock the data directory for this run; the lock goes with the last process that holds it open."""
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep_private(data_dir)
         handle = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise Refused(f"{data_dir} cannot be used: {error.strerror}. Choose another place with --data-dir.") from None
+    except Exposed as exposed:
+        raise Refused(str(exposed)) from None
     # After a hard kill the sentinel holds it until everything is gone.
     deadline = time.monotonic() + GRACE + 2
     while not try_lock(handle):
@@ -564,6 +567,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--data-dir", type=Path, help="where everything is kept (CONSOLE_DATA_DIR, else var)")
     parser.add_argument("--no-demo", action="store_true", help="leave an empty database empty")
     options = parser.parse_args(argv)
+    # What the parts make is their owner's alone.
+    os.umask(0o077)
     default = Path(os.environ.get("CONSOLE_DATA_DIR") or PROJECT / "var")
     data_dir = (options.data_dir or default).expanduser().resolve()
     try:

@@ -215,8 +215,8 @@ def test_up_answers_refuses_a_second_start_and_stops_cleanly(console, data_dir, 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_up_leaves_no_process_when_it_is_killed(console, data_dir):
-    # The supervisor, its sentinel, broker, web, worker and beat, and what web and worker started themselves.
-    assert len(_running(data_dir)) >= 8
+    # The supervisor, its sentinel, broker, web, worker and beat; the worker starts another a little later.
+    assert len(_running(data_dir)) >= 6
 
     console.kill()
 
