@@ -32,6 +32,8 @@ LIST, EXPORT = "/instances/?q=copy-", "/instances/export.csv"
 FORM = b"application/x-www-form-urlencoded"
 TOKEN = b"csrftoken=" + b"a" * 32
 
+CHUNK = b"2000\r\n" + b"x" * 0x2000 + b"\r\n"
+
 # Somebody who is logged in, and a list long enough that no socket's buffer holds its export.
 PREPARE = f"""
 from copy import copy
@@ -89,6 +91,13 @@ class Console(NamedTuple):
         """The web processes."""
         children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
         return {int(pid) for pid in children if b"console.web" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+
+    def both(self) -> set[int]:
+        """The same, once both are there."""
+        deadline = time.monotonic() + PATIENCE
+        while len(found := self.web()) < 2 and time.monotonic() < deadline:
+            time.sleep(0.1)
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -178,7 +187,7 @@ def test_slow_senders_slow_readers_and_broken_bodies_stop_nobody(console):
         status, export = console.get(EXPORT)
 
         assert (status, export.count(b"copy-") >= ROWS) == (200, True)
-        assert len(console.web()) == 2
+        assert len(console.both()) == 2
 
 
 def test_connections_that_do_nothing_stop_nobody(console):
@@ -216,6 +225,51 @@ def test_what_is_no_request_is_refused_in_a_sentence(console, text, answer):
     assert console.get("/healthz") == (200, b"ok")
 
 
+LOGIN = b"POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
+
+
+@pytest.mark.parametrize(
+    ("text", "answer", "sentence"),
+    [
+        (LOGIN + FORM + b"\r\nContent-Length: 90000000\r\n\r\n", b"413", b"at most 2.5 MB"),
+        (LOGIN + FORM + b"\r\nContent-Length: 90000000\r\nExpect: 100-continue\r\n\r\n", b"413", b"at most 2.5 MB"),
+        (LOGIN + FORM + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + 400 * CHUNK, b"413", b"at most 2.5 MB"),
+        (LOGIN + b"multipart/form-data; boundary=x\r\nContent-Length: 9\r\n\r\n", b"415", b"takes no files"),
+        (LOGIN + b"Multipart/Mixed\r\nTransfer-Encoding: chunked\r\n\r\n", b"415", b"takes no files"),
+        (LOGIN + FORM + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 2_000, b"400", b"understood"),
+        (LOGIN + FORM + b"\r\nContent-Length: -1\r\n\r\n", b"400", b"understood"),
+    ],
+)
+def test_a_body_that_no_page_takes_is_refused_before_it_is_there(console, text, answer, sentence):
+    with console.open(b"") as client:
+        with suppress(ConnectionError):
+            client.sendall(text)
+        said = b""
+        with suppress(ConnectionError):
+            while more := client.recv(65536):
+                said += more
+
+    # At once: nobody asked for the body, and most of these have none.
+    assert said[:12].split()[1] == answer
+    assert sentence in said
+
+
+def test_processes_that_are_told_to_go_are_followed_by_others_that_miss_nobody(console):
+    before = console.both()
+    clients = [console.open(b"GET /login/ HTTP/1.1\r\nHost: localhost\r\n\r\n") for _ in range(20)]
+    for client in clients:
+        assert client.recv(12) == b"HTTP/1.1 200"
+
+    for pid in before:
+        os.kill(pid, signal.SIGTERM)
+
+    # Both go at once; who comes meanwhile waits for the next.
+    assert console.get("/healthz") == (200, b"ok")
+    assert console.get(LIST)[0] == 200
+    for client in clients:
+        client.close()
+
+
 def test_requests_that_come_before_their_turn_are_answered_in_order(console):
     head = f"Host: 127.0.0.1:{console.port}\r\n"
     paths = ["/healthz", "/login/", "/healthz", "/nowhere/", "/healthz"]
@@ -231,7 +285,7 @@ def test_requests_that_come_before_their_turn_are_answered_in_order(console):
 
 
 def test_a_web_process_that_lives_but_does_not_answer_is_replaced(console):
-    stopped, other = console.web()
+    stopped, other = console.both()
     os.kill(stopped, signal.SIGSTOP)
 
     console.says("web lives, but does not answer")
