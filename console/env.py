@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 from django.core.exceptions import ImproperlyConfigured
 
 from console.bootstrap import is_utf8, shown
+from console.files import Exposed, keep_private, make_database
 
 T = TypeVar("T")
 
@@ -112,6 +113,18 @@ def refuse_weak_key(name: str) -> None:
         )
 
 
+def data_dir(name: str, default: Path) -> Path:
+    """Where everything is kept, closed to everybody else."""
+    path = Path(text(name) or default).resolve()
+    try:
+        keep_private(path)
+    except OSError as error:
+        raise ImproperlyConfigured(f"{path} cannot be used: {error.strerror}.") from None
+    except Exposed as exposed:
+        raise ImproperlyConfigured(str(exposed)) from None
+    return path
+
+
 def secret(name: str, kept_in: Path, size: int = 50) -> str:
     """The variable, or else a random key of `size` bytes, made once and kept in a file only its owner can read."""
     if value := text(name):
@@ -176,7 +189,7 @@ def database(name: str, data_dir: Path) -> dict[str, Any]:
     if not url.scheme:
         return {
             "ENGINE": "console.sqlite3",
-            "NAME": data_dir / "console.sqlite3",
+            "NAME": make_database(data_dir),
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,

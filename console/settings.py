@@ -7,9 +7,10 @@ from pathlib import Path
 from csp.constants import NONE, SELF
 
 from console import env
+from console.limits import BODY_LIMIT
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-DATA_DIR = Path(env.text("CONSOLE_DATA_DIR") or BASE_DIR / "var").resolve()
+DATA_DIR = env.data_dir("CONSOLE_DATA_DIR", BASE_DIR / "var")
 
 # --- What the product is set to -------------------------------------------------------------------
 
@@ -49,13 +50,16 @@ MIDDLEWARE = [
     "recycle.http.identify",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
+    "console.middleware.AddressMiddleware",
+    "console.middleware.SizeMiddleware",
+    "console.middleware.HeadMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
-    "django.contrib.auth.middleware.LoginRequiredMiddleware",
+    "console.middleware.LoginMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "recycle.sessions.KeepSessionMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
@@ -148,7 +152,11 @@ if DEBUG:
 HTTPS = env.boolean("CONSOLE_HTTPS")
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
-SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = HTTPS
+# They bind other hosts than ours, for a year: only who knows all of them can say so.
+SECURE_HSTS_INCLUDE_SUBDOMAINS = HTTPS and env.boolean("CONSOLE_HSTS_SUBDOMAINS")
+SECURE_HSTS_PRELOAD = HTTPS and env.boolean("CONSOLE_HSTS_PRELOAD")
+# Django's own checks ask for both.
+SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
 SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP inside the cluster
 X_FRAME_OPTIONS = "DENY"
@@ -161,6 +169,9 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
     },
 }
+# Who probes with this token, as `Authorization: Bearer`, is told what `/readyz` found; without one, only whether.
+PROBE_TOKEN = env.text("CONSOLE_PROBE_TOKEN")
+DATA_UPLOAD_MAX_MEMORY_SIZE = BODY_LIMIT
 # Fields in one POST: more than the form accepts, so that the form can say how many it takes.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 
@@ -197,7 +208,12 @@ LOGGING = {
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
     # They say when every task comes and goes; what a task has to say, it says itself.
-    "loggers": {name: {"level": "WARNING"} for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat")},
+    "loggers": {
+        **{name: {"level": "WARNING"} for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat")},
+        # A queue is no news, and neither is a client who leaves.
+        "waitress": {"level": "WARNING"},
+        "waitress.queue": {"level": "ERROR"},
+    },
     "root": {
         "handlers": ["stderr"],
         "level": env.choice("CONSOLE_LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),

@@ -26,6 +26,8 @@ from django.core.exceptions import ImproperlyConfigured
 
 from console.bootstrap import PROJECT, is_utf8, shown, try_lock
 from console.env import is_open, refuse_weak_key
+from console.files import Exposed, keep_private
+from console.web import listen
 
 WINDOWS = sys.platform == "win32"
 
@@ -34,6 +36,8 @@ STABLE_AFTER = 30
 LONGEST_PAUSE = 30
 # A part that ended this often, before it or the console was ever up, will not come up by itself.
 TRIES = 3
+# Seconds of silence after which a part that is to be heard is replaced: once it has begun, and until then.
+PATIENCE, START_PATIENCE = 20, 120
 # Everything has to be gone within 5 seconds of Ctrl-C.
 GRACE, BROKER_GRACE = 3.0, 1.0
 # The kernel takes about 107 bytes for the path of a Unix socket.
@@ -151,7 +155,11 @@ def _die_with_parent() -> Callable[[], None] | None:
 
 
 def spawn(
-    command: list[str], env: dict[str, str], hear: Callable[[str], None], silent: threading.Event
+    command: list[str],
+    env: dict[str, str],
+    hear: Callable[[str], None],
+    silent: threading.Event,
+    inherit: tuple[int, ...] = (),
 ) -> subprocess.Popen[str]:
     """Start a program in a process group of its own. From the main thread: the death signal follows the thread.
 
@@ -167,6 +175,7 @@ def spawn(
         encoding="utf-8",
         errors="replace",
         start_new_session=not WINDOWS,
+        pass_fds=inherit,
         preexec_fn=_die_with_parent(),  # noqa: PLW1509
     )
 
@@ -194,6 +203,38 @@ class Part:
     start_after: float = 0
     crashes: int = 0
     came_up: bool = False
+    # Open files that it takes over from us.
+    inherit: tuple[int, ...] = ()
+    heart: "Heart | None" = None
+
+
+class Heart:
+    """What we hear of a part that can live and yet do nothing: it writes into a pipe as long as it works."""
+
+    def __init__(self) -> None:
+        self.reader, self.writer = os.pipe()
+        os.set_blocking(self.reader, False)
+        os.set_blocking(self.writer, False)
+        self.begin()
+
+    def begin(self) -> None:
+        """A new process has the pipe; what is still in it came from the one before."""
+        self._beats()
+        self.heard_at = time.monotonic()
+        self.patience = START_PATIENCE
+
+    def is_silent(self) -> bool:
+        """Whether it has not been heard for too long."""
+        if self._beats():
+            self.heard_at = time.monotonic()
+            self.patience = PATIENCE
+        return time.monotonic() - self.heard_at > self.patience
+
+    def _beats(self) -> bytes:
+        with suppress(BlockingIOError):
+            # More than a pipe holds.
+            return os.read(self.reader, 1 << 20)
+        return b""
 
 
 class Supervisor:
@@ -242,7 +283,9 @@ class Supervisor:
                 say(line, part.name)
 
         part.silent.clear()
-        part.process = spawn(part.command, self.env, hear, part.silent)
+        if part.heart:
+            part.heart.begin()
+        part.process = spawn(part.command, self.env, hear, part.silent, part.inherit)
         part.started_at = time.monotonic()
         self.sentinel.add(part.process.pid)
         if part not in self.parts:
@@ -269,6 +312,10 @@ class Supervisor:
                 pause = min(2**part.crashes - 1, LONGEST_PAUSE)
                 part.start_after = now + pause
                 say(f"{part.name} ended with {code}; starting it again{f' in {pause} s' if pause else ''}.")
+            elif part.heart and part.heart.is_silent():
+                say(f"{part.name} lives, but does not answer; starting another in its place.")
+                self._end([part.process], 0)
+                part.process = None
 
     def shut_down(self) -> None:
         """End every part, the broker last, so that the others can still sign off."""
@@ -344,20 +391,53 @@ def _is_plain(path: str) -> bool:
     return quote(os.fsencode(path)) == path
 
 
-def programs(host: str, port: int, data_dir: Path, env: dict[str, str]) -> list[Part]:
+def web_processes(address: str, port: int, env: dict[str, str]) -> list[Part]:
+    """The web server: a process for each core, all on one socket that is ours, so that none of them is missed."""
+    command = [sys.executable, "-m", "console.web"]
+    if WINDOWS:  # where a process inherits no socket
+        return [Part("web", [*command, "--host", address, "--port", str(port)])]
+    listener = listen(address, port).detach()
+    parts = []
+    for _ in range(processes_wanted(env)):
+        heart = Heart()
+        words = ["--listener", str(listener), "--heartbeat", str(heart.writer)]
+        parts.append(Part("web", [*command, *words], inherit=(listener, heart.writer), heart=heart))
+    return parts
+
+
+def processes_wanted(env: dict[str, str]) -> int:
+    text = env.get("CONSOLE_WEB_PROCESSES") or str(min(len(os.sched_getaffinity(0)), 8))
+    if not text.isdecimal() or not 0 < int(text) <= 64:
+        raise Refused(f"CONSOLE_WEB_PROCESSES is {text!r}, but must be a whole number from 1 to 64.")
+    return int(text)
+
+
+def programs(port: int, data_dir: Path, env: dict[str, str]) -> list[Part]:
     level = env.get("CONSOLE_LOG_LEVEL", "info").lower()
-    python = [sys.executable, "-m"]
-    workers = "2" if (os.cpu_count() or 1) > 1 and not WINDOWS else "1"
-    web = [*python, "granian", "--interface", "wsgi", "--host", host, "--port", str(port), "--no-ws"]
-    web += ["--workers", workers, "--blocking-threads", "4", "--respawn-failed-workers", "--workers-kill-timeout", "2"]
-    web += ["--log-level", level, "console.wsgi:application"]
     # The warning is for root, about pickled tasks; ours are JSON.
     celery = [sys.executable, "-W", "ignore:You're running the worker", "-m", "celery"]
     celery += ["--quiet", "-A", "console.celery"]
     worker = [*celery, "worker", "--loglevel", level, "--hostname", f"console-{port}@%h", "--concurrency", "1"]
     worker += ["--without-gossip", "--without-mingle", *(["--pool", "solo"] if WINDOWS else [])]
     beat = [*celery, "beat", "--loglevel", level, "--schedule", str(data_dir / "beat-schedule"), "--pidfile="]
-    return [Part("web", web), Part("worker", worker), Part("beat", beat)]
+    return [Part("worker", worker), Part("beat", beat)]
+
+
+def keep_web(host: str, port: int) -> int:
+    """The web processes alone, on a node that has nothing else."""
+    supervisor = Supervisor(dict(os.environ))
+    try:
+        for part in web_processes(host, port, supervisor.env):
+            supervisor.start(part)
+        say(f"Serving {url_of(host, port)}")
+        while not supervisor.stop.wait(0.1):
+            supervisor.watch()
+    except Refused as refused:
+        print(refused, file=sys.stderr)
+        return 1
+    finally:
+        supervisor.shut_down()
+    return 0
 
 
 def answers(path: Path) -> bool:
@@ -408,10 +488,12 @@ def url_of(host: str, port: int) -> str:
 def claim(data_dir: Path, url: str) -> int:
     """Lock the data directory for this run; the lock goes with the last process that holds it open."""
     try:
-        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        keep_private(data_dir)
         handle = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise Refused(f"{data_dir} cannot be used: {error.strerror}. Choose another place with --data-dir.") from None
+    except Exposed as exposed:
+        raise Refused(str(exposed)) from None
     # After a hard kill the sentinel holds it until everything is gone.
     deadline = time.monotonic() + GRACE + 2
     while not try_lock(handle):
@@ -537,6 +619,8 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--data-dir", type=Path, help="where everything is kept (CONSOLE_DATA_DIR, else var)")
     parser.add_argument("--no-demo", action="store_true", help="leave an empty database empty")
     options = parser.parse_args(argv)
+    # What the parts make is their owner's alone.
+    os.umask(0o077)
     default = Path(os.environ.get("CONSOLE_DATA_DIR") or PROJECT / "var")
     data_dir = (options.data_dir or default).expanduser().resolve()
     try:
@@ -578,7 +662,8 @@ def _run(supervisor: Supervisor, options: argparse.Namespace, address: str, data
     supervisor.run_once("static", "collectstatic", "--noinput", "--verbosity", "0")
     password = "" if options.no_demo else make_demo(supervisor, data_dir, host=options.host)
 
-    for part in programs(address, options.port, data_dir, supervisor.env):
+    web = web_processes(address, options.port, supervisor.env)
+    for part in [*web, *programs(options.port, data_dir, supervisor.env)]:
         supervisor.start(part)
     url = url_of(options.host, options.port)
 

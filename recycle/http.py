@@ -289,6 +289,9 @@ class ConsoleMiddleware:
             request.user.origin = request.origin
 
     def _remember_region(self, request: Request) -> None:
+        match = request.resolver_match
+        if match is None or not getattr(match.func, "login_required", True):
+            return  # a public page has nobody to remember it for, and asks no session
         code = request.GET.get("region")
         if code is None or request.session.get("region") == code:
             return

@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
+import django.test
 import pytest
 from django.conf import settings
 from django.core.cache import cache
-from django.test import Client
 from django.urls import reverse
 from django.utils import timezone, translation
 
@@ -42,11 +42,15 @@ from tests.browser import (  # noqa: F401
     server,
     static_files,
 )
+from tests.client import Client
 from tests.entrance import entrance  # noqa: F401
 from tests.folding import folded_along  # noqa: F401
 from tests.inventory import load, problems  # noqa: F401
 from tests.threads import threads  # noqa: F401
 from tests.valkey import valkey  # noqa: F401
+
+# Whoever makes a client of their own gets it, too.
+django.test.Client = Client  # type: ignore[misc]
 
 HTMX = {"HX-Request": "true"}
 SUBNET = UUID("9fd83a5e-33cf-4196-b8df-59fc57478488")

@@ -6,10 +6,12 @@ from datetime import timedelta
 
 import pytest
 from django.db import Error, OperationalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.urls import reverse
 
 from recycle import actions
-from recycle.models import Sweep
+from recycle.models import Sweep, User
+from recycle.views import health
 
 pytestmark = [
     pytest.mark.django_db,
@@ -22,18 +24,43 @@ def broker(settings, valkey):
     settings.REDIS_URL = valkey
 
 
-def ready(client):
-    response = client.get(reverse("readyz"))
+@pytest.fixture(autouse=True)
+def nothing_known(monkeypatch):
+    """What one test found out is not what the next one asks."""
+    monkeypatch.setattr(health, "_readiness", health.Readiness())
+
+
+@pytest.fixture
+def superuser(client):
+    user = User.objects.create_superuser("root")
+    client.force_login(user)
+    return user
+
+
+TOKEN = {"Authorization": "Bearer open sesame"}
+
+
+@pytest.fixture(autouse=True)
+def token(settings):
+    settings.PROBE_TOKEN = "open sesame"
+
+
+def ready(client, **headers):
+    """What is said to who may know."""
+    response = client.get(reverse("readyz"), headers=headers or TOKEN)
     return response.status_code, response.json()
 
 
 def test_healthz_answers_without_login_database_or_broker(client, settings, django_assert_num_queries):
     settings.REDIS_URL = "unix:///nowhere/broker.sock"
 
-    with django_assert_num_queries(0):
-        response = client.get(reverse("healthz"))
+    client.cookies[settings.SESSION_COOKIE_NAME] = "of somebody"
 
-    assert (response.status_code, response.text) == (200, "ok")
+    with django_assert_num_queries(0):
+        for address in (reverse("healthz"), reverse("healthz") + "?region=cn-beijing-6"):
+            response = client.get(address)
+
+            assert (response.status_code, response.text) == (200, "ok")
 
 
 def test_ready_when_everything_answers_and_the_sweep_came_by(client, broker):
@@ -82,4 +109,62 @@ def test_not_ready_without_a_database_and_silent_about_its_words(client, broker,
     status, state = ready(client)
 
     assert status == 503
-    assert state == {"database": "does not answer", "broker": "ok", "sweep": "unknown"}
+    assert state == {"ready": False, "database": "does not answer", "broker": "ok", "sweep": "unknown"}
+
+
+# --- Who is told what -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("expected", ["open sesame", ""])
+@pytest.mark.parametrize("said", ["", "Bearer", "Bearer ", "Bearer open", "Bearer open sesame ", "Basic open sesame"])
+def test_strangers_learn_only_whether(client, broker, settings, expected, said):
+    settings.PROBE_TOKEN = expected
+    actions.purge_due()
+    told = said == "Bearer open sesame " and bool(expected)
+
+    status, state = ready(client, Authorization=said)
+
+    assert (status, state["ready"]) == (200, True)
+    assert ("database" in state) == told
+
+
+def test_somebody_who_is_logged_in_is_a_stranger_unless_a_superuser(client, broker, alice):
+    client.force_login(alice)
+
+    assert ready(client, Authorization="")[1] == {"ready": False}
+
+
+def test_a_superuser_is_told_what_is_wrong(client, broker, superuser):
+    assert ready(client, Authorization="")[1]["sweep"] == "has not run yet"
+
+
+def test_a_superuser_is_a_stranger_while_the_database_is_away(client, broker, superuser, monkeypatch):
+    def fail(*arguments, **options):
+        raise OperationalError
+
+    monkeypatch.setattr(BaseDatabaseWrapper, "cursor", fail)
+
+    assert ready(client, Authorization="") == (503, {"ready": False})
+
+
+def test_however_many_ask_it_looks_once(client, broker, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        for _ in range(20):
+            assert client.get(reverse("readyz")).json() == {"ready": False}
+
+
+def test_who_asks_while_somebody_looks_does_not_wait(client, broker):
+    actions.purge_due()
+    assert ready(client)[0] == 200
+    health._readiness.looked_at = -float("inf")
+
+    with health._readiness.looking:
+        assert ready(client)[0] == 200  # as it was last
+
+
+def test_what_was_found_is_looked_at_again(client, broker):
+    assert ready(client)[0] == 503
+    actions.purge_due()
+    health._readiness.looked_at -= health.Readiness.KEEP
+
+    assert ready(client)[0] == 200

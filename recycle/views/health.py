@@ -1,10 +1,14 @@
 """For probes: is the process alive, and can it do its work."""
 
+import time
+from threading import Lock
+
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
+from django.utils.crypto import constant_time_compare
 from redis import Redis, RedisError
 
 from recycle.models import Sweep
@@ -17,7 +21,56 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when database and broker answer and the sweep is on time, else 503; the body says which."""
+    """200 when database and broker answer and the sweep is on time, else 503.
+
+    What it is that does not, is said to a superuser and to who knows the token; strangers learn only whether.
+    """
+    state = _readiness.now()
+    ready = all(state[part] == "ok" for part in PARTS)
+    answer = {"ready": ready, **(state if _may_know(request) else {})}
+    return JsonResponse(answer, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
+
+
+def _may_know(request: HttpRequest) -> bool:
+    scheme, _space, token = request.headers.get("Authorization", "").partition(" ")
+    if settings.PROBE_TOKEN and scheme.lower() == "bearer":
+        return constant_time_compare(token.strip(), settings.PROBE_TOKEN)
+    try:
+        return bool(request.user.is_superuser)
+    except Error:
+        # Without a database nobody is known.
+        return False
+
+
+PARTS = ("database", "broker", "sweep")
+
+
+class Readiness:
+    """What was found out last. Anybody may ask at any rate, so one thread looks, every two seconds at most; meanwhile
+    the others say what it said, or that nothing is known yet.
+    """
+
+    KEEP = 2
+
+    def __init__(self) -> None:
+        self.looking = Lock()
+        self.state = dict.fromkeys(PARTS, "unknown")
+        self.looked_at = -float("inf")
+
+    def now(self) -> dict[str, str]:
+        if time.monotonic() - self.looked_at > self.KEEP and self.looking.acquire(blocking=False):
+            try:
+                self.state = _look()
+                self.looked_at = time.monotonic()
+            finally:
+                self.looking.release()
+        return self.state
+
+
+_readiness = Readiness()
+
+
+def _look() -> dict[str, str]:
     state = {"database": "ok", "broker": "ok", "sweep": "ok"}
     try:
         sweep = Sweep.objects.filter(name="purge_due").first()
@@ -35,5 +88,4 @@ def readyz(request: HttpRequest) -> JsonResponse:
             broker.ping()
     except (RedisError, OSError):
         state["broker"] = "does not answer"
-    ready = all(state[part] == "ok" for part in ("database", "broker", "sweep"))
-    return JsonResponse(state, status=200 if ready else 503)
+    return state

@@ -369,7 +369,9 @@ heard("submit", (event) => {
   const choice = event.submitter;
   if (choice?.name === "theme") root.dataset.theme = choice.value;
   form.closest(":popover-open")?.hidePopover();
-  fetch(form.action, { method: "POST", body: new FormData(form, choice), redirect: "manual" })
+  // Not as multipart: the console takes no files.
+  const body = new URLSearchParams(new FormData(form, choice));
+  fetch(form.action, { method: "POST", body, redirect: "manual" })
     .catch(() => toast("error", words().offline));
   form.closest(".tip")?.remove();
 }, true);
