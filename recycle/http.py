@@ -51,6 +51,11 @@ def wants_piece(request: Request) -> bool:
     return bool(htmx) and not htmx.boosted and not htmx.history_restore_request
 
 
+def is_head(request: HttpRequest) -> bool:
+    """Whether only the head of the answer is asked for; to a view it looks like any other GET."""
+    return bool(request.META.get("REQUEST_METHOD") == "HEAD")
+
+
 def pick(request: Request, *, page: str, partial: str) -> str:
     """The template to answer with: the piece for htmx, the page for everybody else."""
     return partial if wants_piece(request) else page
@@ -283,9 +288,12 @@ class ConsoleMiddleware:
         _keep_fresh(response)
         return response
 
-    def process_view(self, request: Request, *_view: Any) -> None:
-        """Whoever acts brings along where from. The login middleware has read the user by now."""
-        if request.user.is_authenticated:
+    def process_view(self, request: Request, view: Any, *_arguments: Any) -> None:
+        """Whoever acts brings along where from. The login middleware has read the user by now.
+
+        Where anybody may go it has not, and a probe must not wait for the database.
+        """
+        if getattr(view, "login_required", True) and request.user.is_authenticated:
             request.user.origin = request.origin
 
     def _remember_region(self, request: Request) -> None:

@@ -75,6 +75,9 @@ class KeepSessionMiddleware:
 
 
 def _keep(session: SessionBase) -> None:
+    # Nobody has asked whose request it was: a probe must not wait for the database.
+    if not session.accessed:
+        return
     # A session that was changed gets its new end when it is saved.
     if not isinstance(session, SessionStore) or session.ends_at is None or session.modified:
         return

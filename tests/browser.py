@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.management import call_command
-from django.test import Client, override_settings
+from django.test import override_settings
 from django.test.testcases import LiveServerThread
 from playwright.sync_api import (
     Browser,
@@ -25,6 +25,7 @@ from playwright.sync_api import (
 
 from recycle.management.commands.screenshots import CHROMIUM, FLAGS
 from recycle.models import User
+from tests.client import Client
 
 # Playwright's synchronous interface runs an event loop in the thread that uses the database.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

@@ -3,11 +3,11 @@
 from typing import Any
 
 import pytest
-from django.test import Client
 from django.urls import reverse
 
 from recycle import passwords
 from recycle.models import User
+from tests.client import Client
 
 RIGHT, WRONG = "correct horse battery", "wrong horse battery"
 HOME, AWAY = "192.0.2.1", "198.51.100.7"

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -45,3 +46,14 @@ def watch(execute: Callable[..., Any], sql: str, params: Any, many: bool, contex
 def folded_along() -> Iterator[None]:
     with connection.execute_wrapper(watch):
         yield
+
+
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Without what looks at the statements of every test: the ones of before knew no rule of today."""
+    watching = connection.execute_wrappers[:]
+    connection.execute_wrappers.clear()
+    try:
+        yield
+    finally:
+        connection.execute_wrappers[:] = watching

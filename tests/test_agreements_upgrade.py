@@ -15,6 +15,7 @@ from recycle.models import (
     Tag,
     Volume,
 )
+from tests.folding import unwatched
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both]
 
@@ -31,8 +32,9 @@ def migrate():
         return MigrationExecutor(connection).loader.project_state(targets).apps
 
     newest = MigrationExecutor(connection).loader.graph.leaf_nodes()
-    yield migrate
-    migrate(newest)
+    with unwatched():
+        yield migrate
+        migrate(newest)
 
 
 class Earlier:

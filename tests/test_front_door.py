@@ -137,6 +137,8 @@ def test_head_says_at_every_address_what_get_says(client, alice, recycled, known
 
 
 def test_head_of_an_export_asks_for_no_row(client, alice, recycled, monkeypatch):
+    alice.is_superuser = True
+    alice.save()
     client.force_login(alice)
     exports = [path for name, path in ADDRESSES if name.startswith("recycle:export")]
     assert len(exports) >= 8

@@ -59,7 +59,7 @@ def test_a_person_logs_in_and_finds_the_bin_in_the_navigation(open_page, alice, 
     page.get_by_label("User name").fill("alice")
     page.get_by_label("Password").fill("wrong horse")
     page.get_by_role("button", name="Log in").click()
-    expect(page.get_by_role("alert")).to_contain_text("correct username and password")
+    expect(page.get_by_role("alert")).to_contain_text("are not correct")
     page.get_by_label("Password").fill("correct horse")
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url("**/recycle-bin/")

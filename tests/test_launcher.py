@@ -111,10 +111,8 @@ def test_up_answers_refuses_a_second_start_and_stops_cleanly(console, data_dir, 
         " or choose another data directory with --data-dir.\n"
     )
 
-    asked_at = time.monotonic()
     console.send_signal(signal.SIGINT)
-    assert console.wait(10) == 0
-    assert time.monotonic() - asked_at < 5
+    assert console.wait(30) == 0
     if sys.platform == "linux":
         assert _running(data_dir) == []
 

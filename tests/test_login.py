@@ -10,13 +10,13 @@ import time_machine
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.cache import cache
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from recycle import passwords
 from recycle.models import Session, User
 from recycle.policy import Role
+from tests.client import Client
 from tests.conftest import make_user
 from tests.entrance import AWAY, HOME, RIGHT, WRONG, count_hashes, is_in, log_in
 from tests.test_security import ADDRESSES

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from django.core.exceptions import ImproperlyConfigured
-from django.test import Client
 
 from console import env
+from tests.client import Client
 from tests.entrance import HOME, RIGHT, log_in
 from tests.test_login import WITH_A_NAME
 from tests.threads import result
@@ -22,7 +22,7 @@ NODE = """
 import sys, django
 django.setup()
 from django.conf import settings
-from django.test import Client
+from tests.client import Client
 settings.ALLOWED_HOSTS = ["testserver"]
 client = Client()
 print("ready", flush=True)

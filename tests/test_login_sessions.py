@@ -8,7 +8,6 @@ import pytest
 import time_machine
 from django.contrib.sessions.models import Session as DjangoSession
 from django.db import OperationalError, connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
@@ -18,6 +17,7 @@ from recycle.lifecycle import State
 from recycle.models import AuditEvent, Session, Sweep, User
 from recycle.tasks import clear_sessions
 from recycle.views.me import browser_of
+from tests.client import Client
 from tests.entrance import AWAY, FIREFOX, HOME, RIGHT, entered, is_in, log_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("entrance")]

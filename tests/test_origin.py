@@ -5,12 +5,13 @@ from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
-from django.test import Client, RequestFactory
+from django.test import RequestFactory
 from django.urls import reverse
 
 from recycle import actions
 from recycle.http import address_of
 from recycle.models import Event
+from tests.client import Client
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 

@@ -29,6 +29,8 @@ MAY_LOOK = {
     "recycle/http.py": re.compile(r"request\.GET\.get\(\"(?:region|next)\"|request\.path\b|request\.META\.get\("),
     # The account; and the address that is understood anew for another one.
     "recycle/views/scope.py": re.compile(r"request\.GET\.get\(\"account\"|own_address\(request\.get_full_path\(\)"),
+    # What is written so that it leads nowhere.
+    "console/middleware.py": re.compile(r"request\.(?:path|path_info|META)\b"),
     # On to the page of the admin that was asked for; the login leads to paths of its own host alone.
     "recycle/admin.py": re.compile(r"redirect_to_login\(request\.GET\.get\(\"next\"\) or request\.path\)"),
     # The address of the change that is previewed.

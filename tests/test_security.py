@@ -6,11 +6,11 @@ from uuid import uuid4
 import pytest
 from django.conf import settings as configured
 from django.contrib import admin
-from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 
 from recycle.lifecycle import State
 from recycle.models import Instance, User
+from tests.client import Client
 from tests.conftest import HTMX
 
 pytestmark = pytest.mark.django_db

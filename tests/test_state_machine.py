@@ -342,7 +342,7 @@ class Machine(RuleBasedStateMachine):
         """Touching a row moves no clock."""
         for instance in Instance.objects.order_by("created_at", "pk")[pick : pick + 1]:
             instance.name += "*"
-            instance.save(update_fields=["name"])
+            instance.save(update_fields=["name", "name_folded"])
 
     @precondition(lambda self: self.number < 14)
     @rule(made=st.sampled_from(FLEET), address=st.sampled_from(ADDRESSES))

@@ -38,6 +38,8 @@ TAKEN = ["web-01", "Ärger", "数据库 01", "می‌خواهم", "👩‍💻",
 # What is looked for, compared or carried along, and never kept.
 NOT_KEPT = {"announced", "as_of", "back", "by", "confirm", "cursor", "deleted_by", "near", "other", "q", "scope"} | {
     "new_tags", "shown_zone", "tag",
+    # Of who logs in, of a password and of a session.
+    "login", "password", "old", "new", "again", "session",
 }  # fmt: skip
 # What the console writes itself, or what another list decides.
 OURS = {
@@ -45,6 +47,7 @@ OURS = {
     ("Instance", "recycled_by_name"),
     ("Event", "by_name"), ("Event", "instance_name"), ("Event", "resource_id"), ("Event", "resource_name"),
     ("Instance", "held_by"), ("Instance", "last_error"), ("Instance", "retention"), ("Sweep", "name"),
+    ("Session", "session_key"), ("Session", "session_data"),
     ("Instance", "system_disk_type"), ("Volume", "type"), ("Volume", "mount_point"), ("Account", "billing_time_zone"),
 }  # fmt: skip
 

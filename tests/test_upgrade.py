@@ -7,7 +7,6 @@ models change: every later migration, and every later page, meets them as it wou
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,15 @@ from django.core.management import call_command
 from django.core.management.color import no_style
 from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
-from django.test import Client
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import escape
 
 from recycle import actions, urls
 from recycle.lifecycle import State
 from recycle.models import Account, ElasticIP, Instance, LoadBalancer, Tag, User, Volume, Zone
+from tests.client import Client
 from tests.conftest import send
+from tests.folding import unwatched
 
 pytestmark = [pytest.mark.both, pytest.mark.usefixtures("another_database", "moment")]
 
@@ -84,17 +84,6 @@ def rows(*names: str) -> list[Row]:
     return [(label, values) for name in names for label, values in json.loads((UPGRADE / f"{name}.json").read_text())]
 
 
-@contextmanager
-def unwatched() -> Iterator[None]:
-    """Without what looks at the statements of every test: the ones of before knew no rule of today."""
-    watching = connection.execute_wrappers[:]
-    connection.execute_wrappers.clear()
-    try:
-        yield
-    finally:
-        connection.execute_wrappers[:] = watching
-
-
 @unwatched()
 def upgrade(written: list[Row]) -> None:
     """Make the tables of before, write the rows with the models of before, and bring all of it up to date."""
@@ -147,6 +136,9 @@ def test_no_row_is_lost_and_all_of_them_keep_to_the_rules():
     connection.check_constraints()
     assert MigrationExecutor(connection).migration_plan(MigrationExecutor(connection).loader.graph.leaf_nodes()) == []
     for label, values in written:
+        if label == "sessions.session":
+            # Everybody logs in once more: a session belongs to a person now.
+            continue
         model = apps.get_model(label)
         key = values[model._meta.pk.attname] if model._meta.pk else None
         assert model._base_manager.filter(pk=key).exists(), (label, values)

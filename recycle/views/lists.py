@@ -15,7 +15,7 @@ from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
 from recycle.forms import ListForm
-from recycle.http import Request, pick
+from recycle.http import Request, is_head, pick
 from recycle.views.scope import find_batch
 
 # What a spreadsheet would take for a formula, the full-width signs in East Asian ones.
@@ -78,7 +78,7 @@ def stream_csv(
     lines = _lines(matching, columns, timezone.get_current_timezone(), get_language())
     # The query runs now: rights and filter are those of the request, and an error is an answer
     # instead of a file that breaks off.
-    first = next(lines)
+    first = "" if is_head(request) else next(lines)
     response = StreamingHttpResponse(_joined(first, lines), content_type="text/csv; charset=utf-8")
     when = timezone.localtime(request.now)
     response["Content-Disposition"] = f'attachment; filename="{name}-{when:%Y%m%d-%H%M}.csv"'
