@@ -31,6 +31,7 @@ def logged_in(*, request: HttpRequest | None, user: User, **_signal: Any) -> Non
 def logged_out(*, request: HttpRequest | None, user: User | None, **_signal: Any) -> None:
     """`user` is None for who was not logged in: nothing was done then."""
     if user is not None:
+        user.origin = _origin(request)
         context = Context(by=user, now=_now(request))
         audit.record_in_installation(AuditAction.LOGOUT, user, context)
 

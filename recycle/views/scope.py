@@ -32,9 +32,9 @@ class ScopeMiddleware:
         self, request: Request, view: Any, args: Sequence[Any], kwargs: Mapping[str, Any]
     ) -> HttpResponse | None:
         ours = request.resolver_match and request.resolver_match.app_name == "recycle"
-        anonymous: bool = request.user.is_anonymous
-        # A POST brings its scope along in the form, which refuses it there.
-        if anonymous or not ours or request.method not in ("GET", "HEAD"):
+        # A POST brings its scope along in the form, which refuses it there. Asked last: a probe
+        # must not wait for who asks.
+        if not ours or request.method not in ("GET", "HEAD") or request.user.is_anonymous:
             return None
         return _outdated(request) or _in_named_account(request)
 
