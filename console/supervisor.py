@@ -684,8 +684,11 @@ def _run(supervisor: Supervisor, options: argparse.Namespace, address: str, data
 def _wait_until_ready(supervisor: Supervisor, address: str, port: int) -> bool:
     """Ask until the console is ready; False when it is stopped before."""
     patience = time.monotonic() + STABLE_AFTER
-    while not is_ready(address, port, supervisor.env["CONSOLE_ALLOWED_HOSTS"]):
-        if supervisor.stop.wait(0.2):
+    in_a_row = 0
+    # Each web process remembers for half a second that something did not work yet.
+    while in_a_row < 3:
+        in_a_row = in_a_row + 1 if is_ready(address, port, supervisor.env["CONSOLE_ALLOWED_HOSTS"]) else 0
+        if supervisor.stop.wait(0.3):
             return False
         if time.monotonic() > patience:
             say("The console is not ready yet; what its parts say is above. Stop it with Ctrl-C.")

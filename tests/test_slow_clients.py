@@ -268,6 +268,10 @@ def test_processes_that_are_told_to_go_are_followed_by_others_that_miss_nobody(c
     assert console.get(LIST)[0] == 200
     for client in clients:
         client.close()
+    deadline = time.monotonic() + PATIENCE
+    while console.web() & before and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert not console.web() & before
 
 
 def test_requests_that_come_before_their_turn_are_answered_in_order(console):

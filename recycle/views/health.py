@@ -26,7 +26,7 @@ def readyz(request: HttpRequest) -> JsonResponse:
     What it is that does not, is said to a superuser and to who knows the token; strangers learn only whether.
     """
     state = _readiness.now()
-    ready = all(state[part] == "ok" for part in PARTS)
+    ready = is_good(state)
     answer = {"ready": ready, **(state if _may_know(request) else {})}
     return JsonResponse(answer, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
 
@@ -45,12 +45,16 @@ def _may_know(request: HttpRequest) -> bool:
 PARTS = ("database", "broker", "sweep")
 
 
+def is_good(state: dict[str, str]) -> bool:
+    return all(state[part] == "ok" for part in PARTS)
+
+
 class Readiness:
     """What was found out last. Anybody may ask at any rate, so one thread looks, every two seconds at most; meanwhile
-    the others say what it said, or that nothing is known yet.
+    the others say what it said, or that nothing is known yet. What does not work is looked at sooner.
     """
 
-    KEEP = 2
+    KEEP, KEEP_BAD = 2, 0.5
 
     def __init__(self) -> None:
         self.looking = Lock()
@@ -58,7 +62,8 @@ class Readiness:
         self.looked_at = -float("inf")
 
     def now(self) -> dict[str, str]:
-        if time.monotonic() - self.looked_at > self.KEEP and self.looking.acquire(blocking=False):
+        keep = self.KEEP if is_good(self.state) else self.KEEP_BAD
+        if time.monotonic() - self.looked_at > keep and self.looking.acquire(blocking=False):
             try:
                 self.state = _look()
                 self.looked_at = time.monotonic()
