@@ -27,7 +27,7 @@ from django.core.exceptions import ImproperlyConfigured
 from console.bootstrap import PROJECT, is_utf8, shown, try_lock
 from console.env import is_open, refuse_weak_key
 from console.files import Exposed, keep_private
-from console.web import listen
+from console.web import DRAIN, listen
 
 WINDOWS = sys.platform == "win32"
 
@@ -238,6 +238,9 @@ class Heart:
 
 
 class Supervisor:
+    # Seconds that the parts have to finish when all of it ends.
+    grace: float = GRACE
+
     def __init__(self, env: dict[str, str]) -> None:
         self.env = env
         self.parts: list[Part] = []
@@ -319,11 +322,9 @@ class Supervisor:
 
     def shut_down(self) -> None:
         """End every part, the broker last, so that the others can still sign off."""
-        running = {part.name: part.process for part in self.parts if part.process is not None}
-        broker = running.pop("broker", None)
-        self._end(list(running.values()), GRACE)
-        if broker:
-            self._end([broker], BROKER_GRACE)
+        running = [(part.name, part.process) for part in self.parts if part.process is not None]
+        self._end([process for name, process in running if name != "broker"], self.grace)
+        self._end([process for name, process in running if name == "broker"], BROKER_GRACE)
         if self.socket:
             self.socket.unlink(missing_ok=True)
             # Goes when it was made for the socket alone; a data directory has more in it.
@@ -426,6 +427,8 @@ def programs(port: int, data_dir: Path, env: dict[str, str]) -> list[Part]:
 def keep_web(host: str, port: int) -> int:
     """The web processes alone, on a node that has nothing else."""
     supervisor = Supervisor(dict(os.environ))
+    # Nobody waits at a terminal: what was asked before is answered.
+    supervisor.grace = DRAIN + 1
     try:
         for part in web_processes(host, port, supervisor.env):
             supervisor.start(part)

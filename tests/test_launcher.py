@@ -354,3 +354,31 @@ def test_a_password_is_kept_for_its_owner_only(tmp_path):
     assert path.stat().st_mode & 0o777 == 0o600
     supervisor._keep(path, "")
     assert not path.exists()
+
+
+LEAVING = """
+import pathlib, signal, sys, time
+def leave(*_):
+    time.sleep(4)
+    pathlib.Path(sys.argv[1]).write_text("left")
+    sys.exit()
+signal.signal(signal.SIGTERM, leave)
+pathlib.Path(sys.argv[1]).write_text("here")
+time.sleep(60)
+"""
+
+
+def test_parts_of_one_name_are_all_told_to_go(tmp_path):
+    """There are several web processes: each finishes what it was asked before."""
+    said = [tmp_path / name for name in "ab"]
+    console = supervisor.Supervisor(dict(os.environ))
+    console.grace = 20
+    for path in said:
+        console.start(supervisor.Part("web", [sys.executable, "-c", LEAVING, str(path)]))
+    deadline = time.monotonic() + 30
+    while not all(path.exists() and path.read_text() for path in said) and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    console.shut_down()
+
+    assert [path.read_text() for path in said] == ["left", "left"]
