@@ -9,7 +9,9 @@ DATABASE = "console.sqlite3"
 # What the console keeps there.
 FILES = (
     *(DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")),
-    *("secret-key", "demo-password", "demo-password.new", "up.lock", "beat-schedule"),
+    *("secret-key", "demo-password", "demo-password.new", "up.lock"),
+    # By the kind of database that Python's shelve finds: beat reads objects out of it.
+    *("beat-schedule" + suffix for suffix in ("", ".db", ".dat", ".dir", ".bak", "-wal", "-shm", "-journal")),
 )
 OURS = {*FILES, "static", "broker.sock"}
 

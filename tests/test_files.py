@@ -1,6 +1,7 @@
 """What the console keeps is its owner's alone: made so, mended at the start, or refused."""
 
 import os
+import shelve
 import subprocess
 import sys
 from pathlib import Path
@@ -96,3 +97,18 @@ def test_up_makes_nothing_that_others_can_read(tmp_path):
 
     assert mode(place) == 0o700
     assert {mode(path) for path in place.iterdir()} == {0o600}
+
+
+def test_whatever_beat_keeps_its_schedule_in_is_closed(tmp_path):
+    """It reads objects out of it: who could write there would run what they like."""
+    with shelve.open(str(tmp_path / "beat-schedule")) as schedule:
+        schedule["entries"] = {}
+    (tmp_path / "somebodys.txt").write_text("x")
+    made = [path for path in tmp_path.iterdir() if path.name.startswith("beat-schedule")]
+    for path in made:
+        path.chmod(0o666)
+
+    files.keep_private(tmp_path)
+
+    assert made
+    assert {mode(path) for path in made} == {0o600}
