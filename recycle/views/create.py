@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from recycle import actions
 from recycle.actions import Outcome
 from recycle.actions.create import Order
-from recycle.actions.limits import Use, uses, with_account_use
+from recycle.actions.limits import Limit, Use, uses, with_account_use
 from recycle.forms import CreateForm
 from recycle.http import Request, pick
 from recycle.models import Account
@@ -76,11 +76,16 @@ def _amounts(order: Order) -> dict[str, Any]:
     """What the order takes of the account's quota, beside what is used already."""
     account = with_account_use(Account.objects.filter(pk=order.account.pk)).get()
     disks = sum(disk.size_gb for disk in order.disks)
-    addresses = order.count if order.bandwidth_mbps else 0
-    taken = [order.count, addresses, order.count * len(order.disks), order.count * disks]
+    taken = {
+        Limit.INSTANCES: order.count,
+        Limit.ELASTIC_IPS: order.count if order.bandwidth_mbps else 0,
+        Limit.VOLUMES: order.count * len(order.disks),
+        Limit.VOLUME_GB: order.count * disks,
+        Limit.TAGS: len(order.new_tags),
+    }
     names = order.names()
     return {
-        "quota": [_line(use, more) for use, more in zip(uses(account), taken, strict=False)],
+        "quota": [_line(use, taken.get(use.limit, 0)) for use in uses(account)],
         "first_name": names[0] if order.name else "KSC-IN-…",
         "last_name": names[-1] if order.name and order.count > 1 else "",
         "volumes": order.count * len(order.disks),

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
 from django.utils import timezone
@@ -18,6 +19,7 @@ from tqdm import tqdm
 
 from recycle.actions.inventory import Imported, Options, import_inventory
 from recycle.inventory import Bar, Notes, Progress, Source, Topic
+from recycle.text import check_text
 
 # What each list at the end is named after; the lists of what was done first.
 TITLES = {
@@ -67,7 +69,11 @@ class Command(BaseCommand):
         )
 
     def handle(self, *, files: list[str], account: str, region: str, verbosity: int, **given: Any) -> None:
-        if not account.strip() or len(account) > 64 or not account.isprintable():
+        try:
+            check_text(account)
+        except ValidationError as error:
+            raise CommandError(f"--account must be a name of 1 to 64 characters. {error.messages[0]}") from None
+        if len(account) > 64:
             raise CommandError("--account must be a name of 1 to 64 characters.")
         if region and not re.fullmatch(r"[a-z0-9-]{1,31}", region):
             raise CommandError(f"--region is {region!r}, but must look like cn-beijing-6.")
