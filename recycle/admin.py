@@ -475,6 +475,9 @@ class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # 
         id: str,  # noqa: A002 (its address gives it by this name)
         form_url: str = "",
     ) -> HttpResponse:
+        if request.method != "POST":
+            # A page to look at takes no lock.
+            return super().user_change_password(request, id, form_url)
         user = self.get_object(request, unquote(id))
         with audit.noticing_password(user, context_of(request)):
             response: HttpResponse = super().user_change_password(request, id, form_url)

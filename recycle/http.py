@@ -11,7 +11,9 @@ from uuid import UUID, uuid4
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
+from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils import timezone
@@ -24,6 +26,7 @@ from django_htmx.middleware import HtmxDetails
 from recycle.actions import Blocker
 from recycle.models import Account, Instance, InstanceQuerySet, Membership, Origin, Region, User, Zone
 from recycle.policy import Role
+from recycle.waiting import waiting_at_most
 
 # A longer way on from the login than any page of ours has.
 LONGEST_ONWARD = 2_000
@@ -305,7 +308,7 @@ class ConsoleMiddleware:
             return
         anonymous: bool = request.user.is_anonymous
         if not anonymous and (code == "" or request.shell.region):
-            request.session["region"] = code
+            _keep_region(request.session, code)
 
 
 def _keep_fresh(response: HttpResponseBase) -> None:
@@ -316,6 +319,21 @@ def _keep_fresh(response: HttpResponseBase) -> None:
     # The admin and the login say so themselves.
     if not response.has_header("Cache-Control"):
         patch_cache_control(response, private=True, no_cache=True, no_store=True)
+
+
+def _keep_region(session: SessionBase, code: str) -> None:
+    """Remember where the next page starts. While somebody else writes for long, rather show this one."""
+    alone = not session.modified
+    session["region"] = code
+    if not alone:
+        return
+    try:
+        with waiting_at_most(0):
+            session.save()
+    except OperationalError:
+        pass
+    # It is saved, or not to be.
+    session.modified = False
 
 
 def _time_zone_of(request: HttpRequest) -> ZoneInfo | None:

@@ -6,18 +6,19 @@ SESSION_COOKIE_AGE after the login whatever happens. Pages do not write the sess
 UPDATE of its end every few minutes is enough.
 """
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.conf import settings
 from django.contrib.auth import SESSION_KEY
-from django.contrib.sessions.backends.base import SessionBase
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.contrib.sessions.backends.db import SessionStore as DatabaseStore
-from django.db import OperationalError, connection
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+
+from recycle.waiting import waiting_at_most
 
 # The end is moved when at least so much is won by it: no page writes more often than that.
 STEP = timedelta(minutes=5)
@@ -45,6 +46,15 @@ class SessionStore(DatabaseStore):
         row: Any = super().create_model_instance(data)
         row.user_id = data.get(SESSION_KEY)
         return row
+
+    def save(self, must_create: bool = False) -> None:
+        try:
+            super().save(must_create)
+        except UpdateError as error:
+            if isinstance(error.__context__, OperationalError):
+                # The database is busy or away. Django would say that the session had been deleted.
+                raise error.__context__ from error.__context__.__cause__
+            raise
 
     def get_expiry_date(self, **kwargs: Any) -> datetime:
         end: datetime = kwargs.get("modification", timezone.now()) + settings.SESSION_IDLE
@@ -87,24 +97,9 @@ def _keep(session: SessionBase) -> None:
     rows = session.get_model_class().objects
     row = rows.filter(pk=session.session_key, expire_date=session.ends_at)
     try:
-        with _without_waiting():
+        with waiting_at_most(0):
             row.update(expire_date=end)
     except OperationalError:
         # Somebody else writes to the database for long. The page is more urgent, and the next one
         # tries again.
         pass
-
-
-@contextmanager
-def _without_waiting() -> Iterator[None]:
-    """On SQLite, give up at once when somebody else is writing. On PostgreSQL nobody is in the way."""
-    if connection.vendor != "sqlite":
-        yield
-        return
-    patience = int(1000 * connection.settings_dict["OPTIONS"].get("timeout", 5))
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA busy_timeout = 0")
-        try:
-            yield
-        finally:
-            cursor.execute(f"PRAGMA busy_timeout = {patience}")

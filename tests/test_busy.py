@@ -14,9 +14,21 @@ from recycle import actions
 from recycle.actions.create import Order
 from recycle.actions.resources import Context, balancers, base, tags
 from recycle.lifecycle import State
-from recycle.models import Event, Instance, InstanceTag, Listener, LoadBalancer, RealServer, Tag
-from recycle.policy import MOST_TAGS, BillingMode, Refusal
+from recycle.models import (
+    AuditEvent,
+    Event,
+    Instance,
+    InstanceTag,
+    Listener,
+    LoadBalancer,
+    Membership,
+    RealServer,
+    Tag,
+    User,
+)
+from recycle.policy import MOST_TAGS, BillingMode, Refusal, Role
 from recycle.views.errors import is_passing
+from tests.client import Client
 from tests.conftest import HTMX
 from tests.threads import held
 
@@ -84,6 +96,58 @@ def test_a_busy_database_is_a_sentence_and_pages_go_on(
     assert instance.name in page.text
     assert Instance.objects.get().state == State.ACTIVE
     assert not Event.objects.exists()
+
+
+on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite has the one lock")
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_page_of_another_region_is_shown_while_somebody_writes(client, alice, make_instance, zone, threads):
+    """Where the next page starts is not worth waiting for: later it is remembered again."""
+    client.force_login(alice)
+    client.get(reverse("recycle:instances"), {"region": ""})
+    url = reverse("recycle:instances")
+
+    with somebody_else_writes(threads, make_instance()):
+        page = client.get(url, {"region": zone.region_id})
+        pages = [
+            client.get(reverse(f"recycle:{name}"), {"region": zone.region_id}) for name in ("overview", "bin", "log")
+        ]
+
+    assert {answer.status_code for answer in (page, *pages)} == {200}
+    assert client.session.get("region") == ""
+    client.get(url, {"region": zone.region_id})
+    assert client.session.get("region") == zone.region_id
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_session_that_cannot_be_saved_is_a_busy_database(client, alice, mallory, account, make_instance, threads):
+    Membership.objects.create(user=alice, account=mallory.memberships.get().account, role=Role.VIEWER)
+    client.force_login(alice)
+    client.raise_request_exception = False
+    other = mallory.memberships.get().account
+
+    with somebody_else_writes(threads, make_instance()):
+        answer = client.post(reverse("recycle:account"), {"account": other.pk})
+
+    assert (answer.status_code, answer["Retry-After"]) == (503, "5")
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_wrong_password_and_a_page_of_the_admin_wait_for_nobody(client, alice, make_instance, threads):
+    User.objects.filter(pk=alice.pk).update(is_superuser=True, is_staff=True)
+    admin = Client()
+    admin.force_login(alice)
+
+    with somebody_else_writes(threads, make_instance()):
+        wrong = client.post(reverse("login"), {"login": "nobody", "password": "wrong"})
+        page = admin.get(reverse("admin:auth_user_password_change", args=[alice.pk]))
+
+    assert (wrong.status_code, page.status_code) == (200, 200)
+    assert not AuditEvent.objects.filter(action="login_failed").exists()
 
 
 def test_what_is_wrong_with_the_request_is_no_busy_database(db):

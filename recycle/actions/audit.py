@@ -5,13 +5,14 @@ installation. Whoever edits a row writes this in the same transaction, so that n
 without the other.
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 from django.db.models import F, Model, QuerySet
 
 from recycle.actions.resources.base import Context
@@ -34,6 +35,9 @@ from recycle.models import (
 )
 from recycle.models.audit import FOLDED_FOR
 from recycle.models.changes import SECRETS
+from recycle.waiting import waiting_at_most
+
+logger = logging.getLogger(__name__)
 
 # A field's name, its value before and its value after.
 Changes = dict[str, tuple[Any, Any]]
@@ -141,18 +145,23 @@ def failed_login(name: str, *, now: datetime, origin: Origin) -> None:
         "subject_id": str(user.pk) if user else "",
         "address": _network(origin.address),
     }
-    with transaction.atomic():
-        recent = AuditEvent.objects.filter(**about, at__gt=now - FOLDED_FOR).order_by("-id")
-        last = recent.values_list("pk", flat=True).first()
-        if last is not None:
-            AuditEvent.objects.filter(pk=last).update(count=F("count") + 1, last_at=now)
-        else:
-            AuditEvent.objects.create(
-                at=now,
-                subject_name=user.get_username() if user else "",
-                request_id=origin.request_id,
-                **about,
-            )
+    try:
+        # Long enough for others who fail at the same time. Whoever guesses must not hold a thread
+        # while somebody writes for long.
+        with waiting_at_most(2), transaction.atomic():
+            recent = AuditEvent.objects.filter(**about, at__gt=now - FOLDED_FOR).order_by("-id")
+            last = recent.values_list("pk", flat=True).first()
+            if last is not None:
+                AuditEvent.objects.filter(pk=last).update(count=F("count") + 1, last_at=now)
+            else:
+                AuditEvent.objects.create(
+                    at=now,
+                    subject_name=user.get_username() if user else "",
+                    request_id=origin.request_id,
+                    **about,
+                )
+    except OperationalError as error:
+        logger.warning("a failed login from %s is not in the log: %s", about["address"], error)
 
 
 def _network(address: str | None) -> str | None:

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     dependencies = [("recycle", "0007_visible_text_and_tags")]
 
     operations = [
-        # Nullable and without a default: SQLite adds it in place, and the triggers of the table stay.
+        # Nullable and without a default: SQLite adds it in place instead of copying the table.
         migrations.AddField(
             "instance",
             "recycled_by_name",

@@ -18,7 +18,7 @@ class FoldedField(models.TextField):  # type: ignore[type-arg]
     def __init__(self, of: str, **options: Any) -> None:
         self.of = of
         # Null is what nobody has filled yet. SQLite adds such a column to a table; for any other
-        # Django makes the table anew, and its triggers go with the old one.
+        # Django copies the table.
         super().__init__(**{"editable": False, "null": True, **options})
 
     def pre_save(self, model_instance: models.Model, add: bool) -> str | None:
