@@ -181,8 +181,9 @@ def spawn(
 
     def listen() -> None:
         assert process.stdout is not None
-        for line in process.stdout:
-            hear(line.rstrip())
+        with process.stdout:
+            for line in process.stdout:
+                hear(line.rstrip())
         silent.set()
 
     threading.Thread(target=listen, daemon=True).start()
@@ -221,14 +222,14 @@ class Heart:
         """A new process has the pipe; what is still in it came from the one before."""
         self._beats()
         self.heard_at = time.monotonic()
-        self.patience = START_PATIENCE
+        self.has_beaten = False
 
     def is_silent(self) -> bool:
         """Whether it has not been heard for too long."""
         if self._beats():
             self.heard_at = time.monotonic()
-            self.patience = PATIENCE
-        return time.monotonic() - self.heard_at > self.patience
+            self.has_beaten = True
+        return time.monotonic() - self.heard_at > (PATIENCE if self.has_beaten else START_PATIENCE)
 
     def _beats(self) -> bytes:
         with suppress(BlockingIOError):
@@ -302,23 +303,30 @@ class Supervisor:
                 if now >= part.start_after:
                     self.start(part)
             elif (code := part.process.poll()) is not None:
-                self._end([part.process], 0)
-                part.process = None
-                stable = now - part.started_at > STABLE_AFTER
-                part.came_up = part.came_up or stable or self.ready.is_set()
-                part.crashes = 0 if stable else part.crashes + 1
-                if part.crashes >= TRIES and not part.came_up:
-                    part.silent.wait(1)
-                    raise Refused(
-                        f"{part.name} does not start; it ended {TRIES} times. Its last line: {part.last_line}"
-                    )
-                pause = min(2**part.crashes - 1, LONGEST_PAUSE)
-                part.start_after = now + pause
-                say(f"{part.name} ended with {code}; starting it again{f' in {pause} s' if pause else ''}.")
+                self._end_part(part, f"ended with {code}")
             elif part.heart and part.heart.is_silent():
-                say(f"{part.name} lives, but does not answer; starting another in its place.")
-                self._end([part.process], 0)
-                part.process = None
+                self._end_part(part, "lives, but does not answer")
+
+    def _end_part(self, part: Part, what: str) -> None:
+        """Let a part begin again that ended or hangs; raise Refused when it never works."""
+        assert part.process is not None
+        self._end([part.process], 0)
+        part.process = None
+        now = time.monotonic()
+        beats = part.heart is not None and part.heart.has_beaten
+        # What is to be heard can also hang for long from its start on.
+        stable = (beats or part.heart is None) and now - part.started_at > STABLE_AFTER
+        part.came_up = part.came_up or beats or stable or self.ready.is_set()
+        part.crashes = 0 if stable else part.crashes + 1
+        if part.crashes >= TRIES and not part.came_up:
+            part.silent.wait(1)
+            raise Refused(
+                f"{part.name} does not start, also when tried {TRIES} times: it {what}."
+                f" Its last line: {part.last_line or 'none'}"
+            )
+        pause = min(2**part.crashes - 1, LONGEST_PAUSE)
+        part.start_after = now + pause
+        say(f"{part.name} {what}; starting it again{f' in {pause} s' if pause else ''}.")
 
     def shut_down(self) -> None:
         """End every part, the broker last, so that the others can still sign off."""

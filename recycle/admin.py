@@ -4,14 +4,16 @@ Whatever is edited here is written to a log, by `LoggedAdmin`, in the transactio
 """
 
 from collections.abc import Callable, Iterable
+from copy import copy
+from functools import partial
 from typing import Any
 
 from allauth.account.admin import EmailAddress
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import unquote
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.contrib.auth.models import Group
 from django.contrib.auth.views import LogoutView, redirect_to_login
 from django.core.exceptions import PermissionDenied
@@ -438,6 +440,17 @@ class RetentionRuleAdmin(FixedAdmin):
         remove_rules(queryset, context=context_of(request))
 
 
+class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+    def __init__(self, user: User, *args: Any, request: HttpRequest) -> None:
+        super().__init__(user, *args)
+        self.request = request
+
+    def save(self, commit: bool = True) -> User:
+        user: User = super().save(commit=False)
+        audit.save_password(user, context_of(self.request), keep=self.request.session.session_key)
+        return user
+
+
 @admin.register(User)
 class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     cannot_delete = gettext_lazy(
@@ -466,7 +479,7 @@ class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # 
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if change and "is_active" in form.changed_data and not obj.is_active:
-            obj.sessions_ended_at = timezone.now()
+            actions.end_sessions(obj, but=None)
         super().save_model(request, obj, form, change)
 
     def user_change_password(
@@ -475,13 +488,10 @@ class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # 
         id: str,  # noqa: A002 (its address gives it by this name)
         form_url: str = "",
     ) -> HttpResponse:
-        if request.method != "POST":
-            # A page to look at takes no lock.
-            return super().user_change_password(request, id, form_url)
-        user = self.get_object(request, unquote(id))
-        with audit.noticing_password(user, context_of(request)):
-            response: HttpResponse = super().user_change_password(request, id, form_url)
-        return response
+        # Django gives the form no request, and this object serves all of them.
+        page = copy(self)
+        page.change_password_form = partial(PasswordForm, request=request)
+        return DjangoUserAdmin.user_change_password(page, request, id, form_url)
 
     def record_removed(self, rows: Iterable[Any], context: Context) -> None:
         for user in rows:

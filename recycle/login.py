@@ -1,6 +1,4 @@
-"""What the login does otherwise than django-allauth by itself: whom it throttles, what it logs,
-where it leads.
-"""
+"""What the login does otherwise than django-allauth by itself: whom it throttles, where it leads."""
 
 import logging
 import math
@@ -18,7 +16,6 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from recycle.http import address_of
-from recycle.models import User
 from recycle.models.instance import duration_label
 from recycle.passwords import Busy
 from recycle.sessions import begin
@@ -75,21 +72,12 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         # Without an address, as behind a Unix socket, all of them share a limit.
         return address_of(request) or "0.0.0.0"  # noqa: S104
 
-    # --- Logging ---
-
-    def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
-        # What is not a name here may be a password in the wrong field.
-        known = User.objects.filter(username=credentials["username"]).first()
-        who = f"as {known.get_username()}" if known else "with an unknown name"
-        logger.warning("login %s from %s failed", who, address_of(request))
+    # --- Pages ---
 
     def login(self, request: HttpRequest, user: AbstractBaseUser) -> None:
         super().login(request, user)
         address = address_of(request) or ""
         begin(request.session, address=address, agent=self.get_http_user_agent(request))
-        logger.info("login as %s from %s", user.get_username(), address)
-
-    # --- Pages ---
 
     def is_safe_url(self, url: str | None) -> bool:
         """Only pages of this console: a path, never another host, however it is spelt."""

@@ -1,9 +1,10 @@
-"""Who logs in and out, and who tries: written into the log of the installation.
+"""Who logs in and out, and who tries: written into the log of the installation and the process's.
 
 It is told by the signals that every login sends which stands on `django.contrib.auth`, whatever
 its pages are.
 """
 
+import logging
 from datetime import datetime
 from typing import Any
 
@@ -14,6 +15,8 @@ from django.utils import timezone
 from recycle.actions import audit
 from recycle.actions.resources import Context
 from recycle.models import AuditAction, Origin, User
+
+logger = logging.getLogger(__name__)
 
 
 def listen() -> None:
@@ -26,6 +29,7 @@ def logged_in(*, request: HttpRequest | None, user: User, **_signal: Any) -> Non
     user.origin = _origin(request)
     context = Context(by=user, now=_now(request))
     audit.record_in_installation(AuditAction.LOGIN, user, context)
+    logger.info("login as %s from %s", user.get_username(), user.origin.address)
 
 
 def logged_out(*, request: HttpRequest | None, user: User | None, **_signal: Any) -> None:
@@ -38,8 +42,12 @@ def logged_out(*, request: HttpRequest | None, user: User | None, **_signal: Any
 
 def login_failed(*, credentials: dict[str, Any], request: HttpRequest | None, **_signal: Any) -> None:
     """Django has taken the password out of `credentials`."""
-    name = str(credentials.get(User.USERNAME_FIELD, ""))
-    audit.failed_login(name, now=_now(request), origin=_origin(request))
+    name, origin = str(credentials.get(User.USERNAME_FIELD, "")), _origin(request)
+    user = User.objects.filter(**{User.USERNAME_FIELD: name}).first()
+    # What is not a name here may be a password in the wrong field.
+    who = f"as {user.get_username()}" if user else "with an unknown name"
+    logger.warning("login %s from %s failed", who, origin.address)
+    audit.failed_login(user, now=_now(request), origin=origin)
 
 
 def _now(request: HttpRequest | None) -> datetime:

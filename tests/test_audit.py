@@ -1,7 +1,7 @@
 """Who logs in and who tries: written with address and request, without secrets, and within bounds."""
 
 from datetime import timedelta
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth import authenticate
@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from recycle.actions import audit
-from recycle.models import AuditEvent, Origin, User
+from recycle.models import AuditEvent, Event, Origin, User
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -102,8 +102,8 @@ def test_failures_add_up_instead_of_filling_the_log(client, person, mallory):
 
 def test_an_ipv6_subscriber_is_one_address(now):
     for host in range(5):
-        audit.failed_login("x", now=now, origin=Origin(f"2001:db8:1:2::{host}"))
-    audit.failed_login("x", now=now, origin=Origin("2001:db8:1:3::1"))
+        audit.failed_login(None, now=now, origin=Origin(f"2001:db8:1:2::{host}"))
+    audit.failed_login(None, now=now, origin=Origin("2001:db8:1:3::1"))
 
     rows = AuditEvent.objects.order_by("id").values_list("address", "count")
     assert list(rows) == [("2001:db8:1:2::", 5), ("2001:db8:1:3::", 1)]
@@ -111,23 +111,23 @@ def test_an_ipv6_subscriber_is_one_address(now):
 
 def test_without_an_address_failures_add_up_all_the_same(now):
     for _ in range(3):
-        audit.failed_login("x", now=now, origin=Origin())
+        audit.failed_login(None, now=now, origin=Origin())
 
     assert AuditEvent.objects.get().count == 3
 
 
 def test_an_hour_later_a_new_row_begins(now):
     for minutes in (0, 59, 61):
-        audit.failed_login("x", now=now + timedelta(minutes=minutes), origin=Origin(FROM))
+        audit.failed_login(None, now=now + timedelta(minutes=minutes), origin=Origin(FROM))
 
     assert list(AuditEvent.objects.order_by("id").values_list("count", flat=True)) == [2, 1]
 
 
 @pytest.mark.django_db(transaction=True)
 def test_no_failure_is_lost_when_many_come_at_once(threads, now):
-    audit.failed_login("x", now=now, origin=Origin(FROM))
+    audit.failed_login(None, now=now, origin=Origin(FROM))
 
-    calls = [threads.go(audit.failed_login, "x", now=now, origin=Origin(FROM)) for _ in range(8)]
+    calls = [threads.go(audit.failed_login, None, now=now, origin=Origin(FROM)) for _ in range(8)]
     for call in calls:
         call.result()
 
@@ -154,7 +154,7 @@ def test_a_login_from_the_shell_is_no_fault(person):
 
 def test_the_row_of_a_failed_login_is_found_by_its_index(now):
     for number in range(300):
-        audit.failed_login("x", now=now, origin=Origin(f"10.1.{number // 250}.{number % 250}"))
+        audit.failed_login(None, now=now, origin=Origin(f"10.1.{number // 250}.{number % 250}"))
     if connection.vendor == "postgresql":
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE recycle_auditevent")
@@ -162,3 +162,20 @@ def test_the_row_of_a_failed_login_is_found_by_its_index(now):
     recent = AuditEvent.objects.filter(action="login_failed", address="10.1.0.7").order_by("-id")[:1]
 
     assert "audit_failed_from" in recent.explain()
+
+
+@pytest.mark.both
+def test_what_one_request_did_is_found_by_an_index(account, alice, now):
+    """Its number is looked for in every account of a person, however long their logs are."""
+    common = {"at": now, "action": "create"}
+    Event.objects.bulk_create(Event(account=account, batch=uuid4(), request_id=uuid4(), **common) for _ in range(1_000))
+    AuditEvent.objects.bulk_create(AuditEvent(request_id=uuid4(), kind="user", **common) for _ in range(1_000))
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+    events = Event.objects.visible_to(alice)
+
+    assert "event_of_request" in events.filter(account=account, request_id=uuid4()).order_by("-id")[:20].explain()
+    assert "event_of_batch" in events.filter(batch=uuid4()).values("account").explain()
+    assert "event_of_batch" in events.filter(account=account, batch=uuid4()).order_by("-id")[:20].explain()
+    assert "audit_of_request" in AuditEvent.objects.filter(request_id=uuid4()).order_by("-id")[:20].explain()

@@ -7,6 +7,7 @@ from threading import Event as Signal
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import get_hasher
 from django.db import OperationalError, ProgrammingError, connection
 from django.urls import reverse
 
@@ -31,6 +32,8 @@ from recycle.views.errors import is_passing
 from tests.client import Client
 from tests.conftest import HTMX
 from tests.threads import held
+
+PASSWORD = "a-Long-Secret-7"
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -148,6 +151,30 @@ def test_a_wrong_password_and_a_page_of_the_admin_wait_for_nobody(client, alice,
 
     assert (wrong.status_code, page.status_code) == (200, 200)
     assert not AuditEvent.objects.filter(action="login_failed").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_password_is_hashed_while_others_wait_for_the_database(client, alice, monkeypatch):
+    """Hashing takes half a second on purpose: in a transaction, nobody else could write on SQLite."""
+    User.objects.filter(pk=alice.pk).update(is_superuser=True, is_staff=True)
+    client.force_login(alice)
+    hasher, within = type(get_hasher()), []
+    encode = hasher.encode
+
+    def noticed(self, *args, **options):
+        within.append(connection.in_atomic_block)
+        return encode(self, *args, **options)
+
+    monkeypatch.setattr(hasher, "encode", noticed)
+    for name, typed in (
+        ("auth_user_password_change", {"password1": PASSWORD, "password2": PASSWORD}),
+        ("auth_user_password_change", {"usable_password": "false", "unset-password": "on"}),
+    ):
+        answer = client.post(reverse(f"admin:{name}", args=[alice.pk]), typed)
+        assert answer.status_code == 302
+    assert within == [False]
+    assert not User.objects.get(pk=alice.pk).has_usable_password()
+    assert AuditEvent.objects.filter(action="password", subject_name="alice").count() == 2
 
 
 def test_what_is_wrong_with_the_request_is_no_busy_database(db):

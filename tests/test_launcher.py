@@ -266,7 +266,8 @@ def test_a_part_that_never_comes_up_ends_the_start_with_its_last_line(data_dir, 
     part = last.split()[0]
     assert part in ("worker", "beat")
     assert said.count(f"{part} ended with") == supervisor.TRIES - 1
-    assert last.startswith(f"{part} does not start; it ended {supervisor.TRIES} times. Its last line: ")
+    assert last.startswith(f"{part} does not start, also when tried {supervisor.TRIES} times: it ended with ")
+    assert "Its last line: " in last
     assert "nowhere" in last
     assert "The console is ready" not in said
     if sys.platform == "linux":
@@ -382,3 +383,40 @@ def test_parts_of_one_name_are_all_told_to_go(tmp_path):
     console.shut_down()
 
     assert [path.read_text() for path in said] == ["left", "left"]
+
+
+@pytest.fixture
+def hanging(monkeypatch) -> Iterator[tuple[supervisor.Supervisor, supervisor.Part]]:
+    """A part that is to be heard and is silent, and what watches it: without patience."""
+    for name in ("PATIENCE", "START_PATIENCE", "LONGEST_PAUSE"):
+        monkeypatch.setattr(supervisor, name, -1)
+    console = supervisor.Supervisor(dict(os.environ))
+    part = supervisor.Part("web", ["sleep", "600"], heart=supervisor.Heart())
+    console.start(part)
+    yield console, part
+    console.shut_down()
+
+
+@pytest.mark.skipif(supervisor.WINDOWS, reason="no part is heard there")
+def test_a_part_that_hangs_from_the_beginning_ends_the_start(hanging, capfd):
+    console, _ = hanging
+
+    # Two times it goes and is started anew, the third time is the last.
+    for _ in range(2 * (supervisor.TRIES - 1)):
+        console.watch()
+    with pytest.raises(supervisor.Refused, match="web does not start, also when tried 3 times: it lives, but"):
+        console.watch()
+
+    assert capfd.readouterr().out.count("web lives, but does not answer; starting it again") == 2
+
+
+@pytest.mark.skipif(supervisor.WINDOWS, reason="no part is heard there")
+def test_a_part_that_hangs_after_it_has_worked_is_started_again_for_ever(hanging):
+    console, part = hanging
+
+    for _ in range(supervisor.TRIES + 1):
+        os.write(part.heart.writer, b".")
+        console.watch()
+        assert part.process is None
+        console.watch()
+        assert part.process is not None

@@ -6,8 +6,7 @@ without the other.
 """
 
 import logging
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from datetime import datetime
 from ipaddress import IPv6Address, ip_address
 from typing import Any
@@ -16,6 +15,7 @@ from django.db import OperationalError, transaction
 from django.db.models import F, Model, QuerySet
 
 from recycle.actions.resources.base import Context
+from recycle.actions.sessions import end_sessions
 from recycle.lifecycle import ResourceAction
 from recycle.models import (
     Account,
@@ -131,14 +131,13 @@ def _plain(value: Any) -> Any:
 # --- Logins ---------------------------------------------------------------------------------------------
 
 
-def failed_login(name: str, *, now: datetime, origin: Origin) -> None:
-    """Write that somebody could not log in as `name`.
+def failed_login(user: User | None, *, now: datetime, origin: Origin) -> None:
+    """Write that somebody could not log in as `user`; None: with a name that nobody has.
 
-    A name that nobody has is not kept: it may be a password in the wrong field. And since nobody
-    has to be known to fail, failures add up: what an address can make the log write is one row an
-    hour, and one for each existing user it names.
+    Such a name is not kept: it may be a password in the wrong field. And since nobody has to be
+    known to fail, failures add up: what an address can make the log write is one row an hour, and
+    one for each existing user it names.
     """
-    user = User.objects.filter(**{User.USERNAME_FIELD: name}).first()
     about = {
         "action": AuditAction.LOGIN_FAILED,
         "kind": "user",
@@ -174,21 +173,16 @@ def _network(address: str | None) -> str | None:
 # --- People ---------------------------------------------------------------------------------------------
 
 
-@contextmanager
-def noticing_password(user: User | None, context: Context) -> Iterator[None]:
-    """What changes the password of `user` in here is written, as done by `context.by`, with it."""
+def save_password(user: User, context: Context, *, keep: str | None = None) -> None:
+    """Keep a new password of `user`, and end their sessions but the one with the key `keep`.
+
+    `set_password` has hashed it before: that takes half a second, in which nobody else could write
+    on SQLite.
+    """
     with transaction.atomic():
-        before = _password_of(user)
-        yield
-        # Also the same password once more is another hash.
-        if user and _password_of(user) != before:
-            record_in_installation(AuditAction.PASSWORD, user, context)
-
-
-def _password_of(user: User | None) -> str | None:
-    if user is None:
-        return None
-    return User.objects.values_list("password", flat=True).get(pk=user.pk)
+        user.save(update_fields=["password"])
+        end_sessions(user, but=keep)
+        record_in_installation(AuditAction.PASSWORD, user, context)
 
 
 def deactivate(users: QuerySet[User], *, context: Context) -> list[User]:
@@ -202,7 +196,7 @@ def deactivate(users: QuerySet[User], *, context: Context) -> list[User]:
         locked = list(active.order_by("pk").select_for_update(no_key=True))
         for user in locked:
             user.is_active = False
-            user.sessions_ended_at = context.now
-            user.save(update_fields=["is_active", "sessions_ended_at"])
+            user.save(update_fields=["is_active"])
+            end_sessions(user, but=None)
             record(ResourceAction.UPDATE, user, context, {"is_active": (True, False)})
     return locked

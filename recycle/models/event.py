@@ -91,6 +91,9 @@ class Event(models.Model):
             models.Index(fields=["instance_id", "-id"], name="event_of_instance"),
             # The Operation Log of an account, newest first.
             models.Index(fields=["account", "-id"], name="event_of_account"),
+            # What one request did, whose number is in its answer.
+            models.Index(fields=["request_id"], name="event_of_request", condition=Q(request_id__isnull=False)),
+            models.Index(fields=["batch"], name="event_of_batch"),
             # Who deleted a volume, an address, a load balancer.
             models.Index(fields=["resource_id", "-id"], name="event_of_resource", condition=~Q(resource_id="")),
         ]

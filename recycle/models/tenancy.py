@@ -1,6 +1,6 @@
 """Accounts, their users, and what each user may do in them."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from datetime import timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self, TypeVar
@@ -129,8 +129,6 @@ class User(AbstractUser):
 
     # How the person likes the lists: {"columns": {"bin": [...]}, "dismissed": [...]}.
     preferences = models.JSONField(_("preferences"), default=dict, blank=True)
-    # Whoever logged in before this has to log in again. Null: all sessions are good.
-    sessions_ended_at = models.DateTimeField(_("sessions ended"), null=True, blank=True)
 
     # Where the request came from that this person makes; the edge sets it.
     origin = Origin()
@@ -144,16 +142,6 @@ class User(AbstractUser):
             "address": self.origin.address,
             "request_id": self.origin.request_id,
         }
-
-    def get_session_auth_hash(self) -> str:
-        """A session is good for as long as this stays the same."""
-        return self._since_end(super().get_session_auth_hash())
-
-    def get_session_auth_fallback_hash(self) -> Iterator[str]:
-        return map(self._since_end, super().get_session_auth_fallback_hash())
-
-    def _since_end(self, session_hash: str) -> str:
-        return f"{session_hash} {self.sessions_ended_at.timestamp()}" if self.sessions_ended_at else session_hash
 
     username_folded = FoldedField("username")
     first_name_folded = FoldedField("first_name")

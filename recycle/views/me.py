@@ -57,12 +57,10 @@ def password(request: Request) -> HttpResponse:
         return _show_password(request, form)
     user = request.user
     user.set_password(form.cleaned_data["new"])
-    with audit.noticing_password(user, Context(by=user, now=request.now)):
-        user.save(update_fields=["password"])
-    # Django forgets every session that was made with the old password; this one goes on, under a
-    # new key.
+    context = Context(by=user, now=request.now)
+    audit.save_password(user, context, keep=request.session.session_key)
+    # This one goes on, under a new key.
     update_session_auth_hash(request, user)
-    actions.end_sessions(user, but=request.session.session_key)
     password_changed.send(sender=type(user), request=request, user=user)
     messages.success(request, _("Your password is changed. All your other sessions have ended."))
     return redirect("recycle:sessions")
@@ -103,7 +101,7 @@ def sessions(request: Request) -> HttpResponse:
 
 def _shown(row: Session, request: Request) -> Shown | None:
     data = row.data
-    # Made with a password that an administrator has changed since: it is not accepted any more.
+    # Made with a password that was changed since in a shell: it is not accepted any more.
     made_with = data.get(HASH_SESSION_KEY, "")
     if not constant_time_compare(made_with, request.user.get_session_auth_hash()):
         return None
