@@ -206,10 +206,18 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    # Who probes is told that it does not work yet; before everything is up that is no news.
+    "filters": {
+        "probes": {
+            "()": "django.utils.log.CallbackFilter",
+            "callback": lambda record: getattr(getattr(record, "request", None), "path", "") != "/readyz",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
     # They say when every task comes and goes; what a task has to say, it says itself.
     "loggers": {
         **{name: {"level": "WARNING"} for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat")},
+        "django.request": {"filters": ["probes"]},
         # A queue is no news, and neither is a client who leaves.
         "waitress": {"level": "WARNING"},
         "waitress.queue": {"level": "ERROR"},

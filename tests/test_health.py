@@ -51,6 +51,12 @@ def ready(client, **headers):
     return response.status_code, response.json()
 
 
+def test_that_it_does_not_work_yet_is_told_to_who_asks_and_is_no_news(client, broker, caplog):
+    assert client.get(reverse("readyz")).status_code == 503
+
+    assert "readyz" not in caplog.text
+
+
 def test_healthz_answers_without_login_database_or_broker(client, settings, django_assert_num_queries):
     settings.REDIS_URL = "unix:///nowhere/broker.sock"
 

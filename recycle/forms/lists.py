@@ -281,6 +281,10 @@ class ExpiredFilter(InstanceListForm):
         return super().narrow(rows.expired())
 
 
+# The fields of a log's filter that are folded away.
+DETAILS = frozenset({"by", "ip", "request_id", "since", "until"})
+
+
 class LogFilter(ListForm):
     """The Operation Log. It is not divided by region: its instances may be gone."""
 
@@ -318,6 +322,11 @@ class LogFilter(ListForm):
         if data["request_id"]:
             rows = rows.filter(request_id=data["request_id"])
         return rows.filter(within("at", data["since"], data["until"]))
+
+    @property
+    def is_detailed(self) -> bool:
+        """Whether it asks for more than the two fields that are always shown."""
+        return any(value for name, value in self.cleaned_data.items() if name in DETAILS)
 
     def about(self, text: str) -> Q:
         """The instance by its id, or what an event is about by its name."""

@@ -10,6 +10,11 @@ from recycle.models import AuditEvent
 from recycle.models.audit import AuditEventQuerySet
 from recycle.views.lists import show_list, stream_csv
 
+NOTE = _(
+    "Logins, and what administrators did to people, accounts, regions, zones and instance types. "
+    "What was done inside an account is in its Operation Log."
+)
+
 EXPORT = (
     (_("Time"), lambda event: event.at),
     (_("Action"), lambda event: event.get_action_display()),
@@ -28,7 +33,9 @@ EXPORT = (
 @require_GET
 def index(request: Request) -> HttpResponse:
     rows = _events(request)
-    return show_list(request, "audit", AuditFilter(request.GET, request=request), rows, "audit")
+    form = AuditFilter(request.GET, request=request)
+    words = {"title": _("Audit Log"), "search": _("Name or ID"), "note": NOTE}
+    return show_list(request, "audit", form, rows, "log", export="recycle:export_audit", **words)
 
 
 @require_GET

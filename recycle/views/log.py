@@ -31,7 +31,9 @@ EXPORT = (
 
 @require_GET
 def index(request: Request) -> HttpResponse:
-    return show_list(request, "log", LogFilter(request.GET, request=request), _events(request), "log")
+    form = LogFilter(request.GET, request=request)
+    words = {"title": _("Operation Log"), "search": _("Instance ID or name")}
+    return show_list(request, "log", form, _events(request), "log", export="recycle:export_log", **words)
 
 
 @require_GET
