@@ -1,5 +1,7 @@
 #!/usr/bin/env python3
-"""The one command: makes the project's own environment, then runs the console, its tests or any Django command."""
+"""The one command: makes the project's own environment, then runs the console, its tests or any
+Django command.
+"""
 
 import sys
 
@@ -7,10 +9,10 @@ if sys.version_info < (3, 11):  # noqa: UP036
     sys.exit("The console needs Python 3.11 or newer; this is Python %d.%d." % sys.version_info[:2])  # noqa: UP031
 
 USAGE = """\
-python3 manage.py up [--host 127.0.0.1] [--port 8000] [--data-dir var] [--no-demo]   start the console
-python3 manage.py test [pytest arguments]                                            run the tests
-python3 manage.py lint [--bare [suite ...]]                                          run the checks
-python3 manage.py help                                                               every other command
+python3 manage.py up [--host 127.0.0.1] [--port 8000] [--data-dir D] [--no-demo] start the console
+python3 manage.py test [pytest arguments]                                        run the tests
+python3 manage.py lint [--bare [suite ...]]                                      run the checks
+python3 manage.py help                                                           every other command
 """
 
 

@@ -1,9 +1,11 @@
-"""Makes the project's environment from a hashed lock and carries on inside it. Standard library only.
+"""Makes the project's environment from a hashed lock and carries on inside it. Standard library
+only.
 
-Each environment is a directory of its own below .venvs. It is built there, and counts once its note is written, which
-is the last thing; from then on it is never changed. What a start needs is found by that note, so a build that fails or
-is killed leaves what worked before as it was, and a console goes on in the environment that it was started in. `.venv`
-is a link to the newest one, for people and their tools.
+Each environment is a directory of its own below .venvs. It is built there, and counts once its note
+is written, which is the last thing; from then on it is never changed. What a start needs is found
+by that note, so a build that fails or is killed leaves what worked before as it was, and a console
+goes on in the environment that it was started in. `.venv` is a link to the newest one, for people
+and their tools.
 """
 
 import hashlib
@@ -29,7 +31,8 @@ WINDOWS = os.name == "nt"
 
 # What these need comes with the test lock; it includes everything the console itself runs on.
 NEEDS_TEST_LOCK = {"test", "lint", "screenshots", "translations"}
-# What these need of the system, by Debian's names, and the bundled programs whose libraries are the system's.
+# What these need of the system, by Debian's names, and the bundled programs whose libraries are the
+# system's.
 NEEDS_PACKAGES = {"test": ("chromium",), "screenshots": ("chromium", "fonts-noto-cjk")}
 BUNDLED_PROGRAMS = (
     "playwright/driver/node",
@@ -65,7 +68,9 @@ _held: list[int] = []
 
 
 def enter(command: str) -> None:
-    """Return inside an environment that has what the command needs, or start again in one and never return."""
+    """Return inside an environment that has what the command needs, or start again in one and never
+    return.
+    """
     lock = "test" if command in NEEDS_TEST_LOCK else "run"
     if not _made_by_hand():
         try:
@@ -76,17 +81,25 @@ def enter(command: str) -> None:
         except KeyboardInterrupt:
             _fail("Stopped. The next start begins the installation again.")
         except OSError as error:
-            _fail(f"The environment in {ENVIRONMENTS} could not be made: {error}. Correct that, then start again.")
+            _fail(
+                f"The environment in {ENVIRONMENTS} could not be made: {error}. Correct that, "
+                "then start again."
+            )
     if packages := NEEDS_PACKAGES.get(command):
         _install_system_packages(packages)
 
 
 def refuse_what_is_not_utf8(arguments: list[str]) -> None:
-    """End with a sentence when the place of the project or an argument, most likely a path, is not UTF-8.
+    """End with a sentence when the place of the project or an argument, most likely a path, is not
+    UTF-8.
 
-    Such a name can be neither written into a page, a log or a row, nor handed to most of the programs we start.
+    Such a name can be neither written into a page, a log or a row, nor handed to most of the
+    programs we start.
     """
-    for what, text in (("The console lies in", str(PROJECT)), ("TMPDIR is", os.environ.get("TMPDIR", ""))):
+    for what, text in (
+        ("The console lies in", str(PROJECT)),
+        ("TMPDIR is", os.environ.get("TMPDIR", "")),
+    ):
         if not is_utf8(text):
             _fail(f"{what} {shown(text)}, which is not UTF-8: choose another place.")
     for argument in arguments:
@@ -98,7 +111,9 @@ def refuse_what_is_not_utf8(arguments: list[str]) -> None:
 
 
 def find(lock: str) -> Path | None:
-    """Return a finished environment that holds what this lock names, kept for this process; None without one."""
+    """Return a finished environment that holds what this lock names, kept for this process; None
+    without one.
+    """
     for name in dict.fromkeys(("test", lock)):
         environment = place(name)
         if python(environment).exists() and hold(environment) == wanted(name):
@@ -113,7 +128,9 @@ def _inside(environment: Path) -> bool:
 
 
 def hold(environment: Path) -> dict[str, str] | None:
-    """Read an environment's note, and keep everybody from removing the environment while this process lives."""
+    """Read an environment's note, and keep everybody from removing the environment while this
+    process lives.
+    """
     try:
         handle = os.open(environment / NOTE, os.O_RDONLY)
     except OSError:
@@ -129,19 +146,29 @@ def hold(environment: Path) -> dict[str, str] | None:
 
 
 def hold_own() -> None:
-    """For programs that did not come through here: keep the environment that this process runs in."""
+    """For programs that did not come through here: keep the environment that this process
+    runs in.
+    """
     hold(Path(sys.prefix))
 
 
 def wanted(lock: str) -> dict[str, str]:
     """What the note of a fitting environment says.
 
-    The Python goes by its place and version without the patch level: an in-place update keeps what is installed. Which
-    tool installed the packages does not matter, but the place does, as programs carry it in their first line.
+    The Python goes by its place and version without the patch level: an in-place update keeps what
+    is installed. Which tool installed the packages does not matter, but the place does, as programs
+    carry it in their first line.
     """
-    locks = hashlib.sha256(b"\0".join((LOCKS / f"{name}.txt").read_bytes() for name in ("run", "test")))
+    locks = hashlib.sha256(
+        b"\0".join((LOCKS / f"{name}.txt").read_bytes() for name in ("run", "test"))
+    )
     about_python = f"{sys.implementation.cache_tag} {sysconfig.get_platform()} {sys.base_prefix}"
-    return {"lock": lock, "locks": locks.hexdigest(), "python": about_python, "place": str(ENVIRONMENTS)}
+    return {
+        "lock": lock,
+        "locks": locks.hexdigest(),
+        "python": about_python,
+        "place": str(ENVIRONMENTS),
+    }
 
 
 def place(lock: str) -> Path:
@@ -192,7 +219,10 @@ def _wait_and_make(lock: str) -> Path:
 def _make(lock: str) -> Path:
     environment, note = place(lock), wanted(lock)
     tool = "uv" if shutil.which("uv") else "pip"
-    _say(f"{_reason(note)} with {tool} in {environment}. This happens once and takes a minute or less.")
+    _say(
+        f"{_reason(note)} with {tool} in {environment}. This happens once and takes a minute or "
+        "less."
+    )
     _remove(environment)
     try:
         _create(environment, tool)
@@ -237,7 +267,10 @@ def _install_venv_module() -> None:
         _fail(f"This Python {version} has no venv module: install it (or uv), then start again.")
     problem = _apt_install(package)
     if problem == OF_OTHERS:
-        _fail(f"Python's venv module is missing. Type this, then start again: sudo apt install {package}")
+        _fail(
+            "Python's venv module is missing. Type this, then start again: sudo apt install "
+            f"{package}"
+        )
     if problem:
         _fail(f"{problem} Correct that, then start again.")
 
@@ -245,7 +278,17 @@ def _install_venv_module() -> None:
 def _install(environment: Path, lock: Path, tool: str) -> None:
     interpreter = str(python(environment))
     if tool == "uv":
-        _run("uv", "pip", "install", "--no-progress", "--python", interpreter, "--require-hashes", "-r", str(lock))
+        _run(
+            "uv",
+            "pip",
+            "install",
+            "--no-progress",
+            "--python",
+            interpreter,
+            "--require-hashes",
+            "-r",
+            str(lock),
+        )
         return
     total = lock.read_text("utf-8").count("==")
     seen = 0
@@ -261,11 +304,23 @@ def _install(environment: Path, lock: Path, tool: str) -> None:
             _progress("no answer from the package index, trying again")
 
     options = ["--disable-pip-version-check", "--no-input", "--progress-bar", "off"]
-    _run(interpreter, "-m", "pip", "install", *options, "--require-hashes", "-r", str(lock), show=show)
+    _run(
+        interpreter,
+        "-m",
+        "pip",
+        "install",
+        *options,
+        "--require-hashes",
+        "-r",
+        str(lock),
+        show=show,
+    )
 
 
 def _run(*command: str, show: Callable[[str], None] = lambda line: None) -> None:
-    """Run a step of the installation, or end with what it said: in one sentence where we understand it."""
+    """Run a step of the installation, or end with what it said: in one sentence where we understand
+    it.
+    """
     said: list[str] = []
     try:
         with subprocess.Popen(
@@ -297,12 +352,16 @@ def _understood(said: str) -> str:
     if any(word in said for word in DISK_FULL) or shutil.disk_usage(ENVIRONMENTS).free < 50 << 20:
         return "There is no room left on the disk for the packages."
     if any(word in said for word in OFFLINE):
-        return "The packages cannot be reached: this machine has no connection to where they are kept."
+        return (
+            "The packages cannot be reached: this machine has no connection to where they are kept."
+        )
     return ""
 
 
 def _link(environment: Path) -> None:
-    """Lead .venv to the environment, in one step. A directory of that name which somebody else made stays."""
+    """Lead .venv to the environment, in one step. A directory of that name which somebody else made
+    stays.
+    """
     if LINK.is_dir() and not LINK.is_symlink():
         if not (LINK / NOTE).exists():
             _say(f"{LINK} was not made by this program and is left alone.")
@@ -322,13 +381,18 @@ def _link(environment: Path) -> None:
 
 
 def _environments() -> list[Path]:
-    return sorted(path for path in ENVIRONMENTS.glob("*") if path.is_dir()) if ENVIRONMENTS.is_dir() else []
+    return (
+        sorted(path for path in ENVIRONMENTS.glob("*") if path.is_dir())
+        if ENVIRONMENTS.is_dir()
+        else []
+    )
 
 
 def _tidy(environment: Path) -> None:
     """Remove what no start will use again and nobody runs in, and mend the link.
 
-    The environments of other Pythons stay, so that two shells with different ones do not take turns in building.
+    The environments of other Pythons stay, so that two shells with different ones do not take turns
+    in building.
     """
     leftovers = [other for other in _environments() if other != environment and _is_obsolete(other)]
     if not leftovers and LINK.exists():
@@ -380,8 +444,12 @@ def _remove(environment: Path) -> None:
 
 
 def _install_system_packages(packages: tuple[str, ...]) -> None:
-    """Install what `test` and `screenshots` need where we may; elsewhere say what to type, and go on without it."""
-    needed = [library_package(name) for name in missing_libraries(Path(sysconfig.get_path("purelib")))]
+    """Install what `test` and `screenshots` need where we may; elsewhere say what to type, and go
+    on without it.
+    """
+    needed = [
+        library_package(name) for name in missing_libraries(Path(sysconfig.get_path("purelib")))
+    ]
     if _is_debian():
         needed += [name for name in packages if not Path(f"/usr/share/doc/{name}").exists()]
         if os.environ.get("CHROMIUM"):
@@ -391,7 +459,10 @@ def _install_system_packages(packages: tuple[str, ...]) -> None:
     if not shutil.which("apt-get"):
         _say(f"Some tests need more of this system; Debian calls it {' and '.join(needed)}.")
     elif problem := _apt_install(*needed):
-        _say(f"{problem} Some tests need more of this system. Type: sudo apt install {' '.join(needed)}")
+        _say(
+            f"{problem} Some tests need more of this system. Type: sudo apt install "
+            f"{' '.join(needed)}"
+        )
 
 
 def missing_libraries(packages: Path) -> list[str]:
@@ -401,13 +472,21 @@ def missing_libraries(packages: Path) -> list[str]:
         return []
     for pattern in BUNDLED_PROGRAMS:
         for program in packages.glob(pattern):
-            listed = subprocess.run(["ldd", str(program)], capture_output=True, text=True, errors="replace")
-            missing |= {line.split()[0] for line in listed.stdout.splitlines() if line.endswith("=> not found")}
+            listed = subprocess.run(
+                ["ldd", str(program)], capture_output=True, text=True, errors="replace"
+            )
+            missing |= {
+                line.split()[0]
+                for line in listed.stdout.splitlines()
+                if line.endswith("=> not found")
+            }
     return sorted(missing)
 
 
 def library_package(library: str) -> str:
-    """Return the Debian package of a library; the policy derives one from the other: libatomic.so.1, libatomic1."""
+    """Return the Debian package of a library; the policy derives one from the other:
+    libatomic.so.1, libatomic1.
+    """
     name, _, version = library.partition(".so.")
     name = name.lower().replace("_", "-")
     return f"{name}-{version}" if name[-1:].isdigit() else f"{name}{version}"
@@ -476,13 +555,16 @@ def _alone() -> Iterator[None]:
                 _say(f"Another start is preparing {ENVIRONMENTS}; waiting for it.")
                 waiting = True
             time.sleep(0.2)
-        # The installer inherits the lock: when we are killed it goes on for a while, and the next start has to wait.
+        # The installer inherits the lock: when we are killed it goes on for a while, and the next
+        # start has to wait.
         os.set_inheritable(handle.fileno(), True)
         yield
 
 
 def try_lock(handle: int, *, shared: bool = False) -> bool:
-    """Lock an open file until it is closed, alone or with others; False when somebody else has it."""
+    """Lock an open file until it is closed, alone or with others; False when somebody else
+    has it.
+    """
     try:
         if sys.platform == "win32":
             import msvcrt

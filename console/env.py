@@ -74,7 +74,9 @@ def choice(name: str, default: str, allowed: tuple[str, ...]) -> str:
 
 
 def time_zone(name: str, default: str) -> str:
-    return _read(name, lambda value: ZoneInfo(value).key, default, "a time zone such as Asia/Shanghai")
+    return _read(
+        name, lambda value: ZoneInfo(value).key, default, "a time zone such as Asia/Shanghai"
+    )
 
 
 def is_open(hosts: list[str]) -> bool:
@@ -90,7 +92,17 @@ def is_open(hosts: list[str]) -> bool:
 
 
 # What stands in examples and tutorials; a key of a machine's making holds none of it.
-EXAMPLES = ("insecure", "secret", "changeme", "change-me", "change_me", "example", "password", "12345", "qwerty")
+EXAMPLES = (
+    "insecure",
+    "secret",
+    "changeme",
+    "change-me",
+    "change_me",
+    "example",
+    "password",
+    "12345",
+    "qwerty",
+)
 
 
 def why_weak(key: str) -> str:
@@ -105,7 +117,9 @@ def why_weak(key: str) -> str:
 
 
 def refuse_weak_key(name: str) -> None:
-    """Stop the start: whoever guesses the key of a console they can reach is logged in as anybody."""
+    """Stop the start: whoever guesses the key of a console they can reach is logged in as
+    anybody.
+    """
     if (key := os.environ.get(name)) and (why := why_weak(key)):
         raise ImproperlyConfigured(
             f"{name} {why}, while this console can be reached from other machines: "
@@ -126,13 +140,16 @@ def data_dir(name: str, default: Path) -> Path:
 
 
 def secret(name: str, kept_in: Path, size: int = 50) -> str:
-    """The variable, or else a random key of `size` bytes, made once and kept in a file only its owner can read."""
+    """The variable, or else a random key of `size` bytes, made once and kept in a file only its
+    owner can read.
+    """
     if value := text(name):
         return value
     try:
         kept_in.parent.mkdir(parents=True, exist_ok=True)
         try:
-            # O_EXCL: of several processes starting at once, one makes the key and the others read it.
+            # O_EXCL: of several processes starting at once, one makes the key and the others read
+            # it.
             file = os.open(kept_in, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         except FileExistsError:
             pass
@@ -141,7 +158,9 @@ def secret(name: str, kept_in: Path, size: int = 50) -> str:
                 out.write(secrets.token_urlsafe(size))
         key = kept_in.read_text().strip()
     except OSError as error:
-        raise ImproperlyConfigured(f"{name} is not set, and {kept_in} cannot be used: {error.strerror}.") from None
+        raise ImproperlyConfigured(
+            f"{name} is not set, and {kept_in} cannot be used: {error.strerror}."
+        ) from None
     if not key:
         raise ImproperlyConfigured(f"{kept_in} is empty: delete it, and a new key is made.")
     return key
@@ -155,7 +174,9 @@ def cache(name: str, broker: str) -> dict[str, Any]:
     """
     url = text(name) or _next_database(broker)
     if urlsplit(url).scheme not in {"redis", "rediss", "unix"}:
-        raise ImproperlyConfigured(f"{name} must look like redis://host:6379/1 or unix:///path/broker.sock?db=1.")
+        raise ImproperlyConfigured(
+            f"{name} must look like redis://host:6379/1 or unix:///path/broker.sock?db=1."
+        )
     # Whoever waits for the store holds a thread of the web server.
     patience = {"socket_connect_timeout": 1, "socket_timeout": 1}
     return {
@@ -182,8 +203,8 @@ def _next_database(broker: str) -> str:
 def database(name: str, data_dir: Path) -> dict[str, Any]:
     """Django's settings for DATABASE_URL, or for SQLite in the data directory when it is not set.
 
-    SQLite takes the write lock when a transaction begins (IMMEDIATE), or row checks race; synchronous=FULL, so that
-    what was confirmed survives a power cut.
+    SQLite takes the write lock when a transaction begins (IMMEDIATE), or row checks race;
+    synchronous=FULL, so that what was confirmed survives a power cut.
     """
     url = urlsplit(text(name))
     if not url.scheme:
@@ -197,7 +218,9 @@ def database(name: str, data_dir: Path) -> dict[str, Any]:
             },
         }
     if url.scheme not in {"postgres", "postgresql"} or not url.path.strip("/"):
-        raise ImproperlyConfigured(f"{name} must look like postgresql://user:password@host:5432/name.")
+        raise ImproperlyConfigured(
+            f"{name} must look like postgresql://user:password@host:5432/name."
+        )
     host = parse_qs(url.query).get("host", [unquote(url.hostname or "")])[0]
     return {
         "ENGINE": "django.db.backends.postgresql",

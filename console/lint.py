@@ -1,4 +1,6 @@
-"""`manage.py lint`: every check of the code, each with a line, all of them whatever the first says."""
+"""`manage.py lint`: every check of the code, each with a line, all of them whatever the
+first says.
+"""
 
 import os
 import secrets
@@ -18,7 +20,11 @@ CHECKS = {
     "mypy": [*PYTHON, "mypy"],
     "djlint": [*PYTHON, "djlint", "templates", "--lint", "--quiet"],
     # Its module cannot be run with -m; this is what its program does.
-    "imports": [sys.executable, "-c", "from importlinter.cli import lint_imports_command as run; run()"],
+    "imports": [
+        sys.executable,
+        "-c",
+        "from importlinter.cli import lint_imports_command as run; run()",
+    ],
     "migrations": [*MANAGE, "makemigrations", "--check", "--dry-run"],
     "deployment": [*MANAGE, "check", "--deploy", "--fail-level", "WARNING"],
 }
@@ -30,7 +36,10 @@ def main(arguments: list[str]) -> int:
 
         return bare.main(arguments[1:])
     if arguments:
-        print("`lint` runs every check of the code; `lint --bare` tries both commands in fresh roots of Debian.")
+        print(
+            "`lint` runs every check of the code; `lint --bare` tries both commands in fresh "
+            "roots of Debian."
+        )
         return 2
     failed = []
     with tempfile.TemporaryDirectory(prefix="console-lint-") as data_dir:
@@ -43,7 +52,9 @@ def main(arguments: list[str]) -> int:
             started = time.monotonic()
             done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
             took = time.monotonic() - started
-            print(f"{'failed' if done.returncode else 'ok':<6}  {name:<13}  {took:5.1f} s", flush=True)
+            print(
+                f"{'failed' if done.returncode else 'ok':<6}  {name:<13}  {took:5.1f} s", flush=True
+            )
             if done.returncode:
                 failed.append(name)
                 print((done.stdout + done.stderr).rstrip(), end="\n\n", flush=True)

@@ -15,8 +15,9 @@ from console.limits import BODY_LIMIT, NO_LENGTH, NO_UPLOADS, TOO_LARGE, TOO_MAN
 
 
 class SizeMiddleware:
-    """Refuses a body that no page takes, before anything reads it: Django keeps an upload on disk while it asks who
-    sent it. The console's own web server has refused it already; here it is refused whatever the server.
+    """Refuses a body that no page takes, before anything reads it: Django keeps an upload on disk
+    while it asks who sent it. The console's own web server has refused it already; here it is
+    refused whatever the server.
 
     And an address with more fields than Django reads, which even an error page could not look at.
     """
@@ -31,7 +32,9 @@ class SizeMiddleware:
         # Nobody has asked for the language yet.
         with translation.override(translation.get_language_from_request(request)):
             return HttpResponse(
-                f"{translation.gettext(sentence)}\n", status=status, content_type="text/plain; charset=utf-8"
+                f"{translation.gettext(sentence)}\n",
+                status=status,
+                content_type="text/plain; charset=utf-8",
             )
 
     def _why_not(self, request: HttpRequest) -> tuple[int, str]:
@@ -42,18 +45,22 @@ class SizeMiddleware:
             return 411, NO_LENGTH
         if length.isdecimal() and int(length) > BODY_LIMIT:
             return 413, TOO_LARGE
-        if request.META.get("QUERY_STRING", "").count("&") >= settings.DATA_UPLOAD_MAX_NUMBER_FIELDS:
+        if (
+            request.META.get("QUERY_STRING", "").count("&")
+            >= settings.DATA_UPLOAD_MAX_NUMBER_FIELDS
+        ):
             return 414, TOO_MANY
         return 200, ""
 
 
-# What a browser takes for the beginning of another host, or leaves out or turns round before it looks.
+# What a browser takes for the beginning of another host, or leaves out or turns round before it
+# looks.
 AMBIGUOUS = re.compile(r"^/[/\\]|[\\\x00-\x1f\x7f]")
 
 
 class AddressMiddleware:
-    """Writes an address that no page of ours has, but that leads to another host as a link, so that it leads nowhere:
-    whatever an error page makes of it stays here.
+    """Writes an address that no page of ours has, but that leads to another host as a link, so that
+    it leads nowhere: whatever an error page makes of it stays here.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -68,7 +75,9 @@ class AddressMiddleware:
 
 
 class HeadMiddleware:
-    """HEAD is GET without the body: every view that knows the one knows the other, and no export is written for it."""
+    """HEAD is GET without the body: every view that knows the one knows the other, and no export is
+    written for it.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -80,16 +89,23 @@ class HeadMiddleware:
         response = self.get_response(request)
         request.method = "HEAD"
         if isinstance(response, StreamingHttpResponse):
-            # What would have been streamed was not begun. Whatever else is left, the server does not send.
+            # What would have been streamed was not begun. Whatever else is left, the server does
+            # not send.
             response.streaming_content = ()
         return response
 
 
 class LoginMiddleware(LoginRequiredMiddleware):
-    """Django's, which asks who somebody is also where anybody may go: a probe must not wait for the database."""
+    """Django's, which asks who somebody is also where anybody may go: a probe must not wait for the
+    database.
+    """
 
     def process_view(
-        self, request: HttpRequest, view_func: Callable[..., Any], view_args: tuple[Any, ...], view_kwargs: Any
+        self,
+        request: HttpRequest,
+        view_func: Callable[..., Any],
+        view_args: tuple[Any, ...],
+        view_kwargs: Any,
     ) -> HttpResponseBase | None:
         if not getattr(view_func, "login_required", True):
             return None

@@ -100,7 +100,10 @@ LOGOUT_REDIRECT_URL = "login"
 PASSWORD_HASHERS = ["recycle.passwords.Hasher"]
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": "django.contrib.auth.password_validation.UserAttributeSimilarityValidator"},
-    {"NAME": "django.contrib.auth.password_validation.MinimumLengthValidator", "OPTIONS": {"min_length": 12}},
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
     {"NAME": "recycle.passwords.GuessableValidator"},
 ]
@@ -132,7 +135,8 @@ LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_I18N = USE_TZ = True
 TIME_ZONE = env.time_zone("CONSOLE_TIME_ZONE", "UTC")
-# Where the months of subscriptions are counted, unless their account says otherwise. KEC bills in China's time.
+# Where the months of subscriptions are counted, unless their account says otherwise. KEC bills in
+# China's time.
 BILLING_TIME_ZONE = env.time_zone("CONSOLE_BILLING_TIME_ZONE", "Asia/Shanghai")
 
 # --- Static files ---------------------------------------------------------------------------------
@@ -169,7 +173,8 @@ CONTENT_SECURITY_POLICY = {
         "object-src": [NONE],
     },
 }
-# Who probes with this token, as `Authorization: Bearer`, is told what `/readyz` found; without one, only whether.
+# Who probes with this token, as `Authorization: Bearer`, is told what `/readyz` found; without one,
+# only whether.
 PROBE_TOKEN = env.text("CONSOLE_PROBE_TOKEN")
 DATA_UPLOAD_MAX_MEMORY_SIZE = BODY_LIMIT
 # Fields in one POST: more than the form accepts, so that the form can say how many it takes.
@@ -190,7 +195,8 @@ CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# One entry a pass. They expire before the next is sent, so that a worker that was stopped does not find a heap of them.
+# One entry a pass. They expire before the next is sent, so that a worker that was stopped does not
+# find a heap of them.
 CELERY_BEAT_SCHEDULE = {
     f"every-10-seconds-{task.replace('_', '-')}": {
         "task": f"recycle.tasks.{task}",
@@ -210,13 +216,20 @@ LOGGING = {
     "filters": {
         "probes": {
             "()": "django.utils.log.CallbackFilter",
-            "callback": lambda record: getattr(getattr(record, "request", None), "path", "") != "/readyz",
+            "callback": lambda record: (
+                getattr(getattr(record, "request", None), "path", "") != "/readyz"
+            ),
         }
     },
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}},
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line", "stream": sys.stderr}
+    },
     # They say when every task comes and goes; what a task has to say, it says itself.
     "loggers": {
-        **{name: {"level": "WARNING"} for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat")},
+        **{
+            name: {"level": "WARNING"}
+            for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat")
+        },
         "django.request": {"filters": ["probes"]},
         # A queue is no news, and neither is a client who leaves.
         "waitress": {"level": "WARNING"},

@@ -1,4 +1,6 @@
-"""`manage.py up`: starts the broker, the web server, the worker and the beat, and keeps them running."""
+"""`manage.py up`: starts the broker, the web server, the worker and the beat, and keeps them
+running.
+"""
 
 import argparse
 import ctypes
@@ -36,7 +38,8 @@ STABLE_AFTER = 30
 LONGEST_PAUSE = 30
 # A part that ended this often, before it or the console was ever up, will not come up by itself.
 TRIES = 3
-# Seconds of silence after which a part that is to be heard is replaced: once it has begun, and until then.
+# Seconds of silence after which a part that is to be heard is replaced: once it has begun, and
+# until then.
 PATIENCE, START_PATIENCE = 20, 120
 # Everything has to be gone within 5 seconds of Ctrl-C.
 GRACE, BROKER_GRACE = 3.0, 1.0
@@ -74,8 +77,8 @@ def say(text: str, who: str = "up") -> None:
 class Sentinel:
     """A process that outlives us by a moment and ends what we started, however we died.
 
-    Each part leads a process group of its own. The kernel ends the leaders when we die, but not what they
-    started themselves; the sentinel knows the groups and sees our end of its pipe close.
+    Each part leads a process group of its own. The kernel ends the leaders when we die, but not
+    what they started themselves; the sentinel knows the groups and sees our end of its pipe close.
     """
 
     def __init__(self) -> None:
@@ -110,7 +113,8 @@ class Sentinel:
                 os.write(self.pipe, line.encode())
 
     def _watch(self, reader: int) -> None:
-        # Out of reach of the terminal's Ctrl-C; the lock file stays open and locked until all are gone.
+        # Out of reach of the terminal's Ctrl-C; the lock file stays open and locked until all are
+        # gone.
         os.setsid()
         for ignored in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(ignored, signal.SIG_IGN)
@@ -139,7 +143,9 @@ def signal_group(group: int, number: int) -> bool:
 
 
 def _die_with_parent() -> Callable[[], None] | None:
-    """What a child does before it becomes its program: ask the kernel to end it when we end (Linux)."""
+    """What a child does before it becomes its program: ask the kernel to end it when we end
+    (Linux).
+    """
     if not sys.platform.startswith("linux"):
         return None
     parent = os.getpid()
@@ -161,9 +167,11 @@ def spawn(
     silent: threading.Event,
     inherit: tuple[int, ...] = (),
 ) -> subprocess.Popen[str]:
-    """Start a program in a process group of its own. From the main thread: the death signal follows the thread.
+    """Start a program in a process group of its own. From the main thread: the death signal follows
+    the thread.
 
-    Every line it prints is heard in a thread; `silent` is set when there will be no more, a moment after its end.
+    Every line it prints is heard in a thread; `silent` is set when there will be no more, a moment
+    after its end.
     """
     process = subprocess.Popen(
         command,
@@ -210,7 +218,9 @@ class Part:
 
 
 class Heart:
-    """What we hear of a part that can live and yet do nothing: it writes into a pipe as long as it works."""
+    """What we hear of a part that can live and yet do nothing: it writes into a pipe as long as it
+    works.
+    """
 
     def __init__(self) -> None:
         self.reader, self.writer = os.pipe()
@@ -277,7 +287,9 @@ class Supervisor:
         silent.wait(GRACE)
         if process.returncode:
             step = " ".join(arguments)
-            raise Refused(f"`manage.py {step}` failed; its reason is above. Correct it, then start again.")
+            raise Refused(
+                f"`manage.py {step}` failed; its reason is above. Correct it, then start again."
+            )
         return any(said)
 
     def start(self, part: Part) -> None:
@@ -345,7 +357,11 @@ class Supervisor:
             if process.poll() is None:
                 process.terminate()
         deadline = time.monotonic() + grace
-        while not self.impatient and time.monotonic() < deadline and any(p.poll() is None for p in processes):
+        while (
+            not self.impatient
+            and time.monotonic() < deadline
+            and any(p.poll() is None for p in processes)
+        ):
             time.sleep(0.02)
         for process in processes:
             if WINDOWS:
@@ -368,11 +384,27 @@ def broker(data_dir: Path) -> tuple[Part, Path]:
     try:
         binary = get_binary_path()
     except ValkeyBinaryNotFoundError:
-        raise Refused("There is no embedded Valkey for this machine: set REDIS_URL to a Redis or Valkey.") from None
+        raise Refused(
+            "There is no embedded Valkey for this machine: set REDIS_URL to a Redis or Valkey."
+        ) from None
     path = socket_path(data_dir)
-    options = {"port": "0", "unixsocket": str(path), "unixsocketperm": "700", "dir": str(data_dir), "save": ""}
-    options |= {"appendonly": "no", "daemonize": "no", "loglevel": "warning", "set-proc-title": "no"}
-    command = [str(binary), *(word for name, value in options.items() for word in (f"--{name}", value))]
+    options = {
+        "port": "0",
+        "unixsocket": str(path),
+        "unixsocketperm": "700",
+        "dir": str(data_dir),
+        "save": "",
+    }
+    options |= {
+        "appendonly": "no",
+        "daemonize": "no",
+        "loglevel": "warning",
+        "set-proc-title": "no",
+    }
+    command = [
+        str(binary),
+        *(word for name, value in options.items() for word in (f"--{name}", value)),
+    ]
     # Its advice on memory overcommit is for servers that save to disk.
     return Part("broker", command, muted="Memory overcommit"), path
 
@@ -386,7 +418,9 @@ def socket_path(data_dir: Path) -> Path:
         if base and Path(base).is_dir() and len(os.fsencode(base)) <= 60 and _is_plain(base):
             break
     else:
-        raise Refused("The path of the data directory is too long: choose a shorter one with --data-dir.")
+        raise Refused(
+            "The path of the data directory is too long: choose a shorter one with --data-dir."
+        )
     directory = Path(base) / name
     directory.mkdir(mode=0o700, exist_ok=True)
     found = directory.lstat()
@@ -401,7 +435,9 @@ def _is_plain(path: str) -> bool:
 
 
 def web_processes(address: str, port: int, env: dict[str, str]) -> list[Part]:
-    """The web server: a process for each core, all on one socket that is ours, so that none of them is missed."""
+    """The web server: a process for each core, all on one socket that is ours, so that none of them
+    is missed.
+    """
     command = [sys.executable, "-m", "console.web"]
     if WINDOWS:  # where a process inherits no socket
         return [Part("web", [*command, "--host", address, "--port", str(port)])]
@@ -417,7 +453,9 @@ def web_processes(address: str, port: int, env: dict[str, str]) -> list[Part]:
 def processes_wanted(env: dict[str, str]) -> int:
     text = env.get("CONSOLE_WEB_PROCESSES") or str(min(len(os.sched_getaffinity(0)), 8))
     if not text.isdecimal() or not 0 < int(text) <= 64:
-        raise Refused(f"CONSOLE_WEB_PROCESSES is {text!r}, but must be a whole number from 1 to 64.")
+        raise Refused(
+            f"CONSOLE_WEB_PROCESSES is {text!r}, but must be a whole number from 1 to 64."
+        )
     return int(text)
 
 
@@ -426,9 +464,26 @@ def programs(port: int, data_dir: Path, env: dict[str, str]) -> list[Part]:
     # The warning is for root, about pickled tasks; ours are JSON.
     celery = [sys.executable, "-W", "ignore:You're running the worker", "-m", "celery"]
     celery += ["--quiet", "-A", "console.celery"]
-    worker = [*celery, "worker", "--loglevel", level, "--hostname", f"console-{port}@%h", "--concurrency", "1"]
+    worker = [
+        *celery,
+        "worker",
+        "--loglevel",
+        level,
+        "--hostname",
+        f"console-{port}@%h",
+        "--concurrency",
+        "1",
+    ]
     worker += ["--without-gossip", "--without-mingle", *(["--pool", "solo"] if WINDOWS else [])]
-    beat = [*celery, "beat", "--loglevel", level, "--schedule", str(data_dir / "beat-schedule"), "--pidfile="]
+    beat = [
+        *celery,
+        "beat",
+        "--loglevel",
+        level,
+        "--schedule",
+        str(data_dir / "beat-schedule"),
+        "--pidfile=",
+    ]
     return [Part("worker", worker), Part("beat", beat)]
 
 
@@ -467,7 +522,9 @@ def is_ready(address: str, port: int, allowed_hosts: str) -> bool:
     """
     connection = http.client.HTTPConnection(_reachable(address), port, timeout=5)
     try:
-        connection.request("GET", "/readyz", headers={"Host": _an_allowed_host(allowed_hosts, address)})
+        connection.request(
+            "GET", "/readyz", headers={"Host": _an_allowed_host(allowed_hosts, address)}
+        )
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False
@@ -497,12 +554,16 @@ def url_of(host: str, port: int) -> str:
 
 
 def claim(data_dir: Path, url: str) -> int:
-    """Lock the data directory for this run; the lock goes with the last process that holds it open."""
+    """Lock the data directory for this run; the lock goes with the last process that holds
+    it open.
+    """
     try:
         keep_private(data_dir)
         handle = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise Refused(f"{data_dir} cannot be used: {error.strerror}. Choose another place with --data-dir.") from None
+        raise Refused(
+            f"{data_dir} cannot be used: {error.strerror}. Choose another place with --data-dir."
+        ) from None
     except Exposed as exposed:
         raise Refused(str(exposed)) from None
     # After a hard kill the sentinel holds it until everything is gone.
@@ -512,7 +573,8 @@ def claim(data_dir: Path, url: str) -> int:
         pid, _, where = os.read(handle, 300).decode(errors="replace").partition(" ")
         if _alive(pid) or time.monotonic() > deadline:
             raise Refused(
-                f"The console already runs on {data_dir}{f' at {where}' if where else ''}: use that one, stop it,"
+                f"The console already runs on {data_dir}{f' at {where}' if where else ''}: use "
+                "that one, stop it,"
                 " or choose another data directory with --data-dir."
             )
         time.sleep(0.1)
@@ -535,27 +597,38 @@ def _alive(pid: str) -> bool:
 
 
 def address_of(host: str, port: int) -> str:
-    """The numeric address to listen on for a name or an address: one that this machine has, with a free port."""
+    """The numeric address to listen on for a name or an address: one that this machine has, with a
+    free port.
+    """
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         found = []
-    # One address is listened on, and localhost is both ::1 and 127.0.0.1: the one that is everywhere goes first.
-    for family, kind, protocol, _, address in sorted(found, key=lambda one: one[0] != socket.AF_INET):
+    # One address is listened on, and localhost is both ::1 and 127.0.0.1: the one that is
+    # everywhere goes first.
+    for family, kind, protocol, _, address in sorted(
+        found, key=lambda one: one[0] != socket.AF_INET
+    ):
         try:
             with socket.socket(family, kind, protocol) as probe:
                 if not WINDOWS:
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
         except PermissionError:
-            raise Refused(f"Port {port} needs more rights than you have: choose one above 1023 with --port.") from None
+            raise Refused(
+                f"Port {port} needs more rights than you have: choose one above 1023 with --port."
+            ) from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                problem = f"Port {port} on {host} is taken: stop what uses it or choose another with --port."
-                raise Refused(problem) from None
+                raise Refused(
+                    f"Port {port} on {host} is taken: stop what uses it or choose another with "
+                    "--port."
+                ) from None
         else:
             return str(address[0])
-    raise Refused(f"{host or 'An empty name'} is no address of this machine: choose another with --host.")
+    raise Refused(
+        f"{host or 'An empty name'} is no address of this machine: choose another with --host."
+    )
 
 
 def environment(host: str, address: str, data_dir: Path) -> dict[str, str]:
@@ -573,7 +646,9 @@ def environment(host: str, address: str, data_dir: Path) -> dict[str, str]:
 
 
 def make_demo(supervisor: Supervisor, data_dir: Path, *, host: str) -> str:
-    """Fill an empty database and return the demo user's password; "" when the data is somebody's own."""
+    """Fill an empty database and return the demo user's password; "" when the data is somebody's
+    own.
+    """
     path = data_dir / "demo-password"
     before = path.read_text("utf-8") if path.exists() else ""
     password = supervisor.env.get("CONSOLE_DEMO_PASSWORD") or before or secrets.token_urlsafe(12)
@@ -581,7 +656,9 @@ def make_demo(supervisor: Supervisor, data_dir: Path, *, host: str) -> str:
     _keep(path, password)
     supervisor.env["CONSOLE_DEMO_PASSWORD"] = password
     try:
-        made = supervisor.run_once("demo", "demo", "--if-empty", *(["--open"] if is_open([host]) else []))
+        made = supervisor.run_once(
+            "demo", "demo", "--if-empty", *(["--open"] if is_open([host]) else [])
+        )
     except Refused:
         _keep(path, before)
         raise
@@ -620,14 +697,22 @@ def _host(text: str) -> str:
 
 class Arguments(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{message[:1].upper()}{message[1:]}. `python3 manage.py up --help` lists the options.\n")
+        self.exit(
+            2,
+            f"{message[:1].upper()}{message[1:]}. `python3 manage.py up --help` lists the "
+            "options.\n",
+        )
 
 
 def main(argv: list[str]) -> int:
     parser = Arguments(prog="manage.py up", description="Start the console.")
-    parser.add_argument("--host", type=_host, default="127.0.0.1", help="address to listen on (%(default)s)")
+    parser.add_argument(
+        "--host", type=_host, default="127.0.0.1", help="address to listen on (%(default)s)"
+    )
     parser.add_argument("--port", type=_port, default=8000, help="port to listen on (%(default)s)")
-    parser.add_argument("--data-dir", type=Path, help="where everything is kept (CONSOLE_DATA_DIR, else var)")
+    parser.add_argument(
+        "--data-dir", type=Path, help="where everything is kept (CONSOLE_DATA_DIR, else var)"
+    )
     parser.add_argument("--no-demo", action="store_true", help="leave an empty database empty")
     options = parser.parse_args(argv)
     # What the parts make is their owner's alone.
@@ -636,9 +721,14 @@ def main(argv: list[str]) -> int:
     data_dir = (options.data_dir or default).expanduser().resolve()
     try:
         if WINDOWS and not os.environ.get("REDIS_URL"):
-            raise Refused("There is no embedded Valkey for Windows: set REDIS_URL to a Redis or Valkey.")
+            raise Refused(
+                "There is no embedded Valkey for Windows: set REDIS_URL to a Redis or Valkey."
+            )
         if not is_utf8(data_dir):
-            raise Refused(f"The data directory {shown(data_dir)} is not UTF-8: choose another with --data-dir.")
+            raise Refused(
+                f"The data directory {shown(data_dir)} is not UTF-8: choose another with "
+                "--data-dir."
+            )
         if is_open([options.host]):
             refuse_weak_key("CONSOLE_SECRET_KEY")
         claim(data_dir, url_of(options.host, options.port))
@@ -667,7 +757,11 @@ def _run(supervisor: Supervisor, options: argparse.Namespace, address: str, data
         supervisor.socket = path
         supervisor.env["REDIS_URL"] = f"unix://{path}"
         supervisor.start(part)
-        _wait_for(lambda: answers(path), supervisor, "The embedded broker does not start; its reason is above.")
+        _wait_for(
+            lambda: answers(path),
+            supervisor,
+            "The embedded broker does not start; its reason is above.",
+        )
     say("Preparing the database and the static files.")
     supervisor.run_once("migrate", "migrate", "--noinput", "--verbosity", "0")
     supervisor.run_once("static", "collectstatic", "--noinput", "--verbosity", "0")
@@ -698,7 +792,9 @@ def _wait_until_ready(supervisor: Supervisor, address: str, port: int) -> bool:
     in_a_row = 0
     # Each web process remembers for half a second that something did not work yet.
     while in_a_row < 3:
-        in_a_row = in_a_row + 1 if is_ready(address, port, supervisor.env["CONSOLE_ALLOWED_HOSTS"]) else 0
+        in_a_row = (
+            in_a_row + 1 if is_ready(address, port, supervisor.env["CONSOLE_ALLOWED_HOSTS"]) else 0
+        )
         if supervisor.stop.wait(0.3):
             return False
         if time.monotonic() > patience:
@@ -713,5 +809,7 @@ def _wait_for(ready: Callable[[], bool], supervisor: Supervisor, otherwise: str)
     while not ready():
         if supervisor.stop.wait(0.02):
             raise Stopped
-        if time.monotonic() > deadline or any(p.process and p.process.poll() is not None for p in supervisor.parts):
+        if time.monotonic() > deadline or any(
+            p.process and p.process.poll() is not None for p in supervisor.parts
+        ):
             raise Refused(otherwise)

@@ -15,7 +15,8 @@ urlpatterns = [
     path("login/", LoginView.as_view(), name="login"),
     # The same page, by the name that django-allauth asks for.
     path("login/", LoginView.as_view(), name="account_login"),
-    # Also without a login, or who logs out when the session has ended is sent here again by the login, to nothing.
+    # Also without a login, or who logs out when the session has ended is sent here again by the
+    # login, to nothing.
     path("logout/", login_not_required(LogoutView.as_view()), name="logout"),
     path("language/", login_not_required(set_language), name="set_language"),
     path("admin/", admin.site.urls),

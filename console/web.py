@@ -1,8 +1,9 @@
 """The web server: one process of it, and what `python -m console.web` does on a node of its own.
 
-Pages are made by very few threads, so no client may ever hold one. Waitress reads a request to its end before a
-thread hears of it, and takes an answer off the thread's hands at once, whatever the client's speed. What it lacks is
-added here: limits on what strangers may pile up, lanes, a heartbeat and an orderly end.
+Pages are made by very few threads, so no client may ever hold one. Waitress reads a request to its
+end before a thread hears of it, and takes an answer off the thread's hands at once, whatever the
+client's speed. What it lacks is added here: limits on what strangers may pile up, lanes, a
+heartbeat and an orderly end.
 """
 
 import argparse
@@ -25,7 +26,8 @@ from waitress.utilities import BadRequest, Error
 
 from console.limits import BODY_LIMIT, NO_UPLOADS, TOO_LARGE
 
-# Threads that make pages. More of them wait for each other's Python: processes are what fills the cores.
+# Threads that make pages. More of them wait for each other's Python: processes are what fills the
+# cores.
 PAGE_THREADS = 2
 # What strangers may pile up in one process before the slowest of them have to go.
 CONNECTIONS = 1_000
@@ -37,7 +39,8 @@ ARRIVAL, IDLE = 60, 75
 HEADER_LIMIT = 32 * 1024
 # What an encoding in chunks may say beside the chunks; Waitress itself knows no limit.
 CHUNK_LINE_LIMIT = 1024
-# When every thread has been busy with one and the same request for this long while others wait, they are lost.
+# When every thread has been busy with one and the same request for this long while others wait,
+# they are lost.
 STUCK_AFTER = 300
 # Seconds in which answers are still delivered after SIGTERM; `up` itself waits for less.
 DRAIN = 30
@@ -104,7 +107,10 @@ class Refusal(ErrorTask):
         error = self.request.error
         body = f"{SENTENCES[error.code]}\n".encode()
         self.status = f"{error.code} {error.reason}"
-        self.response_headers += [("Content-Type", "text/plain; charset=utf-8"), ("X-Content-Type-Options", "nosniff")]
+        self.response_headers += [
+            ("Content-Type", "text/plain; charset=utf-8"),
+            ("X-Content-Type-Options", "nosniff"),
+        ]
         self.set_close_on_finish()
         self.content_length = len(body)
         self.write(body)
@@ -141,7 +147,9 @@ class Channel(HTTPChannel):
         request = self.request
         if request is None:
             return None
-        return len(request.header_plus) + (len(request.body_rcv) if request.body_rcv is not None else 0)
+        return len(request.header_plus) + (
+            len(request.body_rcv) if request.body_rcv is not None else 0
+        )
 
     def received(self, data: bytes) -> bool:
         if self.request is None:
@@ -179,7 +187,9 @@ class Lane(ThreadedTaskDispatcher):
 
 
 class Lanes:
-    """A file of all rows takes minutes where a page takes moments: the one must not stand in line before the other."""
+    """A file of all rows takes minutes where a page takes moments: the one must not stand in line
+    before the other.
+    """
 
     def __init__(self) -> None:
         self.pages = Lane(PAGE_THREADS)
@@ -203,7 +213,12 @@ class Server(TcpWSGIServer):
     channel_class = Channel
     active_channels: dict[int, Channel]
 
-    def __init__(self, application: Callable[..., Iterable[bytes]], listener: socket.socket, beat: Callable[[], None]):
+    def __init__(
+        self,
+        application: Callable[..., Iterable[bytes]],
+        listener: socket.socket,
+        beat: Callable[[], None],
+    ):
         adjustments = Adjustments(
             sockets=[listener],
             connection_limit=_room_for_connections(),
@@ -239,7 +254,9 @@ class Server(TcpWSGIServer):
 
     def run(self) -> None:
         """Serve until `leave`, and then until everything that was asked has been answered."""
-        while not self.leaving_at or (self._finishing() and time.monotonic() < self.leaving_at + DRAIN):
+        while not self.leaving_at or (
+            self._finishing() and time.monotonic() < self.leaving_at + DRAIN
+        ):
             wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
 
     def leave(self) -> None:
@@ -260,7 +277,8 @@ class Server(TcpWSGIServer):
     def maintenance(self, now: float) -> None:
         """Every second: say that it lives, and let go of what takes too long.
 
-        While there is room, nobody is cut off for being slow; when there is not, who has taken longest goes first.
+        While there is room, nobody is cut off for being slow; when there is not, who has taken
+        longest goes first.
         """
         if not self.lanes.pages.is_stuck:
             self.beat()
@@ -271,12 +289,18 @@ class Server(TcpWSGIServer):
             if channel.arriving is not None and not channel.requests and channel.since < late:
                 channel.will_close = True
         waiting = sorted((channel for channel in channels if not channel.requests), key=_patience)
-        self._make_room(waiting, lambda channel: 1, len(channels), self.adj.connection_limit * 9 // 10)
-        self._make_room(waiting, _arriving_bytes, sum(map(_arriving_bytes, channels)), ARRIVING_BYTES)
+        self._make_room(
+            waiting, lambda channel: 1, len(channels), self.adj.connection_limit * 9 // 10
+        )
+        self._make_room(
+            waiting, _arriving_bytes, sum(map(_arriving_bytes, channels)), ARRIVING_BYTES
+        )
         sending = sorted(channels, key=lambda channel: channel.since)
         self._make_room(sending, _spooled_bytes, sum(map(_spooled_bytes, channels)), SPOOLED_BYTES)
 
-    def _make_room(self, channels: list[Channel], size: Callable[[Channel], int], total: int, limit: int) -> None:
+    def _make_room(
+        self, channels: list[Channel], size: Callable[[Channel], int], total: int, limit: int
+    ) -> None:
         for channel in channels:
             if total <= limit:
                 break
@@ -299,7 +323,9 @@ def _spooled_bytes(channel: Channel) -> int:
 
 
 def _room_for_connections() -> int:
-    """As many connections as there may be open files for: each needs one, and another for a long answer."""
+    """As many connections as there may be open files for: each needs one, and another for a long
+    answer.
+    """
     if sys.platform == "win32":
         return CONNECTIONS // 2
     import resource
@@ -316,8 +342,12 @@ def _room_for_connections() -> int:
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket for all processes of a node: who has time takes the next connection, and who is replaced loses none."""
-    family, kind, protocol, _name, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+    """A socket for all processes of a node: who has time takes the next connection, and who is
+    replaced loses none.
+    """
+    family, kind, protocol, _name, address = socket.getaddrinfo(
+        host, port, type=socket.SOCK_STREAM
+    )[0]
     listener = socket.socket(family, kind, protocol)
     try:
         if sys.platform != "win32":
@@ -331,7 +361,9 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 def serve(listener: socket.socket, heartbeat: int | None = None) -> None:
-    """Serve on a listening socket until SIGTERM. A byte goes into the pipe `heartbeat` every second."""
+    """Serve on a listening socket until SIGTERM. A byte goes into the pipe `heartbeat` every
+    second.
+    """
     from console.wsgi import application
 
     def beat() -> None:
@@ -347,7 +379,9 @@ def serve(listener: socket.socket, heartbeat: int | None = None) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="python -m console.web", description="Serve the console over HTTP.")
+    parser = argparse.ArgumentParser(
+        prog="python -m console.web", description="Serve the console over HTTP."
+    )
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (%(default)s)")
     parser.add_argument("--port", type=int, default=8000, help="port to listen on (%(default)s)")
     # How the processes are started.

@@ -1,4 +1,5 @@
-"""Django admin, for superusers: everything to look at and to search; what happens to instances, only by the actions.
+"""Django admin, for superusers: everything to look at and to search; what happens to instances,
+only by the actions.
 
 Whatever is edited here is written to a log, by `LoggedAdmin`, in the transaction that edits it.
 """
@@ -30,7 +31,13 @@ from django.utils.translation import gettext_lazy, ngettext
 from recycle import actions
 from recycle.actions import Outcome, audit
 from recycle.actions.keeping import add_rule, keep, remove_rules
-from recycle.actions.limits import ACCOUNT_LIMITS, ZONE_LIMITS, Limit, with_account_use, with_zone_use
+from recycle.actions.limits import (
+    ACCOUNT_LIMITS,
+    ZONE_LIMITS,
+    Limit,
+    with_account_use,
+    with_zone_use,
+)
 from recycle.actions.resources import Context
 from recycle.forms import KeepForField
 from recycle.lifecycle import ResourceAction
@@ -71,7 +78,9 @@ admin.site.unregister(EmailAddress)
 
 
 def _log_in(request: HttpRequest, extra_context: object = None) -> HttpResponse:
-    """The console's login is the admin's too: a second page would take passwords without its limits."""
+    """The console's login is the admin's too: a second page would take passwords without its
+    limits.
+    """
     if admin.site.has_permission(request):
         return redirect("admin:index")
     if request.user.is_authenticated:
@@ -110,7 +119,9 @@ class FoldedSearch:
 
 
 class BoundedLookups:
-    """A value in an address that no column can hold is no error of ours: it is answered as Django answers nonsense."""
+    """A value in an address that no column can hold is no error of ours: it is answered as Django
+    answers nonsense.
+    """
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
         try:
@@ -118,7 +129,9 @@ class BoundedLookups:
         except (OverflowError, DataError):
             return HttpResponseRedirect("?e=1")
 
-    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
         try:
             return super().get_object(request, object_id, from_field)  # type: ignore[misc]
         except (OverflowError, DataError):
@@ -145,15 +158,18 @@ class ReadOnlyAdmin(ConsoleAdmin):
 
 
 class FixedAdmin(ConsoleAdmin):
-    """What a row is known by and what others rest on is said when it is made, and read-only from then on.
+    """What a row is known by and what others rest on is said when it is made, and read-only from
+    then on.
 
-    A primary key that people chose is one of these: changed in a form, it would make a second row. So are the account,
-    region and zone, which everything bound to a row must agree with.
+    A primary key that people chose is one of these: changed in a form, it would make a second row.
+    So are the account, region and zone, which everything bound to a row must agree with.
     """
 
     fixed: tuple[str, ...] = ()
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
         return self.fixed if obj else ()
 
 
@@ -165,7 +181,9 @@ class BindingAdmin(FixedAdmin):
 
     bound: tuple[str, ...] = ("instance",)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
         return (*self.bound, *super().get_readonly_fields(request, obj))
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
@@ -217,7 +235,8 @@ class InstanceAdmin(ConsoleAdmin):
         return False
 
     def save_model(self, request: HttpRequest, obj: Instance, form: Any, change: bool) -> None:
-        # Only what may be edited is written: whatever happened to the instance while the form was open stays.
+        # Only what may be edited is written: whatever happened to the instance while the form was
+        # open stays.
         obj.changed_at = timezone.now()
         obj.save(update_fields=with_folded(Instance, [*self.editable, "changed_at"]))
 
@@ -234,19 +253,26 @@ class InstanceAdmin(ConsoleAdmin):
     def restore(self, request: HttpRequest, instances: InstanceQuerySet) -> None:
         self._act(request, instances, actions.restore)
 
-    @admin.action(description=gettext_lazy("Delete the selected instances in the recycle bin for good"))
+    @admin.action(
+        description=gettext_lazy("Delete the selected instances in the recycle bin for good")
+    )
     def purge(self, request: HttpRequest, instances: InstanceQuerySet) -> None:
         self._act(request, instances, actions.purge)
 
-    def _act(self, request: HttpRequest, instances: InstanceQuerySet, action: Any, **parameters: Any) -> None:
+    def _act(
+        self, request: HttpRequest, instances: InstanceQuerySet, action: Any, **parameters: Any
+    ) -> None:
         # The selection may come with joins and an order of its own; the action locks by key.
         chosen = Instance.objects.filter(pk__in=instances.order_by().values("pk"))
-        outcome: Outcome = action(chosen, by=request.user, now=timezone.now(), reason=_("In the admin"), **parameters)
+        outcome: Outcome = action(
+            chosen, by=request.user, now=timezone.now(), reason=_("In the admin"), **parameters
+        )
         done, left = len(outcome.done), [*outcome.refused, *outcome.failed]
         if done:
             self.message_user(
                 request,
-                ngettext("Done for %(n)d instance.", "Done for %(n)d instances.", done) % {"n": done},
+                ngettext("Done for %(n)d instance.", "Done for %(n)d instances.", done)
+                % {"n": done},
                 messages.SUCCESS,
             )
         for refused in outcome.refused[:REASONS]:
@@ -255,7 +281,9 @@ class InstanceAdmin(ConsoleAdmin):
             self.message_user(request, f"{failed.name}: {failed.error}", messages.ERROR)
         if len(left) > REASONS:
             count = len(left)
-            sentence = ngettext("%(n)d instance was left alone.", "%(n)d instances were left alone.", count)
+            sentence = ngettext(
+                "%(n)d instance was left alone.", "%(n)d instances were left alone.", count
+            )
             self.message_user(request, sentence % {"n": count}, messages.WARNING)
 
 
@@ -334,7 +362,12 @@ class AccountAdmin(ConsoleAdmin):
         "Remove its members instead: then nobody sees it any more."
     )
     set_by_actions = ("keep_for",)
-    list_display = ("name", *(f"used_{limit}" for limit in ACCOUNT_LIMITS), "keep_for", "created_at")
+    list_display = (
+        "name",
+        *(f"used_{limit}" for limit in ACCOUNT_LIMITS),
+        "keep_for",
+        "created_at",
+    )
     search_fields = ("name_folded__contains",)
     inlines = (MembershipInline,)
     fieldsets = (
@@ -343,14 +376,18 @@ class AccountAdmin(ConsoleAdmin):
             gettext_lazy("Limits"),
             {
                 "fields": ACCOUNT_LIMITS,
-                "description": gettext_lazy("Empty means no limit. Nothing that is there already is taken away."),
+                "description": gettext_lazy(
+                    "Empty means no limit. Nothing that is there already is taken away."
+                ),
             },
         ),
         (
             gettext_lazy("Time in the recycle bin"),
             {
                 "fields": ("keep_for",),
-                "description": gettext_lazy("Empty means the standard. What lies in the bin already keeps its time."),
+                "description": gettext_lazy(
+                    "Empty means the standard. What lies in the bin already keeps its time."
+                ),
             },
         ),
         (
@@ -358,7 +395,8 @@ class AccountAdmin(ConsoleAdmin):
             {
                 "fields": ("billing_time_zone",),
                 "description": gettext_lazy(
-                    "Where the months of subscriptions are counted. Empty means as everywhere in this console."
+                    "Where the months of subscriptions are counted. Empty means as everywhere in "
+                    "this console."
                 ),
             },
         ),
@@ -379,7 +417,9 @@ class AccountAdmin(ConsoleAdmin):
         # Nothing is used of what is only being made.
         return self.fieldsets if obj else self.fieldsets[:-1]
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> tuple[str, ...]:
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Model | None = None
+    ) -> tuple[str, ...]:
         return self.readonly_fields if obj else ()
 
     def save_model(self, request: HttpRequest, obj: Account, form: Any, change: bool) -> None:
@@ -404,7 +444,9 @@ class AccountAdmin(ConsoleAdmin):
 
 
 class RetentionRuleForm(forms.ModelForm):  # type: ignore[type-arg]
-    keep_for = KeepForField(help_text=gettext_lazy("Empty excludes what has this tag from all but the standard."))
+    keep_for = KeepForField(
+        help_text=gettext_lazy("Empty excludes what has this tag from all but the standard.")
+    )
 
     class Meta:
         model = RetentionRule
@@ -455,7 +497,8 @@ class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
 class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
     cannot_delete = gettext_lazy(
         "The user %(name)s cannot be deleted: there are %(what)s that name them. "
-        "Deactivate the user instead: nobody can log in as %(name)s any more, and history keeps the name."
+        "Deactivate the user instead: nobody can log in as %(name)s any more, and history keeps "
+        "the name."
     )
     list_display = ("username", "email", "is_active", "is_superuser", "last_login")
     list_filter = ("is_active", "is_superuser")
@@ -585,7 +628,16 @@ class RealServerAdmin(ReadOnlyAdmin):
 
 @admin.register(ElasticIP)
 class ElasticIPAdmin(BindingAdmin):
-    list_display = ("address", "id", "account", "region", "bandwidth_mbps", "billing_mode", "instance", "load_balancer")
+    list_display = (
+        "address",
+        "id",
+        "account",
+        "region",
+        "bandwidth_mbps",
+        "billing_mode",
+        "instance",
+        "load_balancer",
+    )
     list_filter = ("billing_mode", "region", "account")
     search_fields = ("address", "id", "instance__name_folded__contains")
     list_select_related = ("account", "region", "instance", "load_balancer")
@@ -626,5 +678,9 @@ class TagAdmin(BindingAdmin):
 @admin.register(InstanceTag)
 class InstanceTagAdmin(ReadOnlyAdmin):
     list_display = ("tag", "instance")
-    search_fields = ("tag__key_folded__contains", "tag__value_folded__contains", "instance__name_folded__contains")
+    search_fields = (
+        "tag__key_folded__contains",
+        "tag__value_folded__contains",
+        "instance__name_folded__contains",
+    )
     list_select_related = ("tag", "instance")

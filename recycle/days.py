@@ -1,6 +1,7 @@
 """Days and hours as a person counts them, in the time zone of their browser.
 
-They are computed here, and the database is told moments: which zones it knows, and by which names, is its own affair.
+They are computed here, and the database is told moments: which zones it knows, and by which names,
+is its own affair.
 """
 
 from datetime import MINYEAR, UTC, date, datetime, time, timedelta, tzinfo
@@ -22,7 +23,9 @@ def begins(day: date, zone: tzinfo) -> datetime:
 
 
 def within(field: str, first: date | None, last: date | None) -> Q:
-    """The moment in `field` lies on one of these days, in the zone of this request; None: no end."""
+    """The moment in `field` lies on one of these days, in the zone of this request; None:
+    no end.
+    """
     zone = timezone.get_current_timezone()
     condition = Q()
     if first:
@@ -40,6 +43,8 @@ def next_hours(now: datetime, number: int) -> list[datetime]:
 
 
 def next_days(now: datetime, number: int) -> list[datetime]:
-    """The days from today on by their first moments, and the end of the last. Some have 23 or 25 hours."""
+    """The days from today on by their first moments, and the end of the last. Some have 23 or 25
+    hours.
+    """
     zone, today = timezone.get_current_timezone(), timezone.localdate(now)
     return [begins(today + index * DAY, zone) for index in range(number + 1)]

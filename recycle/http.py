@@ -1,4 +1,6 @@
-"""What every page has: who asks, for which account and region, and whether it wants the page or a piece of it."""
+"""What every page has: who asks, for which account and region, and whether it wants the page or a
+piece of it.
+"""
 
 import codecs
 from collections.abc import Callable
@@ -24,7 +26,16 @@ from django.utils.translation import pgettext
 from django_htmx.middleware import HtmxDetails
 
 from recycle.actions import Blocker
-from recycle.models import Account, Instance, InstanceQuerySet, Membership, Origin, Region, User, Zone
+from recycle.models import (
+    Account,
+    Instance,
+    InstanceQuerySet,
+    Membership,
+    Origin,
+    Region,
+    User,
+    Zone,
+)
 from recycle.policy import Role
 from recycle.waiting import waiting_at_most
 
@@ -93,14 +104,17 @@ class Shell:
 
     def __init__(self, request: Request) -> None:
         self.request = request
-        # Where the navigation says one is; a page that belongs elsewhere than its address may say so.
+        # Where the navigation says one is; a page that belongs elsewhere than its address may say
+        # so.
         self.here = request.path
         self._address = ""
 
     @cached_property
     def memberships(self) -> list[Membership]:
         user = self.request.user
-        memberships = list(Membership.objects.filter(user=user).select_related("account").order_by("account__name"))
+        memberships = list(
+            Membership.objects.filter(user=user).select_related("account").order_by("account__name")
+        )
         # The actions ask the user; what was just read need not be read again.
         user.roles = {membership.account_id: Role(membership.role) for membership in memberships}
         return memberships
@@ -111,7 +125,9 @@ class Shell:
 
     @cached_property
     def membership(self) -> Membership | None:
-        """The chosen account's; the first one's when none, or none of the user's any more, is chosen."""
+        """The chosen account's; the first one's when none, or none of the user's any more, is
+        chosen.
+        """
         chosen = self.request.session.get("account")
         found = (membership for membership in self.memberships if membership.account_id == chosen)
         return next(found, self.memberships[0] if self.memberships else None)
@@ -165,7 +181,9 @@ class Shell:
 
     @property
     def scope(self) -> str:
-        """What a page was made for. A form sent from a window that shows something else is refused."""
+        """What a page was made for. A form sent from a window that shows something else is
+        refused.
+        """
         return f"{self.account.pk if self.account else ''}:{self.region.pk if self.region else ''}"
 
     def instances(self) -> InstanceQuerySet:
@@ -185,7 +203,10 @@ class Shell:
             (_("Storage"), [(_("EBS Volume"), "disk", "recycle:volumes")]),
             (
                 _("Network"),
-                [(_("EIP"), "eip", "recycle:addresses"), (_("Load Balancer"), "balancer", "recycle:balancers")],
+                [
+                    (_("EIP"), "eip", "recycle:addresses"),
+                    (_("Load Balancer"), "balancer", "recycle:balancers"),
+                ],
             ),
             (_("Tags"), [(_("Tag"), "tag", "recycle:tags")]),
             (_("Recycle Bin"), [(_("KEC Instance Recycle Bin"), "recycle", "recycle:bin")]),
@@ -199,7 +220,8 @@ class Shell:
                         "label": item,
                         "icon": icon,
                         "url": (url := reverse(name)),
-                        "current": self.here == url or (name != "recycle:overview" and self.here.startswith(url)),
+                        "current": self.here == url
+                        or (name != "recycle:overview" and self.here.startswith(url)),
                     }
                     for item, icon, name in items
                 ],
@@ -209,7 +231,8 @@ class Shell:
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:
-    """Context processor. There is no shell before the login, nor on an error page of another's request.
+    """Context processor. There is no shell before the login, nor on an error page of another's
+    request.
 
     `here` is the address that a switch of language or theme leads back to.
     """
@@ -228,7 +251,9 @@ def _before_login(request: HttpRequest) -> str:
     """The login, with the page that it leads on to."""
     path, onward = _path_of(request), request.GET.get("next", "")
     ours = url_has_allowed_host_and_scheme(onward, allowed_hosts=None) and onward.startswith("/")
-    return f"{path}?{urlencode({'next': onward})}" if ours and len(onward) <= LONGEST_ONWARD else path
+    return (
+        f"{path}?{urlencode({'next': onward})}" if ours and len(onward) <= LONGEST_ONWARD else path
+    )
 
 
 Answer = Callable[[HttpRequest], HttpResponse]
@@ -270,14 +295,17 @@ def address_of(request: HttpRequest) -> str | None:
 
 
 class ConsoleMiddleware:
-    """Gives the request its moment and its shell, remembers the region, and speaks the browser's time zone."""
+    """Gives the request its moment and its shell, remembers the region, and speaks the browser's
+    time zone.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: Request) -> HttpResponse:
         if request.encoding and codecs.lookup(request.encoding).name != "utf-8":
-            # Other charsets can bring halves of characters, which no database takes. Browsers send none.
+            # Other charsets can bring halves of characters, which no database takes. Browsers send
+            # none.
             raise BadRequest("The text of a request is UTF-8.")
         request.now = timezone.now()
         request.shell = Shell(request)
@@ -286,7 +314,8 @@ class ConsoleMiddleware:
         # Only a page is somewhere to go on from. What an open one asks for is its own affair.
         if not wants_piece(request) and not response.streaming:
             self._remember_region(request)
-        # The same address answers with a page or with a piece of it: no cache may take one for the other.
+        # The same address answers with a page or with a piece of it: no cache may take one for the
+        # other.
         patch_vary_headers(response, ["HX-Request"])
         _keep_fresh(response)
         return response
@@ -322,7 +351,9 @@ def _keep_fresh(response: HttpResponseBase) -> None:
 
 
 def _keep_region(session: SessionBase, code: str) -> None:
-    """Remember where the next page starts. While somebody else writes for long, rather show this one."""
+    """Remember where the next page starts. While somebody else writes for long, rather show this
+    one.
+    """
     alone = not session.modified
     session["region"] = code
     if not alone:
@@ -337,7 +368,9 @@ def _keep_region(session: SessionBase, code: str) -> None:
 
 
 def _time_zone_of(request: HttpRequest) -> ZoneInfo | None:
-    """The zone the page's script found in the browser; None, the server's, without it or when it is not one."""
+    """The zone the page's script found in the browser; None, the server's, without it or when it is
+    not one.
+    """
     try:
         return ZoneInfo(unquote(request.COOKIES["tz"]))
     except (KeyError, ValueError, ZoneInfoNotFoundError, OSError):

@@ -1,4 +1,6 @@
-"""The states of an instance, and the actions that lead from one to another. Pure data, no queries."""
+"""The states of an instance, and the actions that lead from one to another. Pure data, no
+queries.
+"""
 
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
@@ -16,7 +18,8 @@ class Action(TextChoices):
     START = "start", _("Start")
     STOP = "stop", _("Stop")
     RESTART = "restart", _("Restart")
-    # What an owner asks for. The billing mode decides whether it means RECYCLE, RELEASE or a refusal.
+    # What an owner asks for. The billing mode decides whether it means RECYCLE, RELEASE or a
+    # refusal.
     DELETE = "delete", _("Delete")
     RECYCLE = "recycle", _("Move to the recycle bin")
     RELEASE = "release", _("Release at once")
@@ -34,7 +37,9 @@ class Action(TextChoices):
 
 
 class ResourceAction(TextChoices):
-    """What is done to volumes, addresses, load balancers and tags, to instances by binding these, and to settings."""
+    """What is done to volumes, addresses, load balancers and tags, to instances by binding these,
+    and to settings.
+    """
 
     CREATE = "create", _("Create")
     UPDATE = "update", _("Change")
@@ -59,7 +64,11 @@ TRANSITIONS: dict[Action, dict[State, State]] = {
     Action.RELEASE: {State.ACTIVE: State.PURGED, State.STOPPED: State.PURGED},
     Action.EXPIRE: {State.ACTIVE: State.EXPIRED, State.STOPPED: State.EXPIRED},
     # Renewing an expired subscription starts it again by itself; a living one only gets more time.
-    Action.RENEW: {State.ACTIVE: State.ACTIVE, State.STOPPED: State.STOPPED, State.EXPIRED: State.ACTIVE},
+    Action.RENEW: {
+        State.ACTIVE: State.ACTIVE,
+        State.STOPPED: State.STOPPED,
+        State.EXPIRED: State.ACTIVE,
+    },
     # A restored instance comes back stopped: starting it is the owner's call.
     Action.RESTORE: {State.RECYCLED: State.STOPPED},
     Action.PURGE: {State.RECYCLED: State.PURGED, State.EXPIRED: State.PURGED},

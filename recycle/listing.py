@@ -1,4 +1,6 @@
-"""Pages of a list by keyset: the next page begins where this one ends, so that a page costs the same at any depth."""
+"""Pages of a list by keyset: the next page begins where this one ends, so that a page costs the
+same at any depth.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,13 +27,17 @@ class Cursor:
 
     @classmethod
     def read(cls, text: str, sort: str) -> "Cursor":
-        """The cursor in a page link. ValidationError when it is not one of ours, or of another order."""
+        """The cursor in a page link. ValidationError when it is not one of ours, or of another
+        order.
+        """
         try:
             cursor = cls(*signing.loads(text, salt="cursor"))
         except (signing.BadSignature, TypeError):
             cursor = None
         if cursor is None or cursor.sort != sort:
-            raise ValidationError(_("This page link is not valid. Start again from the first page."), code="cursor")
+            raise ValidationError(
+                _("This page link is not valid. Start again from the first page."), code="cursor"
+            )
         return cursor
 
     def __str__(self) -> str:
@@ -48,7 +54,9 @@ class Page:
     capped: bool
 
 
-def paginate(rows: QuerySet[Any, Any], *, sort: str, size: int, cursor: Cursor | None = None) -> Page:
+def paginate(
+    rows: QuerySet[Any, Any], *, sort: str, size: int, cursor: Cursor | None = None
+) -> Page:
     """A page of `rows` in the order of `sort`, a column's name with a leading "-" for descending.
 
     Rows come and go between one page and the next. Wherever that leads, a page is full when there
@@ -99,7 +107,8 @@ def _beyond(rows: QuerySet[Any, Any], sort: str, cursor: Cursor) -> QuerySet[Any
     key = rows.model._meta.pk.to_python(cursor.key)
     # The first condition is implied by the second, and is the one an index can start from.
     return rows.filter(
-        Q(**{f"{column}__{beyond}e": value}) & (Q(**{f"{column}__{beyond}": value}) | Q(**{f"pk__{beyond}": key}))
+        Q(**{f"{column}__{beyond}e": value})
+        & (Q(**{f"{column}__{beyond}": value}) | Q(**{f"pk__{beyond}": key}))
     )
 
 

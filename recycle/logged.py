@@ -43,8 +43,12 @@ def kept_by(rows: QuerySet[Any]) -> Iterator[tuple[Model, str]]:
                 yield row, str(model._meta.verbose_name_plural)
 
 
-@admin.action(permissions=["delete"], description=gettext_lazy("Delete selected %(verbose_name_plural)s"))
-def delete_selected(model_admin: Any, request: HttpRequest, rows: QuerySet[Any]) -> HttpResponseBase | None:
+@admin.action(
+    permissions=["delete"], description=gettext_lazy("Delete selected %(verbose_name_plural)s")
+)
+def delete_selected(
+    model_admin: Any, request: HttpRequest, rows: QuerySet[Any]
+) -> HttpResponseBase | None:
     """Django's, but all or nothing, and with a sentence about what cannot be deleted."""
     # The list may come with joins and sums of its own.
     chosen = model_admin.model._base_manager.filter(pk__in=rows.order_by().values("pk"))
@@ -57,12 +61,12 @@ def delete_selected(model_admin: Any, request: HttpRequest, rows: QuerySet[Any])
 class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     """Writes to the log what is added, changed and deleted.
 
-    Django keeps a log of its own for its pages, which goes with its user. Ours does not let the user
-    go, and so keeps both.
+    Django keeps a log of its own for its pages, which goes with its user. Ours does not let the
+    user go, and so keeps both.
     """
 
-    # Why something cannot be deleted; %(name)s is what, %(what)s are the things that need it. Django
-    # writes the first letter of a message in upper case, so that no name stands there.
+    # Why something cannot be deleted; %(name)s is what, %(what)s are the things that need it.
+    # Django writes the first letter of a message in upper case, so that no name stands there.
     cannot_delete = gettext_lazy(
         "This cannot be deleted: %(name)s. There are %(what)s that need it.",
     )
@@ -118,7 +122,9 @@ class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             self.message_user(request, sentence, messages.ERROR)
         return bool(kept)
 
-    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> HttpResponse:
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
         row = self.get_object(request, unquote(object_id))
         rows = self.model._base_manager.filter(pk=row.pk if row else None)
         if self.has_delete_permission(request, row) and self.refuse_delete(request, rows):

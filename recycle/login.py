@@ -1,4 +1,6 @@
-"""What the login does otherwise than django-allauth by itself: whom it throttles, where it leads."""
+"""What the login does otherwise than django-allauth by itself: whom it throttles, where it
+leads.
+"""
 
 import logging
 import math

@@ -40,7 +40,9 @@ def logged_out(*, request: HttpRequest | None, user: User | None, **_signal: Any
         audit.record_in_installation(AuditAction.LOGOUT, user, context)
 
 
-def login_failed(*, credentials: dict[str, Any], request: HttpRequest | None, **_signal: Any) -> None:
+def login_failed(
+    *, credentials: dict[str, Any], request: HttpRequest | None, **_signal: Any
+) -> None:
     """Django has taken the password out of `credentials`."""
     name, origin = str(credentials.get(User.USERNAME_FIELD, "")), _origin(request)
     user = User.objects.filter(**{User.USERNAME_FIELD: name}).first()

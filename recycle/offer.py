@@ -10,7 +10,14 @@ IMAGES = {
     "IMG-8f1d7c52-0a63-4c9e-9a55-6f0f3c1b2d06": "Windows Server 2022",
 }
 
-SYSTEM_DISKS = ("SSD3.0", "EHDD", "ESSD_SYSTEM_PL0", "ESSD_SYSTEM_PL1", "ESSD_SYSTEM_PL2", "Local_SSD")
+SYSTEM_DISKS = (
+    "SSD3.0",
+    "EHDD",
+    "ESSD_SYSTEM_PL0",
+    "ESSD_SYSTEM_PL1",
+    "ESSD_SYSTEM_PL2",
+    "Local_SSD",
+)
 SYSTEM_DISK_GB = (20, 500)
 
 # GB from and to.

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # --- Hashing --------------------------------------------------------------------------------------
 
 # Hashing takes half a second of a core, on purpose, and everybody may ask for it: at the login. So
-# one hash is made at a time in a process, and whoever comes meanwhile is asked to come again. Waiting
-# for one's turn would hold a thread, and threads and cores are for those who are logged in.
+# one hash is made at a time in a process, and whoever comes meanwhile is asked to come again.
+# Waiting for one's turn would hold a thread, and threads and cores are for those who are logged in.
 AGAIN_AFTER = 3
 
 
@@ -62,7 +62,9 @@ PLAIN = "~^&*-_=:;?"
 
 
 def is_guessable(password: str, words: list[str] | None = None) -> bool:
-    """Whether words, names, dates and patterns that everybody tries first make up too much of it."""
+    """Whether words, names, dates and patterns that everybody tries first make up too much
+    of it.
+    """
     judged = password[:JUDGED]
     others = [sign for sign in dict.fromkeys(judged) if sign in SIGNS][SIGNS_READ:]
     judged = judged.translate(dict(zip(map(ord, others), PLAIN, strict=False)))

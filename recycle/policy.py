@@ -1,4 +1,6 @@
-"""What each billing mode allows, who may do what, and why not. Tables and pure functions, no queries."""
+"""What each billing mode allows, who may do what, and why not. Tables and pure functions, no
+queries.
+"""
 
 from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass
@@ -47,7 +49,10 @@ class Refusal(TextChoices):
     TOO_YOUNG = "too_young", _("It can be deleted once it is more than 1 hour old.")
     NO_BIN = "no_bin", _("Its billing mode has no recycle bin.")
     HAS_BIN = "has_bin", _("Its billing mode goes through the recycle bin.")
-    UNCONFIRMED = "unconfirmed", _("It would be released at once, for good, and that was not confirmed.")
+    UNCONFIRMED = (
+        "unconfirmed",
+        _("It would be released at once, for good, and that was not confirmed."),
+    )
     PAST_DEADLINE = "past_deadline", _("Its time is over; it is being deleted for good.")
     NOT_DUE = "not_due", _("Its time is not over yet.")
     NO_FEES_MODE = "no_fees_mode", _("No Fees Upon Shutdown is for Pay-As-You-Go only.")
@@ -63,16 +68,25 @@ class Refusal(TextChoices):
     ALREADY = "already", _("It is there already.")
     NOT_BOUND = "not_bound", _("It is not bound.")
     BOUND = "bound", _("Something is bound to it.")
-    TOO_WIDE = "too_wide", _("Too much is bound to it to unbind it all at once. Unbind some of it first.")
+    TOO_WIDE = (
+        "too_wide",
+        _("Too much is bound to it to unbind it all at once. Unbind some of it first."),
+    )
     OTHER_ZONE = "other_zone", _("It stands in another zone.")
     OTHER_REGION = "other_region", _("It stands in another region.")
     OTHER_VPC = "other_vpc", _("It stands in another VPC.")
     PORT_TAKEN = "port_taken", _("This address and port are registered already.")
     TOO_MANY = "too_many", _("There is no room for another one.")
-    NO_FEES_FAMILY = "no_fees_family", _("No Fees Upon Shutdown is for families N1, N2, N3, C4 and S4 only.")
+    NO_FEES_FAMILY = (
+        "no_fees_family",
+        _("No Fees Upon Shutdown is for families N1, N2, N3, C4 and S4 only."),
+    )
     CHANGED = "changed", _("It has changed in the meantime.")
     TOO_LATE = "too_late", _("The time to undo this is over. Restore it from the recycle bin.")
-    NOT_YOURS = "not_yours", _("Only the person who deleted it, or an administrator, can undo this.")
+    NOT_YOURS = (
+        "not_yours",
+        _("Only the person who deleted it, or an administrator, can undo this."),
+    )
     TOO_LARGE = "too_large", _("So much at once cannot be undone. Restore it from the recycle bin.")
 
 
@@ -155,7 +169,9 @@ WRONG_STATE: dict[str, Refusal] = {
 
 
 def deletion_of(billing_mode: str) -> Action:
-    """What a delete means for this billing mode: RECYCLE, or RELEASE where there is no bin to go to."""
+    """What a delete means for this billing mode: RECYCLE, or RELEASE where there is no bin to go
+    to.
+    """
     policy = POLICIES[billing_mode]
     return Action.RECYCLE if policy.keep_for is not None else Action.RELEASE
 
@@ -186,15 +202,23 @@ def _has_no_bin(instance: Subject, role: Role, now: datetime) -> Refusal | None:
 
 
 def _is_subscription(instance: Subject, role: Role, now: datetime) -> Refusal | None:
-    return None if POLICIES[instance.billing_mode].keep_expired_for is not None else Refusal.NOT_SUBSCRIPTION
+    return (
+        None
+        if POLICIES[instance.billing_mode].keep_expired_for is not None
+        else Refusal.NOT_SUBSCRIPTION
+    )
 
 
 def _has_not_run_out(instance: Subject, role: Role, now: datetime) -> Refusal | None:
-    return Refusal.EXPIRED if instance.expires_at is not None and instance.expires_at <= now else None
+    return (
+        Refusal.EXPIRED if instance.expires_at is not None and instance.expires_at <= now else None
+    )
 
 
 def _has_run_out(instance: Subject, role: Role, now: datetime) -> Refusal | None:
-    return None if instance.expires_at is not None and instance.expires_at <= now else Refusal.NOT_DUE
+    return (
+        None if instance.expires_at is not None and instance.expires_at <= now else Refusal.NOT_DUE
+    )
 
 
 def _is_before_its_end(instance: Subject, role: Role, now: datetime) -> Refusal | None:
@@ -204,11 +228,17 @@ def _is_before_its_end(instance: Subject, role: Role, now: datetime) -> Refusal 
     """
     if instance.protected or instance.held_at is not None:
         return None
-    return Refusal.PAST_DEADLINE if instance.purge_at is not None and now >= instance.purge_at else None
+    return (
+        Refusal.PAST_DEADLINE
+        if instance.purge_at is not None and now >= instance.purge_at
+        else None
+    )
 
 
 def _may_end_now(instance: Subject, role: Role, now: datetime) -> Refusal | None:
-    """The schedule purges what is due; a person purges what is in the bin, never an expired subscription."""
+    """The schedule purges what is due; a person purges what is in the bin, never an expired
+    subscription.
+    """
     if role is not Role.SYSTEM:
         return Refusal.SUBSCRIPTION if instance.state == State.EXPIRED else None
     # A missing deadline means never, not now.
@@ -253,14 +283,16 @@ RULES: dict[Action, tuple[Rule, ...]] = {
 def why_not(action: Action, instance: Subject, *, role: Role, now: datetime) -> Refusal | None:
     """Why `role` may not carry out `action` on this instance at `now`; None when it may.
 
-    The disabled button, its tooltip, the dialog, the admin and the action itself are this one answer.
+    The disabled button, its tooltip, the dialog, the admin and the action itself are this one
+    answer.
     """
     if role < NEEDED[action]:
         return Refusal.ROLE
     if action is Action.DELETE:
         action = deletion_of(instance.billing_mode)
     if instance.state not in TRANSITIONS[action]:
-        # An expired subscription is refused for what it is, or the advice to renew would be wrong for a delete.
+        # An expired subscription is refused for what it is, or the advice to renew would be wrong
+        # for a delete.
         if action is Action.RELEASE and instance.state == State.EXPIRED:
             return Refusal.SUBSCRIPTION
         return WRONG_STATE[instance.state]
@@ -286,7 +318,9 @@ class KeepRule(Protocol):
 
 @dataclass(frozen=True)
 class Retention:
-    """How long something is kept in the bin, and where that comes from: "standard", "account", "rule KEY=VALUE"."""
+    """How long something is kept in the bin, and where that comes from: "standard", "account",
+    "rule KEY=VALUE".
+    """
 
     keep_for: timedelta
     basis: str = "standard"
@@ -300,8 +334,8 @@ def retention(
 ) -> Retention | None:
     """How long an instance with these tags would be kept in the bin; None where there is no bin.
 
-    The longest of the standard, the account's and the matching rules' wins; a matching rule without a time of its own
-    excludes from all but the standard.
+    The longest of the standard, the account's and the matching rules' wins; a matching rule without
+    a time of its own excludes from all but the standard.
     """
     standard = POLICIES[billing_mode].keep_for
     if standard is None:
@@ -314,11 +348,19 @@ def retention(
             continue
         if rule.keep_for is None:
             return Retention(standard)
-        found.append(Retention(rule.keep_for, f"rule {rule.key}={rule.value}" if rule.value else f"rule {rule.key}"))
+        found.append(
+            Retention(
+                rule.keep_for, f"rule {rule.key}={rule.value}" if rule.value else f"rule {rule.key}"
+            )
+        )
     return max(found, key=lambda each: each.keep_for)
 
 
 def end_of_expired(instance: Subject) -> datetime | None:
-    """`purge_at` of a subscription that expires: counted from its expiry, not from when that was noticed."""
+    """`purge_at` of a subscription that expires: counted from its expiry, not from when that was
+    noticed.
+    """
     kept = POLICIES[instance.billing_mode].keep_expired_for
-    return instance.expires_at + kept if kept is not None and instance.expires_at is not None else None
+    return (
+        instance.expires_at + kept if kept is not None and instance.expires_at is not None else None
+    )

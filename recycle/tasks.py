@@ -1,4 +1,6 @@
-"""The schedule. Every task may run twice, or two at a time; what a pass does not finish, the next one finds."""
+"""The schedule. Every task may run twice, or two at a time; what a pass does not finish, the next
+one finds.
+"""
 
 import logging
 

@@ -1,4 +1,6 @@
-"""Terms of subscriptions: calendar months, counted where the account is billed. A pure function, no queries."""
+"""Terms of subscriptions: calendar months, counted where the account is billed. A pure function, no
+queries.
+"""
 
 from calendar import monthrange
 from dataclasses import dataclass
@@ -19,10 +21,11 @@ class Term:
 def term(begins_at: datetime, months: int, zone: ZoneInfo, anchor_day: int | None = None) -> Term:
     """The term of so many calendar months that begins at `begins_at`.
 
-    Months are those of `zone`: what ends on 1 March, half past midnight in Shanghai, ends a month later on 1 April, not
-    a month after the 28 February that it still is in London. `anchor_day` (1 to 31) is kept from term to term, so that
-    one that began on 31 January ends on 28 February and then on 31 March. None, and a day that does not explain
-    `begins_at` (an import moved it, or the zone was changed), mean the day of `begins_at`.
+    Months are those of `zone`: what ends on 1 March, half past midnight in Shanghai, ends a month
+    later on 1 April, not a month after the 28 February that it still is in London. `anchor_day` (1
+    to 31) is kept from term to term, so that one that began on 31 January ends on 28 February and
+    then on 31 March. None, and a day that does not explain `begins_at` (an import moved it, or the
+    zone was changed), mean the day of `begins_at`.
 
     OverflowError or ValueError beyond the year 9999.
     """

@@ -1,4 +1,6 @@
-"""What people type: it has to be seen, and is compared as it is seen or, when searching, more loosely."""
+"""What people type: it has to be seen, and is compared as it is seen or, when searching, more
+loosely.
+"""
 
 import re
 import unicodedata
@@ -15,7 +17,8 @@ BLANK = frozenset("\u115f\u1160\u2800\u3164\uffa0")
 
 
 def check_text(text: str) -> None:
-    """ValidationError for text with control or bidirectional characters, or with nothing to see in it.
+    """ValidationError for text with control or bidirectional characters, or with nothing to see in
+    it.
 
     Joiners and other characters without width are fine inside a text: emoji and Persian need them.
     """
@@ -25,12 +28,17 @@ def check_text(text: str) -> None:
             _("Control characters, and those that turn the direction of writing, are not taken."),
             code="control",
         )
-    if not any(kind[0] in "LNPS" and each not in BLANK for each, kind in zip(text, categories, strict=True)):
+    if not any(
+        kind[0] in "LNPS" and each not in BLANK for each, kind in zip(text, categories, strict=True)
+    ):
         raise ValidationError(_("There is nothing to see in it."), code="blank")
 
 
-# Letters and marks that are drawn as nothing; control and format characters (Cc, Cf) go by their category.
-UNSEEN = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]")
+# Letters and marks that are drawn as nothing; control and format characters (Cc, Cf) go by their
+# category.
+UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\ufe00-\ufe0f\U000e0100-\U000e01ef]"
+)
 
 
 def as_seen(text: str) -> str:

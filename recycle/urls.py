@@ -60,7 +60,11 @@ urlpatterns = [
     path("balancers/", balancers.index, name="balancers"),
     path("balancers/export.csv", balancers.export, name="export_balancers"),
     path("balancers/create/", balancers.create, name="create_balancer"),
-    path("balancers/associate-eip/", addresses.associate_with_balancer, name="associate_with_balancer"),
+    path(
+        "balancers/associate-eip/",
+        addresses.associate_with_balancer,
+        name="associate_with_balancer",
+    ),
     path("balancers/delete/", balancers.delete, name="delete_balancers"),
     path("balancers/<uuid:pk>/", balancers.detail, name="balancer"),
     path("balancers/<uuid:pk>/create-listener/", balancers.create_listener, name="create_listener"),

@@ -1,4 +1,6 @@
-"""Runs the suite: all of it on SQLite, then what depends on locks and constraints on PostgreSQL as well."""
+"""Runs the suite: all of it on SQLite, then what depends on locks and constraints on PostgreSQL as
+well.
+"""
 
 import os
 import subprocess
@@ -12,9 +14,28 @@ from tests import postgres
 PROJECT = Path(__file__).resolve().parent.parent
 NO_TESTS = 5
 # Looking only; these print no results to count.
-LOOKS = ("--collect-only", "--co", "--fixtures", "--markers", "--help", "-h", "--version", "-V", "--setup-plan")
+LOOKS = (
+    "--collect-only",
+    "--co",
+    "--fixtures",
+    "--markers",
+    "--help",
+    "-h",
+    "--version",
+    "-V",
+    "--setup-plan",
+)
 # The debugger and a choice of one's own go before ours.
-ALONE = ("no:xdist", "-pno:xdist", "--numprocesses", "--dist", "--pdb", "--trace", "--collect-only", "--co")
+ALONE = (
+    "no:xdist",
+    "-pno:xdist",
+    "--numprocesses",
+    "--dist",
+    "--pdb",
+    "--trace",
+    "--collect-only",
+    "--co",
+)
 
 
 def main(arguments: list[str]) -> int:
@@ -27,7 +48,9 @@ def main(arguments: list[str]) -> int:
             try:
                 with postgres.server() as url:
                     marked = _both(expression, "postgres or both")
-                    runs.append(_run("PostgreSQL", marked, pytest_arguments, Path(place), DATABASE_URL=url))
+                    runs.append(
+                        _run("PostgreSQL", marked, pytest_arguments, Path(place), DATABASE_URL=url)
+                    )
             except postgres.Missing as reason:
                 print(f"\nSKIPPED the run on PostgreSQL: {reason}.")
                 if os.environ.get("REQUIRE_POSTGRES") == "1":
@@ -56,10 +79,19 @@ def _run(name: str, expression: str, arguments: list[str], place: Path, **extra:
     report = place / f"{name}.xml"
     data_dir = place / name
     data_dir.mkdir()
-    env = {key: value for key, value in os.environ.items() if key not in ("DATABASE_URL", "REDIS_URL", "CACHE_URL")}
-    # Settings that somebody has set for their console are not the tests' business, and neither is their data.
+    env = {
+        key: value
+        for key, value in os.environ.items()
+        if key not in ("DATABASE_URL", "REDIS_URL", "CACHE_URL")
+    }
+    # Settings that somebody has set for their console are not the tests' business, and neither is
+    # their data.
     ours = ("TOMBSTONE_DAYS", "SESSION_IDLE_HOURS")
-    env = {key: value for key, value in env.items() if not key.startswith("CONSOLE_") and key not in ours}
+    env = {
+        key: value
+        for key, value in env.items()
+        if not key.startswith("CONSOLE_") and key not in ours
+    }
     # Playwright's synchronous interface runs an event loop in the thread that uses the database.
     env |= {"CONSOLE_DATA_DIR": str(data_dir), "DJANGO_ALLOW_ASYNC_UNSAFE": "true", **extra}
     command = [sys.executable, "-m", "pytest", f"--junitxml={report}", "-m", expression, *arguments]
@@ -75,7 +107,9 @@ def _run(name: str, expression: str, arguments: list[str], place: Path, **extra:
 def _conclude(runs: list[Run], *, looked: bool) -> int:
     if looked:
         return runs[0].code
-    passed, failed, skipped = (sum(getattr(run, name) for run in runs) for name in ("passed", "failed", "skipped"))
+    passed, failed, skipped = (
+        sum(getattr(run, name) for run in runs) for name in ("passed", "failed", "skipped")
+    )
     print(f"\nTotal: {passed} passed, {failed} failed, {skipped} skipped", flush=True)
     if all(run.code == NO_TESTS for run in runs):
         print("No test matches.")
@@ -84,7 +118,9 @@ def _conclude(runs: list[Run], *, looked: bool) -> int:
 
 
 def _take_expression(arguments: list[str]) -> tuple[list[str], str]:
-    """Take -m out of the arguments: pytest keeps only the last one, and ours has to hold as well."""
+    """Take -m out of the arguments: pytest keeps only the last one, and ours has to hold
+    as well.
+    """
     left: list[str] = []
     expression = ""
     words = iter(arguments)

@@ -1,8 +1,9 @@
 """`manage.py lint --bare`: both commands on machines that have nothing but Debian and its python3.
 
-A fresh root of each Debian is made with debootstrap, and the two commands are run in it as root and as somebody else,
-who at first is told what to install. It takes root, debootstrap and the network, and half an hour for each Debian; how
-packages are reached, the roots learn from this machine when they are made.
+A fresh root of each Debian is made with debootstrap, and the two commands are run in it as root and
+as somebody else, who at first is told what to install. It takes root, debootstrap and the network,
+and half an hour for each Debian; how packages are reached, the roots learn from this machine when
+they are made.
 """
 
 import os
@@ -17,12 +18,22 @@ from console.bootstrap import PROJECT
 
 # Every Debian that is supported, and its Python.
 SUITES = {"bookworm": "3.11", "trixie": "3.13"}
-LEFT_OUT = shutil.ignore_patterns(".git", ".venv*", "var", "__pycache__", "*.pyc", ".*_cache", ".hypothesis")
+LEFT_OUT = shutil.ignore_patterns(
+    ".git", ".venv*", "var", "__pycache__", "*.pyc", ".*_cache", ".hypothesis"
+)
 TOOLS = ("debootstrap", "unshare", "chroot", "apt-config", "apt-get")
-SETTINGS_OF_THE_NETWORK = re.compile(r"PIP_.*|.*_proxy|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE", re.IGNORECASE)
-PIP_SETTINGS = ("/etc/pip.conf", "/etc/xdg/pip/pip.conf", "~/.config/pip/pip.conf", "~/.pip/pip.conf")
+SETTINGS_OF_THE_NETWORK = re.compile(
+    r"PIP_.*|.*_proxy|SSL_CERT_(FILE|DIR)|(REQUESTS|CURL)_CA_BUNDLE", re.IGNORECASE
+)
+PIP_SETTINGS = (
+    "/etc/pip.conf",
+    "/etc/xdg/pip/pip.conf",
+    "~/.config/pip/pip.conf",
+    "~/.pip/pip.conf",
+)
 HOMES = {"root": "/root", "somebody": "/home/somebody"}
-# Starts the console, waits until it says that it is ready, asks it once more, and ends it as people do.
+# Starts the console, waits until it says that it is ready, asks it once more, and ends it as people
+# do.
 UP = """
 import signal, socket, subprocess, sys, urllib.request
 with socket.socket() as probe:
@@ -41,7 +52,9 @@ sys.exit(console.wait())
 
 
 def main(arguments: list[str]) -> int:
-    """Try the suites that are named, or all; what follows `--` goes to the tests instead of all of them."""
+    """Try the suites that are named, or all; what follows `--` goes to the tests instead of all of
+    them.
+    """
     suites, _, pytest_arguments = _partition(arguments, "--")
     if unknown := [suite for suite in suites if suite not in SUITES]:
         print(f"{unknown[0]} is no Debian that is tried here: {', '.join(SUITES)}.")
@@ -63,7 +76,9 @@ def _try(suite: str, pytest_arguments: list[str]) -> bool:
     test = ["python3", "manage.py", "test", *pytest_arguments]
     up = ["python3", "-c", UP]
     package = f"python{SUITES[suite]}-venv"
-    told = f"Python's venv module is missing. Type this, then start again: sudo apt install {package}"
+    told = (
+        f"Python's venv module is missing. Type this, then start again: sudo apt install {package}"
+    )
     steps: list[tuple[str, list[str], int, str]] = [
         # Nothing is installed yet, and root has not been here to do it.
         ("somebody", ["python3", "manage.py", "up"], 1, told),
@@ -89,7 +104,9 @@ def _try(suite: str, pytest_arguments: list[str]) -> bool:
 def _logged(log: Path, command: list[str]) -> tuple[int, str, float]:
     started = time.monotonic()
     with log.open("w+", errors="replace") as out:
-        code = subprocess.run(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT).returncode
+        code = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT
+        ).returncode
         out.seek(0)
         return code, out.read(), time.monotonic() - started
 
@@ -97,21 +114,32 @@ def _logged(log: Path, command: list[str]) -> tuple[int, str, float]:
 def _tell(suite: str, step: str, done: tuple[int, str, float], code: int, words: str) -> bool:
     """Print how a step went; whether it failed."""
     failed = done[0] != code or words not in done[1]
-    print(f"{'failed' if failed else 'ok':<6}  {suite:<9}  {step:<17}  {done[2]:6.0f} s", flush=True)
+    print(
+        f"{'failed' if failed else 'ok':<6}  {suite:<9}  {step:<17}  {done[2]:6.0f} s", flush=True
+    )
     if failed:
-        print(f"It ended with {done[0]} instead of {code}, or without saying {words!r}:\n{done[1][-6000:]}", flush=True)
+        print(
+            f"It ended with {done[0]} instead of {code}, or without saying "
+            f"{words!r}:\n{done[1][-6000:]}",
+            flush=True,
+        )
     return failed
 
 
 def _debootstrap(suite: str, root: Path) -> list[str]:
     mirrors = subprocess.run(
-        ["apt-get", "indextargets", "--format", "$(REPO_URI)"], capture_output=True, text=True, check=True
+        ["apt-get", "indextargets", "--format", "$(REPO_URI)"],
+        capture_output=True,
+        text=True,
+        check=True,
     ).stdout.split()
     return ["debootstrap", "--variant=minbase", "--include=python3", suite, str(root), *mirrors[:1]]
 
 
 def _furnish(root: Path, suite: str) -> list[str]:
-    """Give a root the project for both users and this machine's way to packages; the directories to share with it."""
+    """Give a root the project for both users and this machine's way to packages; the directories to
+    share with it.
+    """
     subprocess.run(["chroot", root, "useradd", "--create-home", "somebody"], check=True)
     for user, home in HOMES.items():
         shutil.copytree(PROJECT, root / home[1:] / "console", symlinks=True, ignore=LEFT_OUT)
@@ -123,9 +151,13 @@ def _furnish(root: Path, suite: str) -> list[str]:
     # The package of certificates comes with python3-venv and makes that directory anew, with these.
     if Path("/usr/local/share/ca-certificates").is_dir():
         shutil.copytree(
-            "/usr/local/share/ca-certificates", root / "usr/local/share/ca-certificates", dirs_exist_ok=True
+            "/usr/local/share/ca-certificates",
+            root / "usr/local/share/ca-certificates",
+            dirs_exist_ok=True,
         )
-    acquire = subprocess.run(["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=True).stdout
+    acquire = subprocess.run(
+        ["apt-config", "dump", "Acquire"], capture_output=True, text=True, check=True
+    ).stdout
     (root / "etc/apt/apt.conf.d/99this-machine").write_text(acquire)
 
     said = " ".join(value for name, value in os.environ.items() if name.startswith("PIP_"))
@@ -151,9 +183,17 @@ def _furnish(root: Path, suite: str) -> list[str]:
 
 
 def _inside(root: Path, shared: list[str], user: str, command: list[str]) -> list[str]:
-    """The command that runs another in the root: its mounts and whatever it leaves running end with it."""
-    settings = {name: value for name, value in os.environ.items() if SETTINGS_OF_THE_NETWORK.fullmatch(name)}
-    settings |= {"HOME": HOMES[user], "PATH": "/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin", "LANG": "C.UTF-8"}
+    """The command that runs another in the root: its mounts and whatever it leaves running end with
+    it.
+    """
+    settings = {
+        name: value for name, value in os.environ.items() if SETTINGS_OF_THE_NETWORK.fullmatch(name)
+    }
+    settings |= {
+        "HOME": HOMES[user],
+        "PATH": "/usr/local/bin:/usr/bin:/usr/sbin:/bin:/sbin",
+        "LANG": "C.UTF-8",
+    }
     settings |= {"REQUIRE_BROWSER": "1", "REQUIRE_POSTGRES": "1"}
     mounts = [f"mount --rbind /dev {root}/dev", f"mount -t tmpfs tmpfs {root}/dev/shm"]
     mounts += [f"mount --bind -o ro {path} {root}{path}" for path in shared]
@@ -171,5 +211,14 @@ def _inside(root: Path, shared: list[str], user: str, command: list[str]) -> lis
         enter,
         "-",
     ]
-    words += ["env", "-i", *(f"{name}={value}" for name, value in settings.items()), "sh", "-ec", work, "-", *command]
+    words += [
+        "env",
+        "-i",
+        *(f"{name}={value}" for name, value in settings.items()),
+        "sh",
+        "-ec",
+        work,
+        "-",
+        *command,
+    ]
     return words

@@ -55,11 +55,15 @@ class Missing(Exception):
 
 def _start(started: ExitStack) -> Browser:
     if not Path(CHROMIUM).exists():
-        raise Missing(f"there is no Chromium at {CHROMIUM}: install it (Debian: apt install chromium)")
+        raise Missing(
+            f"there is no Chromium at {CHROMIUM}: install it (Debian: apt install chromium)"
+        )
     try:
         playwright = started.enter_context(sync_playwright())
     except Exception as error:  # a program that ends at once is a bare Exception to Playwright
-        raise Missing(f"Playwright's driver does not start ({error}): `manage.py test` says what it lacks") from None
+        raise Missing(
+            f"Playwright's driver does not start ({error}): `manage.py test` says what it lacks"
+        ) from None
     try:
         return playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
     except Error as error:
@@ -70,10 +74,14 @@ def _start(started: ExitStack) -> Browser:
 def django_db_modify_db_settings(
     tmp_path_factory: pytest.TempPathFactory, django_db_modify_db_settings_parallel_suffix: None
 ) -> None:
-    """SQLite in a file, as outside the tests: in memory, all threads of the server would share one transaction."""
+    """SQLite in a file, as outside the tests: in memory, all threads of the server would share one
+    transaction.
+    """
     database = settings.DATABASES["default"]
     if database["ENGINE"].endswith("sqlite3"):
-        database.setdefault("TEST", {})["NAME"] = str(tmp_path_factory.mktemp("database") / "test.sqlite3")
+        database.setdefault("TEST", {})["NAME"] = str(
+            tmp_path_factory.mktemp("database") / "test.sqlite3"
+        )
         # Nobody pulls the plug on a test.
         database["OPTIONS"]["init_command"] = "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF;"
 
@@ -102,7 +110,8 @@ def server(django_db_setup: None, static_files: None) -> Iterator[str]:
 
 @pytest.fixture
 def complaints() -> Iterator[list[str]]:
-    """What the browser found wrong: errors of scripts, of the console, of the security policy, answers with 5xx.
+    """What the browser found wrong: errors of scripts, of the console, of the security policy,
+    answers with 5xx.
 
     A test that provokes one forgives it; any that is left fails the test.
     """
@@ -112,19 +121,25 @@ def complaints() -> Iterator[list[str]]:
 
 
 def forgive(complaints: list[str], *words: str) -> None:
-    complaints[:] = [complaint for complaint in complaints if not any(word in complaint for word in words)]
+    complaints[:] = [
+        complaint for complaint in complaints if not any(word in complaint for word in words)
+    ]
 
 
 Open = Callable[..., Page]
 
 
 @pytest.fixture
-def open_page(chromium: Browser, server: str, transactional_db: None, complaints: list[str]) -> Iterator[Open]:
+def open_page(
+    chromium: Browser, server: str, transactional_db: None, complaints: list[str]
+) -> Iterator[Open]:
     """A function that opens a browser window, logged in as somebody when a user is given."""
     contexts: list[BrowserContext] = []
 
     def open_page(user: User | None = None, **options: Any) -> Page:
-        context = chromium.new_context(**{"base_url": server, "viewport": DESKTOP, "locale": "en", **options})
+        context = chromium.new_context(
+            **{"base_url": server, "viewport": DESKTOP, "locale": "en", **options}
+        )
         contexts.append(context)
         context.set_default_timeout(PATIENCE)
         if user:

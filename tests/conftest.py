@@ -77,7 +77,9 @@ def store(settings: Any) -> None:
 
 @pytest.fixture(autouse=True)
 def english() -> None:
-    """A page in another language leaves it active in its thread; the next test begins with none chosen."""
+    """A page in another language leaves it active in its thread; the next test begins with none
+    chosen.
+    """
     translation.activate(settings.LANGUAGE_CODE)
 
 
@@ -139,16 +141,23 @@ Make = Callable[..., Any]
 def make_instance(account: Account, zone: Zone, instance_type: InstanceType) -> Make:
     """An instance in any state, with times that fit it; every field can be given."""
 
-    def make(state: State = State.ACTIVE, billing_mode: str = BillingMode.DAILY, **fields: Any) -> Instance:
+    def make(
+        state: State = State.ACTIVE, billing_mode: str = BillingMode.DAILY, **fields: Any
+    ) -> Instance:
         number = next(_numbers)
         now = fields.pop("now", None) or timezone.now()
         if state == State.EXPIRED:
             billing_mode = BillingMode.MONTHLY
         times: dict[str, Any] = {"created_at": now - LONG_AGO, "changed_at": now - LONG_AGO}
         if billing_mode == BillingMode.MONTHLY:
-            times["expires_at"] = now - timedelta(days=1) if state == State.EXPIRED else now + timedelta(days=20)
+            times["expires_at"] = (
+                now - timedelta(days=1) if state == State.EXPIRED else now + timedelta(days=20)
+            )
         if state == State.RECYCLED:
-            times |= {"recycled_at": now - timedelta(minutes=10), "purge_at": now + timedelta(minutes=110)}
+            times |= {
+                "recycled_at": now - timedelta(minutes=10),
+                "purge_at": now + timedelta(minutes=110),
+            }
         if state == State.EXPIRED:
             times["purge_at"] = now + timedelta(days=6)
         if state == State.PURGED:
@@ -164,7 +173,9 @@ def make_instance(account: Account, zone: Zone, instance_type: InstanceType) -> 
             "subnet_id": SUBNET,
             "image_name": "Debian 12",
         }
-        return Instance.objects.create(state=state, billing_mode=billing_mode, **{**defaults, **times, **fields})
+        return Instance.objects.create(
+            state=state, billing_mode=billing_mode, **{**defaults, **times, **fields}
+        )
 
     return make
 
@@ -175,11 +186,15 @@ def bind(account: Account, zone: Zone, now: datetime) -> Callable[[Instance], No
 
     def bind(instance: Instance) -> None:
         number = next(_numbers)
-        balancer = LoadBalancer.objects.create(account=account, region=zone.region, name="front", created_at=now)
+        balancer = LoadBalancer.objects.create(
+            account=account, region=zone.region, name="front", created_at=now
+        )
         listener = Listener.objects.create(
             load_balancer=balancer, name="http", protocol="HTTP", port=80, created_at=now
         )
-        RealServer.objects.create(listener=listener, instance=instance, address=instance.private_ip, port=8080)
+        RealServer.objects.create(
+            listener=listener, instance=instance, address=instance.private_ip, port=8080
+        )
         ElasticIP.objects.create(
             account=account,
             region=zone.region,
@@ -230,7 +245,9 @@ def make_volume(account: Account, zone: Zone, now: datetime) -> Make:
 
     def make(*, new: bool = False, **fields: Any) -> Volume:
         defaults = {"account": account, "zone": zone, "name": f"disk-{next(_numbers)}"}
-        volume = Volume(**{**defaults, "type": "SSD3.0", "size_gb": 40, "created_at": now, **fields})
+        volume = Volume(
+            **{**defaults, "type": "SSD3.0", "size_gb": 40, "created_at": now, **fields}
+        )
         return volume if new else _saved(volume)
 
     return make
@@ -244,7 +261,13 @@ def make_address(account: Account, zone: Zone, now: datetime) -> Make:
         number = next(_numbers)
         ip = f"120.93.{number >> 8 & 255}.{number & 255}"
         address = ElasticIP(
-            **{"account": account, "region": zone.region, "address": ip, "created_at": now, **fields},
+            **{
+                "account": account,
+                "region": zone.region,
+                "address": ip,
+                "created_at": now,
+                **fields,
+            },
         )
         return address if new else _saved(address)
 
@@ -256,7 +279,12 @@ def make_balancer(account: Account, zone: Zone, now: datetime) -> Make:
     """A load balancer, saved unless `new`."""
 
     def make(*, new: bool = False, **fields: Any) -> LoadBalancer:
-        defaults = {"account": account, "region": zone.region, "name": f"balancer-{next(_numbers)}", "created_at": now}
+        defaults = {
+            "account": account,
+            "region": zone.region,
+            "name": f"balancer-{next(_numbers)}",
+            "created_at": now,
+        }
         balancer = LoadBalancer(**{**defaults, **fields})
         return balancer if new else _saved(balancer)
 
@@ -270,7 +298,13 @@ def make_listener(make_balancer: Make, now: datetime) -> Make:
     def make(*, new: bool = False, **fields: Any) -> Listener:
         balancer = fields.pop("load_balancer", None) or make_balancer()
         listener = Listener(
-            **{"load_balancer": balancer, "protocol": "TCP", "port": 80, "created_at": now, **fields},
+            **{
+                "load_balancer": balancer,
+                "protocol": "TCP",
+                "port": 80,
+                "created_at": now,
+                **fields,
+            },
         )
         return listener if new else _saved(listener)
 
@@ -293,7 +327,9 @@ def _saved(row: Any) -> Any:
     return row
 
 
-def send(client: Client, verb: str, *rows: Any, headers: dict[str, str] = HTMX, **answer: Any) -> Any:
+def send(
+    client: Client, verb: str, *rows: Any, headers: dict[str, str] = HTMX, **answer: Any
+) -> Any:
     """The OK of a dialog about these rows."""
     answer |= {"ids": [row.pk for row in rows], "confirmed": "1"}
     return client.post(reverse(f"recycle:{verb}"), answer, headers=headers)

@@ -22,7 +22,9 @@ def entrance(alice: User, static_files: None, monkeypatch: pytest.MonkeyPatch) -
     alice.save()
 
 
-def log_in(client: Client, name: str = "alice", password: str = WRONG, address: str = HOME, **fields: Any) -> Any:
+def log_in(
+    client: Client, name: str = "alice", password: str = WRONG, address: str = HOME, **fields: Any
+) -> Any:
     """Send the form of the login."""
     answer = {"login": name, "password": password, **fields}
     return client.post(reverse("login"), answer, REMOTE_ADDR=address)
@@ -44,7 +46,9 @@ def count_hashes(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     hashed: list[int] = []
     encode = passwords.Hasher.encode
 
-    def counting(self: passwords.Hasher, password: str, salt: str, iterations: int | None = None) -> str:
+    def counting(
+        self: passwords.Hasher, password: str, salt: str, iterations: int | None = None
+    ) -> str:
         hashed.append(iterations or self.iterations)
         return encode(self, password, salt, iterations)
 

@@ -1,4 +1,6 @@
-"""Whoever writes a text that searches look for writes what it is found by: watched in every test of the suite."""
+"""Whoever writes a text that searches look for writes what it is found by: watched in every test of
+the suite.
+"""
 
 import re
 from collections.abc import Callable, Iterator
@@ -15,7 +17,13 @@ from recycle.models.folded import FoldedField
 BESIDE = {
     model._meta.db_table: found
     for model in apps.get_app_config("recycle").get_models()
-    if (found := {field.of: field.name for field in model._meta.get_fields() if isinstance(field, FoldedField)})
+    if (
+        found := {
+            field.of: field.name
+            for field in model._meta.get_fields()
+            if isinstance(field, FoldedField)
+        }
+    )
 }
 WRITES = re.compile(
     r'INSERT (?:OR IGNORE )?INTO "(?P<into>\w+)" \((?P<columns>[^)]*)\)'
@@ -33,7 +41,9 @@ def bypasses(sql: str) -> list[str]:
     if written["into"]:
         columns = set(re.findall(r'"(\w+)"', written["columns"]))
     else:
-        columns = set(re.findall(r'"(\w+)" = ', written["set"].rpartition(" WHERE ")[0] or written["set"]))
+        columns = set(
+            re.findall(r'"(\w+)" = ', written["set"].rpartition(" WHERE ")[0] or written["set"])
+        )
     return [text for text, folded in beside.items() if text in columns and folded not in columns]
 
 
@@ -50,7 +60,9 @@ def folded_along() -> Iterator[None]:
 
 @contextmanager
 def unwatched() -> Iterator[None]:
-    """Without what looks at the statements of every test: the ones of before knew no rule of today."""
+    """Without what looks at the statements of every test: the ones of before knew no rule
+    of today.
+    """
     watching = connection.execute_wrappers[:]
     connection.execute_wrappers.clear()
     try:

@@ -25,7 +25,19 @@ from recycle.models import (
 )
 
 SUBNET, VPC = (str(UUID(int=number)) for number in (1, 2))
-MODELS = (Account, Region, Zone, InstanceType, Instance, LoadBalancer, Listener, RealServer, ElasticIP, Volume, Tag)
+MODELS = (
+    Account,
+    Region,
+    Zone,
+    InstanceType,
+    Instance,
+    LoadBalancer,
+    Listener,
+    RealServer,
+    ElasticIP,
+    Volume,
+    Tag,
+)
 
 
 def pk(name):
@@ -51,7 +63,12 @@ def an_instance(name="web", **changed):
 
 
 def an_eip(name="eip", **changed):
-    defaults = {"AllocationId": pk(name), "PublicIp": "120.92.1.1", "BandWidth": 5, "ChargeType": "Daily"}
+    defaults = {
+        "AllocationId": pk(name),
+        "PublicIp": "120.92.1.1",
+        "BandWidth": 5,
+        "ChargeType": "Daily",
+    }
     return {**defaults, "CreateTime": "2026-01-05 08:00:00", "State": "disassociate", **changed}
 
 
@@ -60,17 +77,38 @@ def bound_to(name, **changed):
 
 
 def a_volume(name="data", **changed):
-    defaults = {"VolumeId": pk(name), "VolumeName": name, "Size": 40, "VolumeType": "SSD3.0", "VolumeCategory": "data"}
-    return {**defaults, "AvailabilityZone": "cn-beijing-6a", "CreateTime": "2026-01-05 08:00:00", **changed}
+    defaults = {
+        "VolumeId": pk(name),
+        "VolumeName": name,
+        "Size": 40,
+        "VolumeType": "SSD3.0",
+        "VolumeCategory": "data",
+    }
+    return {
+        **defaults,
+        "AvailabilityZone": "cn-beijing-6a",
+        "CreateTime": "2026-01-05 08:00:00",
+        **changed,
+    }
 
 
 def a_load_balancer(**changed):
-    defaults = {"LoadBalancerId": pk("front"), "LoadBalancerName": "front", "Type": "public", "VpcId": VPC}
+    defaults = {
+        "LoadBalancerId": pk("front"),
+        "LoadBalancerName": "front",
+        "Type": "public",
+        "VpcId": VPC,
+    }
     return {**defaults, "CreateTime": "2026-01-05 08:00:00", **changed}
 
 
 def a_listener(**changed):
-    defaults = {"ListenerId": pk("http"), "LoadBalancerId": pk("front"), "ListenerProtocol": "HTTP", "ListenerPort": 80}
+    defaults = {
+        "ListenerId": pk("http"),
+        "LoadBalancerId": pk("front"),
+        "ListenerProtocol": "HTTP",
+        "ListenerPort": 80,
+    }
     return {**defaults, "CreateTime": "2026-01-05 08:00:00", **changed}
 
 
@@ -94,7 +132,9 @@ def a_balanced_web():
 
 @pytest.fixture
 def load(tmp_path, monkeypatch):
-    """Import these answers: each text, object, or list of objects is a file `1.json`, `2.json`, ..., a path itself."""
+    """Import these answers: each text, object, or list of objects is a file `1.json`, `2.json`,
+    ..., a path itself.
+    """
     monkeypatch.chdir(tmp_path)
 
     def load(*contents, account="Imported", **options):
@@ -129,4 +169,7 @@ def problems(load):
 
 
 def snapshot():
-    return {model: list(model.objects.order_by("pk").values()) for model in (*MODELS, InstanceTag, Event)}
+    return {
+        model: list(model.objects.order_by("pk").values())
+        for model in (*MODELS, InstanceTag, Event)
+    }

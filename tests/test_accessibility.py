@@ -24,12 +24,16 @@ LOOKS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(params=LOOKS)
 def look(open_page: Open, alice: User, request: pytest.FixtureRequest) -> Callable[..., Page]:
-    """A function that opens a window in which axe can be put: our own policy keeps every foreign script out."""
+    """A function that opens a window in which axe can be put: our own policy keeps every foreign
+    script out.
+    """
 
     def look(*, logged_in: bool = True) -> Page:
         # Transitions would show axe a colour on its way to another.
         options = LOOKS[request.param]
-        return open_page(alice if logged_in else None, bypass_csp=True, reduced_motion="reduce", **options)
+        return open_page(
+            alice if logged_in else None, bypass_csp=True, reduced_motion="reduce", **options
+        )
 
     return look
 
@@ -54,7 +58,8 @@ def test_axe_finds_nothing_on_any_page(look, make_instance, bind, alice, complai
     for minutes in (2, 20, 100):
         recycled = make_instance(State.RECYCLED)
         Instance.objects.filter(pk=recycled.pk).update(
-            purge_at=recycled.recycled_at + (recycled.purge_at - recycled.recycled_at) * minutes / 120,
+            purge_at=recycled.recycled_at
+            + (recycled.purge_at - recycled.recycled_at) * minutes / 120,
             recycled_by=alice,
         )
         Event.objects.create(

@@ -18,15 +18,23 @@ def only(instance):
     return Instance.objects.filter(pk=instance.pk)
 
 
-def test_delete_moves_a_daily_instance_to_the_bin_and_cancels_what_bound_it(alice, make_instance, bind, now):
+def test_delete_moves_a_daily_instance_to_the_bin_and_cancels_what_bound_it(
+    alice, make_instance, bind, now
+):
     instance = make_instance()
     bind(instance)
 
-    outcome = actions.delete(only(instance), by=alice, may_release=False, now=now, reason="wrong stack")
+    outcome = actions.delete(
+        only(instance), by=alice, may_release=False, now=now, reason="wrong stack"
+    )
 
     instance.refresh_from_db()
     assert [done.action for done in outcome.done] == [Action.RECYCLE]
-    assert (instance.state, instance.recycled_at, instance.recycled_by) == (State.RECYCLED, now, alice)
+    assert (instance.state, instance.recycled_at, instance.recycled_by) == (
+        State.RECYCLED,
+        now,
+        alice,
+    )
     assert instance.purge_at == now + timedelta(hours=2)
     assert not RealServer.objects.exists()
     assert not InstanceTag.objects.exists()
@@ -34,11 +42,15 @@ def test_delete_moves_a_daily_instance_to_the_bin_and_cancels_what_bound_it(alic
     assert [volume.instance for volume in Volume.objects.all()] == [None, None]
 
 
-def test_the_event_says_who_when_why_from_where_and_what_was_cancelled(alice, make_instance, bind, now):
+def test_the_event_says_who_when_why_from_where_and_what_was_cancelled(
+    alice, make_instance, bind, now
+):
     instance = make_instance()
     bind(instance)
 
-    outcome = actions.delete(only(instance), by=alice, may_release=False, now=now, reason="wrong stack")
+    outcome = actions.delete(
+        only(instance), by=alice, may_release=False, now=now, reason="wrong stack"
+    )
 
     event = Event.objects.get()
     assert (event.action, event.from_state, event.to_state) == ("recycle", "active", "recycled")
@@ -47,7 +59,8 @@ def test_the_event_says_who_when_why_from_where_and_what_was_cancelled(alice, ma
     )  # fmt: skip
     assert (event.instance_id, event.instance_name) == (instance.pk, instance.name)
     assert event.detail["eips"][0]["address"] == str(ElasticIP.objects.get().address)
-    assert {volume["name"]: volume["delete_with_instance"] for volume in event.detail["volumes"]} == {
+    gone = {volume["name"]: volume["delete_with_instance"] for volume in event.detail["volumes"]}
+    assert gone == {
         "data": False, "scratch": True,
     }  # fmt: skip
     assert event.detail["real_servers"][0]["load_balancer_name"] == "front"
@@ -55,7 +68,9 @@ def test_the_event_says_who_when_why_from_where_and_what_was_cancelled(alice, ma
 
 
 @pytest.mark.parametrize("count", [3, 30])
-def test_a_chunk_costs_the_same_number_of_statements_whatever_its_size(alice, make_instance, bind, count):
+def test_a_chunk_costs_the_same_number_of_statements_whatever_its_size(
+    alice, make_instance, bind, count
+):
     for _ in range(count):
         bind(make_instance())
 
@@ -65,7 +80,11 @@ def test_a_chunk_costs_the_same_number_of_statements_whatever_its_size(alice, ma
         outcome = actions.delete(Instance.objects.all(), by=alice, may_release=False)
 
     assert len(outcome.done) == count
-    statements = [query["sql"] for query in queries if not query["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN"))]
+    statements = [
+        query["sql"]
+        for query in queries
+        if not query["sql"].startswith(("SAVEPOINT", "RELEASE", "BEGIN"))
+    ]
     assert len(statements) <= 14
 
 

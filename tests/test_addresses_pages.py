@@ -37,9 +37,14 @@ def new(**answer):
 # --- List ----------------------------------------------------------------------------------------
 
 
-def test_the_filters_narrow_the_list(client, alice, make_address, make_balancer, instance, far_zone):
+def test_the_filters_narrow_the_list(
+    client, alice, make_address, make_balancer, instance, far_zone
+):
     free = make_address(billing_mode="Monthly")
-    used, fronting = make_address(instance=instance), make_address(load_balancer=make_balancer(name="front"))
+    used, fronting = (
+        make_address(instance=instance),
+        make_address(load_balancer=make_balancer(name="front")),
+    )
     far = make_address(region=far_zone.region)
     client.force_login(alice)
 
@@ -54,12 +59,20 @@ def test_the_filters_narrow_the_list(client, alice, make_address, make_balancer,
     assert found(region="cn-shanghai-2") == {far}
 
 
-def test_a_row_and_a_page_show_what_it_is_bound_to(client, alice, make_address, make_balancer, instance):
-    addresses = [make_address(instance=instance), make_address(load_balancer=make_balancer(name="front"))]
+def test_a_row_and_a_page_show_what_it_is_bound_to(
+    client, alice, make_address, make_balancer, instance
+):
+    addresses = [
+        make_address(instance=instance),
+        make_address(load_balancer=make_balancer(name="front")),
+    ]
     client.force_login(alice)
 
     for address in addresses:
-        link = reverse(f"recycle:{'instance' if address.instance else 'balancer'}", args=[holder_of(address).pk])
+        link = reverse(
+            f"recycle:{'instance' if address.instance else 'balancer'}",
+            args=[holder_of(address).pk],
+        )
         assert link in client.get(reverse("recycle:addresses")).text
         assert link in client.get(reverse("recycle:address", args=[address.pk])).text
 
@@ -89,7 +102,9 @@ def test_the_same_dialog_sent_twice_makes_one(client, alice, zone):
     assert ElasticIP.objects.count() == 1
 
 
-@pytest.mark.parametrize("wrong", [{"bandwidth_mbps": "0"}, {"bandwidth_mbps": "15001"}, {"region": "x"}], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [{"bandwidth_mbps": "0"}, {"bandwidth_mbps": "15001"}, {"region": "x"}], ids=str
+)
 def test_what_makes_no_sense_is_said(client, alice, zone, wrong):
     client.force_login(alice)
 
@@ -115,7 +130,9 @@ def test_the_quota_holds(client, alice, account, zone, make_address):
 # --- Associate -----------------------------------------------------------------------------------
 
 
-def test_it_goes_to_an_instance_or_to_a_load_balancer(client, oscar, make_address, make_balancer, instance):
+def test_it_goes_to_an_instance_or_to_a_load_balancer(
+    client, oscar, make_address, make_balancer, instance
+):
     balancer, addresses = make_balancer(name="front"), [make_address(), make_address()]
     client.force_login(oscar)
 
@@ -125,8 +142,14 @@ def test_it_goes_to_an_instance_or_to_a_load_balancer(client, oscar, make_addres
     assert [holder_of(address) for address in addresses] == [instance, balancer]
 
 
-def test_a_name_of_both_is_told_apart_by_id(client, alice, make_address, make_balancer, make_instance):
-    address, balancer, instance = make_address(), make_balancer(name="front"), make_instance(name="front")
+def test_a_name_of_both_is_told_apart_by_id(
+    client, alice, make_address, make_balancer, make_instance
+):
+    address, balancer, instance = (
+        make_address(),
+        make_balancer(name="front"),
+        make_instance(name="front"),
+    )
     client.force_login(alice)
 
     response = send(client, "associate", address, other="front")
@@ -157,7 +180,9 @@ def test_another_region_is_refused(client, alice, make_address, instance, far_zo
     assert holder_of(address) is None
 
 
-def test_of_two_who_associate_one_wins_and_the_other_reads_who(client, alice, oscar, make_address, make_instance):
+def test_of_two_who_associate_one_wins_and_the_other_reads_who(
+    client, alice, oscar, make_address, make_instance
+):
     address, mine, theirs = make_address(), make_instance(name="mine"), make_instance(name="theirs")
 
     client.force_login(oscar)
@@ -169,7 +194,9 @@ def test_of_two_who_associate_one_wins_and_the_other_reads_who(client, alice, os
     assert f'<a href="{reverse("recycle:instance", args=[theirs.pk])}">theirs</a>' in response.text
 
 
-def test_it_is_associated_from_the_side_of_the_load_balancer(client, alice, make_address, make_balancer):
+def test_it_is_associated_from_the_side_of_the_load_balancer(
+    client, alice, make_address, make_balancer
+):
     balancer, address = make_balancer(), make_address()
     client.force_login(alice)
 
@@ -204,10 +231,14 @@ def test_it_is_disassociated_without_javascript(client, alice, make_address, ins
     assert holder_of(address) is None
 
 
-def test_what_moved_on_since_the_dialog_is_left_alone(client, alice, make_address, make_instance, instance):
+def test_what_moved_on_since_the_dialog_is_left_alone(
+    client, alice, make_address, make_instance, instance
+):
     address = make_address(instance=instance)
     client.force_login(alice)
-    announced = client.get(reverse("recycle:disassociate"), {"ids": address.pk}).context["announced"]
+    announced = client.get(reverse("recycle:disassociate"), {"ids": address.pk}).context[
+        "announced"
+    ]
     another = make_instance(name="another")
     ElasticIP.objects.update(instance=another, zone=another.zone)
 
@@ -217,7 +248,9 @@ def test_what_moved_on_since_the_dialog_is_left_alone(client, alice, make_addres
     assert "It has changed in the meantime." in response.text
 
 
-def test_a_bound_one_is_refused_with_what_binds_it_or_unbound_first(client, alice, make_address, make_balancer):
+def test_a_bound_one_is_refused_with_what_binds_it_or_unbound_first(
+    client, alice, make_address, make_balancer
+):
     balancer = make_balancer(name="front")
     address = make_address(load_balancer=balancer)
     client.force_login(alice)

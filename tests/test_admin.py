@@ -9,7 +9,17 @@ from django.db import models
 from django.urls import reverse
 
 from recycle.lifecycle import State
-from recycle.models import Account, Event, Instance, InstanceType, Listener, Region, User, Volume, Zone
+from recycle.models import (
+    Account,
+    Event,
+    Instance,
+    InstanceType,
+    Listener,
+    Region,
+    User,
+    Volume,
+    Zone,
+)
 from recycle.models.agreement import Agreement
 from recycle.policy import BillingMode
 
@@ -32,7 +42,9 @@ def act(client, action, *instances):
 def test_every_model_has_a_list_that_can_be_searched(client, root, model, make_instance, bind):
     bind(make_instance())
 
-    response = client.get(reverse(f"admin:recycle_{model._meta.model_name}_changelist"), {"q": "10"})
+    response = client.get(
+        reverse(f"admin:recycle_{model._meta.model_name}_changelist"), {"q": "10"}
+    )
 
     assert response.status_code == 200
     assert len(admin.site._registry[model].list_display) > 1
@@ -80,7 +92,9 @@ def test_the_admins_own_delete_is_off(client, root, model, recycled, rf):
 def test_state_and_times_are_read_only(client, root, recycled):
     url = reverse("admin:recycle_instance_change", args=[recycled.pk])
 
-    response = client.post(url, {"name": "renamed", "image_name": "", "state": "active", "purge_at_0": "2030-01-01"})
+    response = client.post(
+        url, {"name": "renamed", "image_name": "", "state": "active", "purge_at_0": "2030-01-01"}
+    )
 
     before = recycled.purge_at
     recycled.refresh_from_db()
@@ -96,7 +110,7 @@ def test_an_account_with_instances_cannot_be_deleted_with_them(client, root, rec
     assert Instance.objects.filter(pk=recycled.pk).exists()
 
 
-# --- What others rest on ----------------------------------------------------------------------------------------------
+# --- What others rest on --------------------------------------------------------------------------
 
 
 MODELS = list(apps.get_app_config("recycle").get_models())
@@ -109,7 +123,9 @@ def is_chosen(key):
 
 
 def rested_on(model):
-    """The fields no edit may touch: a chosen key or a reference to one, and both sides of every agreement."""
+    """The fields no edit may touch: a chosen key or a reference to one, and both sides of every
+    agreement.
+    """
     names = {model._meta.pk.name}
     names |= {
         field.name
@@ -186,7 +202,12 @@ class Filled(HTMLParser):
         elif tag == "textarea":
             self.area = name
             self.data[name] = ""
-        elif tag == "input" and name and kind != "submit" and (kind not in ("checkbox", "radio") or "checked" in given):
+        elif (
+            tag == "input"
+            and name
+            and kind != "submit"
+            and (kind not in ("checkbox", "radio") or "checked" in given)
+        ):
             self.data[name] = given.get("value") or ""
 
     def handle_endtag(self, tag):
@@ -209,7 +230,14 @@ def others(one_of_each, make_instance, make_listener, make_tag, far_zone):
         Account.objects.create(name="Another"),
         InstanceType.objects.create(name="S6.2B", **shape),
         User.objects.create_user("another"),
-        *(far_zone, far_zone.region, make_instance(), listener, listener.load_balancer, make_tag("another")),
+        *(
+            far_zone,
+            far_zone.region,
+            make_instance(),
+            listener,
+            listener.load_balancer,
+            make_tag("another"),
+        ),
     ]
     return {type(row): row.pk for row in made}
 
@@ -236,7 +264,12 @@ def test_what_is_sent_all_the_same_changes_nothing(client, others, model):
 
 def test_a_volume_is_made_in_an_account_and_a_zone(client, root, account, zone):
     page = client.get(reverse("admin:recycle_volume_add"))
-    data = Filled(page.text).data | {"account": account.pk, "zone": zone.pk, "type": "SSD3.0", "size_gb": 40}
+    data = Filled(page.text).data | {
+        "account": account.pk,
+        "zone": zone.pk,
+        "type": "SSD3.0",
+        "size_gb": 40,
+    }
     data |= {"created_at_0": "2026-11-01", "created_at_1": "12:00:00"}
 
     response = client.post(reverse("admin:recycle_volume_add"), data)
@@ -255,4 +288,6 @@ def test_a_listener_belongs_where_its_load_balancer_does(client, root, make_bala
     response = client.post(reverse("admin:recycle_listener_add"), data)
 
     assert response.status_code == 302
-    assert list(Listener.objects.values_list("account", "region")) == [(balancer.account_id, balancer.region_id)]
+    assert list(Listener.objects.values_list("account", "region")) == [
+        (balancer.account_id, balancer.region_id)
+    ]

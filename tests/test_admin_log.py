@@ -1,4 +1,6 @@
-"""What is edited in the admin is written where it belongs, in one transaction, and without secrets."""
+"""What is edited in the admin is written where it belongs, in one transaction, and without
+secrets.
+"""
 
 import json
 from typing import Any
@@ -89,7 +91,9 @@ def test_a_change_of_ones_own_password_is_written_too(client, root):
     AuditEvent.objects.all().delete()
 
     client.post(
-        reverse("recycle:password"), {"old": "wrong", "new": PASSWORD, "again": PASSWORD}, REMOTE_ADDR="203.0.113.7"
+        reverse("recycle:password"),
+        {"old": "wrong", "new": PASSWORD, "again": PASSWORD},
+        REMOTE_ADDR="203.0.113.7",
     )
     assert not AuditEvent.objects.exists()
     client.post(
@@ -170,7 +174,9 @@ def test_memberships_are_written_in_the_log_of_their_account(client, root, mallo
     assert not AuditEvent.objects.exists()
 
 
-def test_memberships_on_the_page_of_the_account_are_written_too(client, root, alice, oscar, mallory, account):
+def test_memberships_on_the_page_of_the_account_are_written_too(
+    client, root, alice, oscar, mallory, account
+):
     hers, his = (Membership.objects.get(user=user) for user in (alice, oscar))
     edit(
         client,

@@ -1,4 +1,6 @@
-"""Configure again: what the plan says of each former relationship, and that the deed says the same."""
+"""Configure again: what the plan says of each former relationship, and that the deed says
+the same.
+"""
 
 from datetime import timedelta
 
@@ -39,7 +41,10 @@ def only(instance):
 def delete(alice, now):
     def delete(*instances, at=now):
         actions.delete(
-            Instance.objects.filter(pk__in=[each.pk for each in instances]), by=alice, may_release=True, now=at
+            Instance.objects.filter(pk__in=[each.pk for each in instances]),
+            by=alice,
+            may_release=True,
+            now=at,
         )
 
     return delete
@@ -48,7 +53,9 @@ def delete(alice, now):
 @pytest.fixture
 def restore(alice, now):
     def restore(*instances, at=now):
-        actions.restore(Instance.objects.filter(pk__in=[each.pk for each in instances]), by=alice, now=at)
+        actions.restore(
+            Instance.objects.filter(pk__in=[each.pk for each in instances]), by=alice, now=at
+        )
 
     return restore
 
@@ -66,7 +73,9 @@ def back(make_instance, bind, delete, restore):
 @pytest.fixture
 def look(alice, now):
     def look(*instances, by=alice):
-        rows = Instance.objects.filter(pk__in=[each.pk for each in instances]).order_by("name", "pk")
+        rows = Instance.objects.filter(pk__in=[each.pk for each in instances]).order_by(
+            "name", "pk"
+        )
         return actions.plan(rows, by=by, now=now)
 
     return look
@@ -117,7 +126,9 @@ def test_what_lies_in_the_bin_has_a_plan_that_says_so(look, make_instance, bind,
 
     lines = look(instance)
 
-    assert {(line.prospect, line.refusal) for line in lines} == {(Prospect.IMPOSSIBLE, Refusal.IN_BIN)}
+    assert {(line.prospect, line.refusal) for line in lines} == {
+        (Prospect.IMPOSSIBLE, Refusal.IN_BIN)
+    }
 
 
 def test_what_is_gone_for_good_has_a_plan_that_says_so(look, alice, make_instance, bind, delete):
@@ -138,7 +149,10 @@ def test_taken_names_the_taker(look, back, make_instance, context):
 
     lines = look(back)
 
-    assert (line(lines, Kind.EIP).prospect, line(lines, Kind.EIP).blocker.name) == (Prospect.TAKEN, "taker")
+    assert (line(lines, Kind.EIP).prospect, line(lines, Kind.EIP).blocker.name) == (
+        Prospect.TAKEN,
+        "taker",
+    )
     assert line(lines, Kind.VOLUME).blocker.id == taker.pk
     assert not line(lines, Kind.EIP).ticked
 
@@ -162,7 +176,9 @@ def test_gone_says_when_and_by_whom(look, back, context, now):
     assert [line.prospect for line in lines] == [
         Prospect.GONE, Prospect.GONE, Prospect.GONE, Prospect.FREE, Prospect.GONE,
     ]  # fmt: skip
-    assert {(line.removed.by_name, line.removed.at) for line in lines if line.removed} == {("alice", now)}
+    assert {(line.removed.by_name, line.removed.at) for line in lines if line.removed} == {
+        ("alice", now)
+    }
     assert sum(1 for line in lines if line.removed) == 4
 
 
@@ -195,15 +211,26 @@ def test_another_zone_another_vpc_a_taken_port_and_no_room_are_not_possible(
     other = Zone.objects.create(code="cn-beijing-6b", region=zone.region)
     Volume.objects.filter(name="data").update(zone=other)
     RealServer.objects.create(
-        listener=Listener.objects.get(), instance=make_instance(), address=back.private_ip, port=8080
+        listener=Listener.objects.get(),
+        instance=make_instance(),
+        address=back.private_ip,
+        port=8080,
     )
-    ElasticIP.objects.create(account=account, region=zone.region, address="120.92.9.9", instance=back, created_at=now)
+    ElasticIP.objects.create(
+        account=account, region=zone.region, address="120.92.9.9", instance=back, created_at=now
+    )
     for letter in "bdefghij":
         make_volume(instance=back, mount_point=f"/dev/vd{letter}")
 
     refusals = [line.refusal for line in look(back)]
 
-    assert refusals == [Refusal.PORT_TAKEN, Refusal.TOO_MANY, Refusal.OTHER_ZONE, Refusal.TOO_MANY, None]
+    assert refusals == [
+        Refusal.PORT_TAKEN,
+        Refusal.TOO_MANY,
+        Refusal.OTHER_ZONE,
+        Refusal.TOO_MANY,
+        None,
+    ]
 
 
 def test_a_viewer_is_told_that_the_role_does_not_allow_it(look, back, victor):
@@ -226,7 +253,9 @@ def test_only_the_last_delete_counts(look, back, delete, restore, now):
     assert volumes_before != Event.objects.cancelling().order_by("-id").first()
 
 
-def test_a_purge_from_the_bin_does_not_hide_what_the_delete_cancelled(look, alice, make_instance, bind, delete):
+def test_a_purge_from_the_bin_does_not_hide_what_the_delete_cancelled(
+    look, alice, make_instance, bind, delete
+):
     instance = make_instance()
     bind(instance)
     delete(instance)
@@ -256,7 +285,11 @@ def make_address(account, zone, now):
     def make(**fields):
         number = ElasticIP.objects.count()
         return ElasticIP.objects.create(
-            account=account, region=zone.region, address=f"120.93.0.{number}", created_at=now, **fields
+            account=account,
+            region=zone.region,
+            address=f"120.93.0.{number}",
+            created_at=now,
+            **fields,
         )
 
     return make
@@ -266,14 +299,22 @@ def make_address(account, zone, now):
 def make_volume(account, zone, now):
     def make(**fields):
         return Volume.objects.create(
-            account=account, zone=zone, name="extra", type="SSD3.0", size_gb=10, created_at=now, **fields
+            account=account,
+            zone=zone,
+            name="extra",
+            type="SSD3.0",
+            size_gb=10,
+            created_at=now,
+            **fields,
         )
 
     return make
 
 
 @pytest.mark.parametrize("count", [2, 20])
-def test_a_plan_costs_the_same_number_of_queries_whatever_its_size(look, make_instance, bind, delete, restore, count):
+def test_a_plan_costs_the_same_number_of_queries_whatever_its_size(
+    look, make_instance, bind, delete, restore, count
+):
     instances = [make_instance() for _ in range(count)]
     for instance in instances:
         bind(instance)
@@ -292,19 +333,27 @@ def test_a_plan_costs_the_same_number_of_queries_whatever_its_size(look, make_in
 # --- The deed -------------------------------------------------------------------------------------
 
 
-def test_configured_again_everything_is_as_it_was(alice, look, make_instance, bind, delete, restore, now):
+def test_configured_again_everything_is_as_it_was(
+    alice, look, make_instance, bind, delete, restore, now
+):
     instance = make_instance()
     bind(instance)
     RealServer.objects.update(weight=7)
     before = {
         "eips": list(ElasticIP.objects.values_list("pk", "instance")),
-        "volumes": sorted(Volume.objects.values_list("pk", "instance", "mount_point", "delete_with_instance")),
-        "servers": list(RealServer.objects.values_list("listener", "instance", "address", "port", "weight")),
+        "volumes": sorted(
+            Volume.objects.values_list("pk", "instance", "mount_point", "delete_with_instance")
+        ),
+        "servers": list(
+            RealServer.objects.values_list("listener", "instance", "address", "port", "weight")
+        ),
         "tags": list(InstanceTag.objects.values_list("tag", "instance")),
     }
     # Out of order, so that "the first free one" would not do.
     Volume.objects.filter(name="data").update(mount_point="/dev/vdf")
-    before["volumes"] = sorted(Volume.objects.values_list("pk", "instance", "mount_point", "delete_with_instance"))
+    before["volumes"] = sorted(
+        Volume.objects.values_list("pk", "instance", "mount_point", "delete_with_instance")
+    )
     delete(instance)
     restore(instance)
 
@@ -313,8 +362,12 @@ def test_configured_again_everything_is_as_it_was(alice, look, make_instance, bi
     assert [result.done for result in results] == [True] * 5
     assert before == {
         "eips": list(ElasticIP.objects.values_list("pk", "instance")),
-        "volumes": sorted(Volume.objects.values_list("pk", "instance", "mount_point", "delete_with_instance")),
-        "servers": list(RealServer.objects.values_list("listener", "instance", "address", "port", "weight")),
+        "volumes": sorted(
+            Volume.objects.values_list("pk", "instance", "mount_point", "delete_with_instance")
+        ),
+        "servers": list(
+            RealServer.objects.values_list("listener", "instance", "address", "port", "weight")
+        ),
         "tags": list(InstanceTag.objects.values_list("tag", "instance")),
     }
     assert Instance.objects.get().state == State.STOPPED
@@ -353,9 +406,10 @@ def test_what_was_taken_after_the_plan_is_not_stolen_and_the_others_are_bound(
     results = actions.configure(lines, by=alice, now=now)
 
     refused = [result for result in results if not result.done]
-    assert [(result.former.kind, result.refusal, result.blocker and result.blocker.name) for result in refused] == [
-        (Kind.EIP, Refusal.TAKEN, "taker")
-    ]
+    assert [
+        (result.former.kind, result.refusal, result.blocker and result.blocker.name)
+        for result in refused
+    ] == [(Kind.EIP, Refusal.TAKEN, "taker")]
     assert ElasticIP.objects.get().instance == taker
 
 
@@ -372,7 +426,9 @@ def test_what_is_gone_after_the_plan_is_refused_as_gone(alice, look, back, conte
 
 
 def test_an_event_does_not_let_anybody_reach_into_another_account(alice, mallory, look, back, now):
-    """The ids in an event are only a memory: whose the things are is asked at the moment of the deed."""
+    """The ids in an event are only a memory: whose the things are is asked at the moment of the
+    deed.
+    """
     theirs = mallory.memberships.get().account
     ElasticIP.objects.update(account=theirs)
     Volume.objects.update(account=theirs)
@@ -388,10 +444,14 @@ def test_an_event_does_not_let_anybody_reach_into_another_account(alice, mallory
 
 @pytest.mark.parametrize("who", ["alice", "oscar", "victor", "mallory"])
 @pytest.mark.parametrize("state", ["back", "binned", "released", "taken", "gone", "moved"])
-def test_the_plan_and_the_deed_never_disagree(request, look, make_instance, bind, delete, restore, now, who, state):
+def test_the_plan_and_the_deed_never_disagree(
+    request, look, make_instance, bind, delete, restore, now, who, state
+):
     for name in ("alice", "oscar", "victor", "mallory"):
         request.getfixturevalue(name)
-    instance = make_instance(billing_mode=BillingMode.HOURLY if state == "released" else BillingMode.DAILY)
+    instance = make_instance(
+        billing_mode=BillingMode.HOURLY if state == "released" else BillingMode.DAILY
+    )
     bind(instance)
     delete(instance)
     if state not in ("binned", "released"):

@@ -1,4 +1,6 @@
-"""What people do after a delete they regret: restore and configure again, or undo. In a real Chromium."""
+"""What people do after a delete they regret: restore and configure again, or undo. In a real
+Chromium.
+"""
 
 import re
 from urllib.parse import urlsplit
@@ -27,8 +29,12 @@ def bound(make_instance, bind):
 def relationships():
     return {
         "eips": list(ElasticIP.objects.values_list("pk", "instance")),
-        "volumes": sorted(Volume.objects.values_list("pk", "instance", "mount_point", "delete_with_instance")),
-        "servers": list(RealServer.objects.values_list("listener", "instance", "address", "port", "weight")),
+        "volumes": sorted(
+            Volume.objects.values_list("pk", "instance", "mount_point", "delete_with_instance")
+        ),
+        "servers": list(
+            RealServer.objects.values_list("listener", "instance", "address", "port", "weight")
+        ),
         "tags": list(InstanceTag.objects.values_list("tag", "instance")),
     }
 
@@ -42,7 +48,11 @@ def message(page: Page) -> Locator:
 
 
 def row(page: Page, name: str) -> Locator:
-    return page.locator("main tbody tr").filter(has=page.get_by_role("link")).filter(has_text=re.compile(rf"{name}\b"))
+    return (
+        page.locator("main tbody tr")
+        .filter(has=page.get_by_role("link"))
+        .filter(has_text=re.compile(rf"{name}\b"))
+    )
 
 
 def confirm(page: Page) -> None:
@@ -59,7 +69,9 @@ def delete(page: Page, name: str) -> None:
 def restore_and_plan(page: Page, name: str) -> None:
     page.goto("/recycle-bin/")
     row(page, name).get_by_role("link", name="Restore", exact=True).click()
-    box = page.get_by_role("dialog").get_by_role("checkbox", name=re.compile("then configure again"))
+    box = page.get_by_role("dialog").get_by_role(
+        "checkbox", name=re.compile("then configure again")
+    )
     expect(box).not_to_be_checked()
     box.check()
     confirm(page)
@@ -223,7 +235,14 @@ def test_too_late_the_server_says_so(page, alice, bound, complaints):
     forgive(complaints, "409")
 
 
-def test_axe_finds_nothing_in_the_plan_its_results_and_the_offer(look, alice, bound, make_instance, bind, now):  # noqa: F811
+def test_axe_finds_nothing_in_the_plan_its_results_and_the_offer(
+    look,  # noqa: F811
+    alice,
+    bound,
+    make_instance,
+    bind,
+    now,
+):
     binned, taker = make_instance(name="binned"), make_instance(name="taker")
     bind(binned)
     for instance in (bound, binned):

@@ -74,13 +74,17 @@ def binned(alice, make_instance, bind, now):
 def keys(instance):
     """The lines of its plan, as the page names them."""
     alice = Membership.objects.get(account=instance.account, user__username="alice").user
-    return [line.former.key for line in actions.plan(only(instance), by=alice, now=instance.created_at)]
+    return [
+        line.former.key for line in actions.plan(only(instance), by=alice, now=instance.created_at)
+    ]
 
 
 def fields(text):
     """What the form on the page sends along."""
     names: dict[str, list[str]] = {}
-    for name, value in re.findall(r'<input type="hidden" name="(ids|batch|skip|scope)" value="([^"]*)"', text):
+    for name, value in re.findall(
+        r'<input type="hidden" name="(ids|batch|skip|scope)" value="([^"]*)"', text
+    ):
         names.setdefault(name, []).append(value)
     return names
 
@@ -108,7 +112,9 @@ def test_as_a_piece_it_is_the_plan_alone(alice_in, back):
     assert 'id="plan"' in response.content.decode()
 
 
-def test_what_is_taken_has_a_link_to_the_taker_and_no_box(alice_in, alice, back, make_instance, now):
+def test_what_is_taken_has_a_link_to_the_taker_and_no_box(
+    alice_in, alice, back, make_instance, now
+):
     taker = make_instance(name="taker")
     associate(taker, alice, now)
 
@@ -310,7 +316,9 @@ def test_a_form_from_a_window_with_another_account_is_refused(alice_in, alice, b
 
 
 @pytest.mark.parametrize("name", ["back", "binned"])
-def test_the_page_of_an_instance_shows_its_former_relationships_with_the_way_to_the_plan(request, alice_in, name):
+def test_the_page_of_an_instance_shows_its_former_relationships_with_the_way_to_the_plan(
+    request, alice_in, name
+):
     instance = request.getfixturevalue(name)
 
     text = alice_in.get(reverse("recycle:instance", args=[instance.pk])).content.decode()
@@ -330,13 +338,18 @@ def test_what_was_bound_again_is_no_former_relationship_of_its_own(alice_in, ali
     assert text.count("<b>EIP</b>") == 2
 
 
-def test_what_was_never_deleted_has_no_former_relationships(alice_in, alice, make_instance, bind, now):
+def test_what_was_never_deleted_has_no_former_relationships(
+    alice_in, alice, make_instance, bind, now
+):
     instance = make_instance()
     bind(instance)
     ElasticIP.objects.update(instance=None, zone=None)
     associate(instance, alice, now)
 
-    assert "Former relationships" not in alice_in.get(reverse("recycle:instance", args=[instance.pk])).content.decode()
+    assert (
+        "Former relationships"
+        not in alice_in.get(reverse("recycle:instance", args=[instance.pk])).content.decode()
+    )
 
 
 def test_the_bin_leads_to_the_plan_as_well(alice_in, binned):
@@ -365,14 +378,21 @@ def test_a_restore_alone_binds_nothing_and_goes_back_to_the_bin(alice_in, binned
     assert not Event.objects.filter(action="bind").exists()
 
 
-def test_a_restore_with_the_box_ticked_leads_to_the_plan_of_all_that_came_back(alice_in, alice, binned, recycled, now):
+def test_a_restore_with_the_box_ticked_leads_to_the_plan_of_all_that_came_back(
+    alice_in, alice, binned, recycled, now
+):
     late = Instance.objects.get(pk=recycled.pk)
     only(recycled).update(purge_at=now - timedelta(minutes=1))
 
-    response = alice_in.post(RESTORE, {"ids": [binned.pk, late.pk], "confirmed": 1, "again": 1}, follow=True)
+    response = alice_in.post(
+        RESTORE, {"ids": [binned.pk, late.pk], "confirmed": 1, "again": 1}, follow=True
+    )
 
     text = response.content.decode()
-    assert response.redirect_chain[0][0] == f"{AGAIN}?batch={Event.objects.filter(action='restore').get().batch}"
+    assert (
+        response.redirect_chain[0][0]
+        == f"{AGAIN}?batch={Event.objects.filter(action='restore').get().batch}"
+    )
     assert text.count("Can be bound") == 5
     assert text.count('scope="rowgroup"') == 1
     assert "Restored 1 instance." in text
@@ -416,7 +436,9 @@ def past_deadline(instance, now):
     only(instance).update(recycled_at=now - timedelta(hours=3), purge_at=now - timedelta(hours=1))
 
 
-def test_the_dialog_refuses_for_the_very_reasons_that_the_restore_then_has(alice_in, zone, make_instance, now):
+def test_the_dialog_refuses_for_the_very_reasons_that_the_restore_then_has(
+    alice_in, zone, make_instance, now
+):
     rows = [make_instance(State.RECYCLED, name=name) for name in ("a", "b", "c")]
     past_deadline(rows[0], now)
     sold_out(zone, make_instance)
@@ -424,7 +446,11 @@ def test_the_dialog_refuses_for_the_very_reasons_that_the_restore_then_has(alice
     groups = dialog(alice_in, RESTORE, *rows)["groups"]
     alice_in.post(RESTORE, {"ids": [row.pk for row in rows], "confirmed": 1})
 
-    shown = {member.name: getattr(member, "refusal", None) for group in groups for member in group.members}
+    shown = {
+        member.name: getattr(member, "refusal", None)
+        for group in groups
+        for member in group.members
+    }
     assert shown["a"] is Refusal.PAST_DEADLINE
     assert {shown["b"], shown["c"]} == {None, Refusal.SOLD_OUT}
     states = dict(only(*rows).values_list("name", "state"))
@@ -456,27 +482,38 @@ def test_nothing_is_said_of_a_refusal_that_the_dialog_gave_as_well(alice_in, mak
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX])
-def test_a_refusal_that_the_dialog_did_not_give_is_said_to_be_new(alice_in, zone, make_instance, now, headers):
+def test_a_refusal_that_the_dialog_did_not_give_is_said_to_be_new(
+    alice_in, zone, make_instance, now, headers
+):
     row, other = make_instance(State.RECYCLED, name="a"), make_instance(State.RECYCLED, name="b")
     told = announced(alice_in, RESTORE, row, other)
     sold_out(zone, make_instance)
 
     text = alice_in.post(
-        RESTORE, {"ids": [row.pk, other.pk], "confirmed": 1, "back": BIN, **told}, headers=headers, follow=True
+        RESTORE,
+        {"ids": [row.pk, other.pk], "confirmed": 1, "back": BIN, **told},
+        headers=headers,
+        follow=True,
     ).content.decode()
 
     assert "Restored 1 instance." in text
-    assert ": Its zone does not have enough left. This has changed since the dialog was shown." in text
+    assert (
+        ": Its zone does not have enough left. This has changed since the dialog was shown." in text
+    )
 
 
-def test_what_the_dialog_called_impossible_and_was_done_after_all_is_named(alice_in, zone, make_instance):
+def test_what_the_dialog_called_impossible_and_was_done_after_all_is_named(
+    alice_in, zone, make_instance
+):
     row = make_instance(State.RECYCLED, name="a")
     sold_out(zone, make_instance)
     Zone.objects.update(vcpu_capacity=2)
     told = announced(alice_in, RESTORE, row)
     Zone.objects.update(vcpu_capacity=None)
 
-    text = alice_in.post(RESTORE, {"ids": row.pk, "confirmed": 1, "back": BIN, **told}, follow=True).content.decode()
+    text = alice_in.post(
+        RESTORE, {"ids": row.pk, "confirmed": 1, "back": BIN, **told}, follow=True
+    ).content.decode()
 
     assert "The dialog said that this cannot be done; in the meantime it could:" in text
     assert "<li>a</li>" in text
@@ -489,13 +526,17 @@ def test_nonsense_about_the_dialog_changes_nothing_but_words(alice_in, recycled,
     assert only(recycled).get().state == State.STOPPED
 
 
-def test_a_delete_that_became_possible_after_the_dialog_says_so_as_well(alice_in, make_instance, now):
+def test_a_delete_that_became_possible_after_the_dialog_says_so_as_well(
+    alice_in, make_instance, now
+):
     young = make_instance(name="young", billing_mode=BillingMode.DAILY, created_at=now)
     delete = reverse("recycle:delete")
     told = announced(alice_in, delete, young)
     only(young).update(created_at=now - timedelta(hours=2))
 
-    text = alice_in.post(delete, {"ids": young.pk, "confirmed": 1, **told}, follow=True).content.decode()
+    text = alice_in.post(
+        delete, {"ids": young.pk, "confirmed": 1, **told}, follow=True
+    ).content.decode()
 
     assert "<li>young</li>" in text
 

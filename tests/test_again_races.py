@@ -1,4 +1,6 @@
-"""Configure again and Undo against somebody else at the same moment: one wins, the other reads who."""
+"""Configure again and Undo against somebody else at the same moment: one wins, the other
+reads who.
+"""
 
 import pytest
 from django.db import connection
@@ -6,7 +8,17 @@ from django.db import connection
 from recycle import actions
 from recycle.actions.resources import Context, addresses, balancers, tags, volumes
 from recycle.lifecycle import State
-from recycle.models import ElasticIP, Event, Instance, InstanceTag, Kind, Listener, RealServer, Tag, Volume
+from recycle.models import (
+    ElasticIP,
+    Event,
+    Instance,
+    InstanceTag,
+    Kind,
+    Listener,
+    RealServer,
+    Tag,
+    Volume,
+)
 from recycle.policy import Refusal
 from tests.threads import held, nobody_writes_events, result
 
@@ -42,26 +54,36 @@ def context(oscar, now):
 
 
 def pick(instance, kind, by, now):
-    return [line for line in actions.plan(only(instance), by=by, now=now) if line.former.kind is kind][:1]
+    return [
+        line for line in actions.plan(only(instance), by=by, now=now) if line.former.kind is kind
+    ][:1]
 
 
 def associate(rival, context):
-    return addresses.associate(ElasticIP.objects.all(), Instance.objects.get(pk=rival.pk), context=context)
+    return addresses.associate(
+        ElasticIP.objects.all(), Instance.objects.get(pk=rival.pk), context=context
+    )
 
 
 def attach(rival, context):
-    return volumes.attach(Volume.objects.filter(name="data"), Instance.objects.get(pk=rival.pk), context=context)
+    return volumes.attach(
+        Volume.objects.filter(name="data"), Instance.objects.get(pk=rival.pk), context=context
+    )
 
 
 BIND = [(Kind.EIP, associate), (Kind.VOLUME, attach)]
 
 
 def holder(kind):
-    return (ElasticIP.objects.get() if kind is Kind.EIP else Volume.objects.get(name="data")).instance
+    return (
+        ElasticIP.objects.get() if kind is Kind.EIP else Volume.objects.get(name="data")
+    ).instance
 
 
 @pytest.mark.parametrize(("kind", "bind_it"), BIND)
-def test_configured_first_it_wins_and_the_other_reads_who(threads, alice, back, rival, context, now, kind, bind_it):
+def test_configured_first_it_wins_and_the_other_reads_who(
+    threads, alice, back, rival, context, now, kind, bind_it
+):
     lines = pick(back, kind, alice, now)
     with nobody_writes_events():
         ours = threads.go(actions.configure, lines, by=alice, now=now)
@@ -72,7 +94,9 @@ def test_configured_first_it_wins_and_the_other_reads_who(threads, alice, back, 
     [configured], outcome = result(ours, theirs)
 
     assert configured.done
-    assert [(each.refusal, each.blocker.name) for each in outcome.refused] == [(Refusal.TAKEN, "back")]
+    assert [(each.refusal, each.blocker.name) for each in outcome.refused] == [
+        (Refusal.TAKEN, "back")
+    ]
     assert holder(kind) == back
 
 
@@ -109,7 +133,9 @@ def test_two_plans_carried_out_at_once_bind_everything_once(threads, alice, osca
     assert Event.objects.filter(action="bind").count() == 5
 
 
-def test_registered_at_once_by_another_way_the_real_server_is_there_once(threads, alice, back, context, now):
+def test_registered_at_once_by_another_way_the_real_server_is_there_once(
+    threads, alice, back, context, now
+):
     lines = pick(back, Kind.REAL_SERVER, alice, now)
     listener = Listener.objects.get()
     with held(back):
@@ -123,7 +149,9 @@ def test_registered_at_once_by_another_way_the_real_server_is_there_once(threads
     assert RealServer.objects.count() == 1
 
 
-def test_a_tag_deleted_at_the_same_moment_is_gone_or_goes_with_the_tag(threads, alice, back, context, now):
+def test_a_tag_deleted_at_the_same_moment_is_gone_or_goes_with_the_tag(
+    threads, alice, back, context, now
+):
     lines = pick(back, Kind.TAG, alice, now)
     with nobody_writes_events():
         theirs = threads.go(tags.remove, Tag.objects.all(), context=context)
@@ -152,7 +180,9 @@ def test_deleted_again_at_the_same_moment_nothing_is_bound_in_the_bin(threads, a
     assert set(Volume.objects.values_list("instance", flat=True)) == {None}
 
 
-def test_of_two_undos_one_brings_it_back_and_the_other_says_so(threads, alice, oscar, make_instance, bind, now):
+def test_of_two_undos_one_brings_it_back_and_the_other_says_so(
+    threads, alice, oscar, make_instance, bind, now
+):
     instance = make_instance()
     bind(instance)
     batch = actions.delete(only(instance), by=oscar, may_release=False, now=now).batch

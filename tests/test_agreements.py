@@ -1,4 +1,6 @@
-"""Both sides of every relationship belong to one account and stand in one place, and the database sees to it."""
+"""Both sides of every relationship belong to one account and stand in one place, and the database
+sees to it.
+"""
 
 from contextlib import contextmanager
 from uuid import uuid4
@@ -61,13 +63,19 @@ def looked_at(name):
 
 def disagreements():
     """SQLite says at the commit only that a foreign key failed; asked before, it tells which."""
-    names = {(model._meta.db_table, tuple(each.columns(model))): each.name for model, each in AGREEMENTS}
+    names = {
+        (model._meta.db_table, tuple(each.columns(model))): each.name for model, each in AGREEMENTS
+    }
     with connection.cursor() as cursor:
         failed = cursor.execute("PRAGMA foreign_key_check").fetchall()
         found = set()
         for table, _row, _parent, number in failed:
             columns = cursor.execute(f"PRAGMA foreign_key_list({table})").fetchall()
-            found.add(names.get((table, tuple(column[3] for column in columns if column[0] == number)), table))
+            found.add(
+                names.get(
+                    (table, tuple(column[3] for column in columns if column[0] == number)), table
+                )
+            )
     return sorted(found)
 
 
@@ -83,7 +91,11 @@ def bound(make_instance, bind, make_address, make_balancer):
 @pytest.fixture
 def others(other_zone, far_zone):
     """What a row may be moved to: nothing of it agrees with anything that is bound."""
-    return {"account": Account.objects.create(name="Another"), "zone": other_zone, "region": far_zone.region}
+    return {
+        "account": Account.objects.create(name="Another"),
+        "zone": other_zone,
+        "region": far_zone.region,
+    }
 
 
 def first(model, agreement):
@@ -141,7 +153,9 @@ def test_nothing_is_made_across_two_accounts(bound, others, far_zone, make_insta
     with refused("elastic_ip_agrees_with_its_instance"):
         change(eip, instance=theirs, zone=theirs.zone)
     with refused("real_server_agrees_with_its_listener"):
-        RealServer.objects.create(listener=Listener.objects.get(), instance=theirs, address="10.9.9.9", port=80)
+        RealServer.objects.create(
+            listener=Listener.objects.get(), instance=theirs, address="10.9.9.9", port=80
+        )
     with refused("instance_tag_agrees_with_its_tag"):
         InstanceTag.objects.create(instance=theirs, tag=make_tag("theirs"))
     with refused("elastic_ip_agrees_with_its_load_balancer"):
@@ -161,7 +175,7 @@ def test_nothing_is_made_across_two_regions(bound, far_zone, make_instance):
         RealServer.objects.create(listener=listener, instance=far, address="10.9.9.9", port=80)
 
 
-# --- None is forgotten ------------------------------------------------------------------------------------------------
+# --- None is forgotten ----------------------------------------------------------------------------
 
 
 def foreign_keys():
@@ -183,7 +197,10 @@ def test_whatever_refers_to_something_of_an_account_agrees_with_it():
     for model, field in foreign_keys():
         wanted = names(field.related_model) & {"account", *PLACES}
         agreed = {
-            name for owner, each in AGREEMENTS if (owner, each.relation) == (model, field.name) for name in each.on
+            name
+            for owner, each in AGREEMENTS
+            if (owner, each.relation) == (model, field.name)
+            for name in each.on
         }
         if "account" in wanted and not wanted <= agreed:
             lacking.append((field, wanted - agreed))
@@ -194,7 +211,9 @@ def test_whatever_refers_to_something_of_an_account_agrees_with_it():
 def test_a_zone_and_a_region_in_one_row_agree():
     both = {model for model in MODELS if names(model) >= set(PLACES)}
 
-    assert both == {model for model, each in AGREEMENTS if (each.relation, each.on) == ("zone", ("region",))}
+    assert both == {
+        model for model, each in AGREEMENTS if (each.relation, each.on) == ("zone", ("region",))
+    }
 
 
 def test_a_relation_without_a_foreign_key_of_its_own_is_part_of_an_agreement():
@@ -211,7 +230,12 @@ def test_a_relation_without_a_foreign_key_of_its_own_is_part_of_an_agreement():
 
 def test_what_a_row_repeats_agrees_with_where_it_is_from():
     agreed = {(model, each.relation, name) for model, each in AGREEMENTS for name in each.on}
-    repeated = [(model, field) for model in MODELS for field in model._meta.fields if isinstance(field, Repeated)]
+    repeated = [
+        (model, field)
+        for model in MODELS
+        for field in model._meta.fields
+        if isinstance(field, Repeated)
+    ]
 
     assert repeated
     assert [field for model, field in repeated if (model, field.of, field.name) not in agreed] == []
@@ -220,12 +244,16 @@ def test_what_a_row_repeats_agrees_with_where_it_is_from():
 @each_agreement
 def test_an_agreement_refers_to_a_key(model, agreement):
     other, _columns = agreement.target(model)
-    keys = [set(each.fields) for each in other._meta.constraints if isinstance(each, models.UniqueConstraint)]
+    keys = [
+        set(each.fields)
+        for each in other._meta.constraints
+        if isinstance(each, models.UniqueConstraint)
+    ]
 
     assert {other._meta.pk.name, *agreement.on} in keys
 
 
-# --- What a row repeats -----------------------------------------------------------------------------------------------
+# --- What a row repeats ---------------------------------------------------------------------------
 
 
 def test_what_a_row_repeats_follows_its_relation(bound, make_instance, other_zone):
@@ -242,13 +270,19 @@ def test_what_a_row_repeats_follows_its_relation(bound, make_instance, other_zon
     assert eip.zone is None
 
 
-def test_rows_made_together_repeat_it_too_and_ask_nothing(make_instance, make_tag, django_assert_num_queries):
+def test_rows_made_together_repeat_it_too_and_ask_nothing(
+    make_instance, make_tag, django_assert_num_queries
+):
     instances, tag = [make_instance() for _ in range(3)], make_tag()
 
     with django_assert_num_queries(1):
-        InstanceTag.objects.bulk_create(InstanceTag(instance=instance, tag=tag) for instance in instances)
+        InstanceTag.objects.bulk_create(
+            InstanceTag(instance=instance, tag=tag) for instance in instances
+        )
 
-    assert set(InstanceTag.objects.values_list("account", "zone")) == {(tag.account_id, instances[0].zone_id)}
+    assert set(InstanceTag.objects.values_list("account", "zone")) == {
+        (tag.account_id, instances[0].zone_id)
+    }
 
 
 def test_a_form_refuses_what_the_database_would(account, make_instance, make_volume, other_zone):
@@ -262,7 +296,7 @@ def test_a_form_refuses_what_the_database_would(account, make_instance, make_vol
     volume.full_clean(exclude=["zone"])
 
 
-# --- A table made anew ------------------------------------------------------------------------------------------------
+# --- A table made anew ----------------------------------------------------------------------------
 
 
 def rules():
@@ -270,16 +304,23 @@ def rules():
     with connection.cursor() as cursor:
         if connection.vendor == "postgresql":
             cursor.execute(
-                "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint WHERE contype = 'f'"
-                " UNION SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger WHERE NOT tgisinternal"
+                "SELECT conrelid::regclass::text, pg_get_constraintdef(oid) FROM pg_constraint "
+                "WHERE contype = 'f'"
+                " UNION SELECT tgrelid::regclass::text, pg_get_triggerdef(oid) FROM pg_trigger "
+                "WHERE NOT tgisinternal"
             )
             return sorted(cursor.fetchall())
-        found = cursor.execute("SELECT name, sql FROM sqlite_master WHERE type = 'trigger'").fetchall()
+        found = cursor.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger'"
+        ).fetchall()
         for table in connection.introspection.table_names(cursor):
             # The number of a key is only its place in the table.
             keys = cursor.execute(f"PRAGMA foreign_key_list({table})").fetchall()
             numbers = {key[0] for key in keys}
-            found += [(table, str(sorted(key[1:] for key in keys if key[0] == number))) for number in numbers]
+            found += [
+                (table, str(sorted(key[1:] for key in keys if key[0] == number)))
+                for number in numbers
+            ]
         return sorted(found)
 
 
@@ -301,8 +342,12 @@ def carry_out(operation, state, *, back_to=None):
 
 
 def alterations(model):
-    """What makes SQLite build the table anew: a longer column with one choice more, and a new constraint."""
-    field = next((field for field in model._meta.fields if isinstance(field, models.CharField)), None)
+    """What makes SQLite build the table anew: a longer column with one choice more, and a new
+    constraint.
+    """
+    field = next(
+        (field for field in model._meta.fields if isinstance(field, models.CharField)), None
+    )
     if field is not None:
         longer = field.clone()
         longer.max_length = 500

@@ -24,7 +24,9 @@ BEFORE_AGREEMENTS = [("recycle", "0002_volume_zone_trigger")]
 
 @pytest.fixture
 def migrate():
-    """Lead the database to a state; returns the models of that state. It is the newest again afterwards."""
+    """Lead the database to a state; returns the models of that state. It is the newest again
+    afterwards.
+    """
 
     def migrate(targets):
         executor = MigrationExecutor(connection)
@@ -38,7 +40,9 @@ def migrate():
 
 
 class Earlier:
-    """Rows in the state before the agreements, where the database compared only the zones of volumes."""
+    """Rows in the state before the agreements, where the database compared only the zones of
+    volumes.
+    """
 
     def __init__(self, apps):
         self.apps, self.now, self.number = apps, timezone.now(), 0
@@ -70,7 +74,14 @@ class Earlier:
     def eip(self, account, region="cn-beijing-6", **holder):
         self.number += 1
         address = f"120.92.0.{self.number}"
-        return self.make("ElasticIP", account=account, region_id=region, address=address, created_at=self.now, **holder)
+        return self.make(
+            "ElasticIP",
+            account=account,
+            region_id=region,
+            address=address,
+            created_at=self.now,
+            **holder,
+        )
 
     def volume(self, account, instance):
         return self.make(
@@ -87,16 +98,28 @@ class Earlier:
         )
 
     def balancer(self, account, region="cn-beijing-6"):
-        return self.make("LoadBalancer", account=account, region_id=region, name="front", created_at=self.now)
+        return self.make(
+            "LoadBalancer", account=account, region_id=region, name="front", created_at=self.now
+        )
 
     def listener(self, balancer):
-        return self.make("Listener", load_balancer=balancer, protocol="TCP", port=80, created_at=self.now)
+        return self.make(
+            "Listener", load_balancer=balancer, protocol="TCP", port=80, created_at=self.now
+        )
 
     def real_server(self, listener, instance):
-        return self.make("RealServer", listener=listener, instance=instance, address=instance.private_ip, port=8080)
+        return self.make(
+            "RealServer",
+            listener=listener,
+            instance=instance,
+            address=instance.private_ip,
+            port=8080,
+        )
 
     def tag(self, account, instance):
-        tag, _ = self.apps.get_model("recycle", "Tag").objects.get_or_create(account=account, key="env", value="prod")
+        tag, _ = self.apps.get_model("recycle", "Tag").objects.get_or_create(
+            account=account, key="env", value="prod"
+        )
         return self.make("InstanceTag", instance=instance, tag=tag)
 
     def bind_all(self, account, instance, region="cn-beijing-6"):
@@ -134,14 +157,22 @@ def test_bindings_stay_and_repeat_what_they_bind(migrate):
     ours, zone, region = earlier.ours.pk, "cn-beijing-6a", "cn-beijing-6"
     assert left(made) == set(MODELS)
     assert list(Listener.objects.values_list("account", "region")) == [(ours, region)]
-    assert list(RealServer.objects.values_list("account", "zone", "region")) == [(ours, zone, region)]
+    assert list(RealServer.objects.values_list("account", "zone", "region")) == [
+        (ours, zone, region)
+    ]
     assert list(InstanceTag.objects.values_list("account", "zone")) == [(ours, zone)]
-    assert dict(ElasticIP.objects.values_list("pk", "zone")) == {made["eip"].pk: zone, fronting.pk: None, free.pk: None}
+    assert dict(ElasticIP.objects.values_list("pk", "zone")) == {
+        made["eip"].pk: zone,
+        fronting.pk: None,
+        free.pk: None,
+    }
     assert ElasticIP.objects.get(pk=fronting.pk).load_balancer_id == front.pk
     assert not Event.objects.exists()
 
 
-def test_bindings_across_accounts_and_regions_end_and_each_account_reads_of_its_own_side_only(migrate, caplog):
+def test_bindings_across_accounts_and_regions_end_and_each_account_reads_of_its_own_side_only(
+    migrate, caplog
+):
     earlier = Earlier(migrate(BEFORE_AGREEMENTS))
     instance = earlier.instance(earlier.theirs)
     wrong = earlier.bind_all(earlier.ours, instance)
@@ -159,7 +190,9 @@ def test_bindings_across_accounts_and_regions_end_and_each_account_reads_of_its_
     detached = Volume.objects.get(pk=wrong["volume"].pk)
     assert (detached.mount_point, detached.delete_with_instance) == ("", False)
     assert "7 bindings across accounts, regions or zones were ended" in caplog.text
-    ours, theirs = (Event.objects.filter(account=each.pk) for each in (earlier.ours, earlier.theirs))
+    ours, theirs = (
+        Event.objects.filter(account=each.pk) for each in (earlier.ours, earlier.theirs)
+    )
     assert set(ours.values_list("kind", "resource_name", "instance_name")) == {
         ("volume", "data", ""),
         ("eip", wrong["eip"].address, ""),
@@ -175,8 +208,13 @@ def test_bindings_across_accounts_and_regions_end_and_each_account_reads_of_its_
         ("load_balancer", "front", ""),
     }
     # Within one account an event names both.
-    assert set(Event.objects.filter(account=spread.pk).values_list("action", "kind", "resource_id", "instance_id")) == {
-        ("unbind", kind, str(far[kind].pk), far[kind].instance_id) for kind in ("eip", "real_server")
+    assert set(
+        Event.objects.filter(account=spread.pk).values_list(
+            "action", "kind", "resource_id", "instance_id"
+        )
+    ) == {
+        ("unbind", kind, str(far[kind].pk), far[kind].instance_id)
+        for kind in ("eip", "real_server")
     }
 
 

@@ -1,4 +1,6 @@
-"""Who logs in and who tries: written with address and request, without secrets, and within bounds."""
+"""Who logs in and who tries: written with address and request, without secrets, and within
+bounds.
+"""
 
 from datetime import timedelta
 from uuid import UUID, uuid4
@@ -159,7 +161,9 @@ def test_the_row_of_a_failed_login_is_found_by_its_index(now):
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE recycle_auditevent")
 
-    recent = AuditEvent.objects.filter(action="login_failed", address="10.1.0.7").order_by("-id")[:1]
+    recent = AuditEvent.objects.filter(action="login_failed", address="10.1.0.7").order_by("-id")[
+        :1
+    ]
 
     assert "audit_failed_from" in recent.explain()
 
@@ -168,14 +172,27 @@ def test_the_row_of_a_failed_login_is_found_by_its_index(now):
 def test_what_one_request_did_is_found_by_an_index(account, alice, now):
     """Its number is looked for in every account of a person, however long their logs are."""
     common = {"at": now, "action": "create"}
-    Event.objects.bulk_create(Event(account=account, batch=uuid4(), request_id=uuid4(), **common) for _ in range(1_000))
-    AuditEvent.objects.bulk_create(AuditEvent(request_id=uuid4(), kind="user", **common) for _ in range(1_000))
+    Event.objects.bulk_create(
+        Event(account=account, batch=uuid4(), request_id=uuid4(), **common) for _ in range(1_000)
+    )
+    AuditEvent.objects.bulk_create(
+        AuditEvent(request_id=uuid4(), kind="user", **common) for _ in range(1_000)
+    )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
 
     events = Event.objects.visible_to(alice)
 
-    assert "event_of_request" in events.filter(account=account, request_id=uuid4()).order_by("-id")[:20].explain()
+    assert (
+        "event_of_request"
+        in events.filter(account=account, request_id=uuid4()).order_by("-id")[:20].explain()
+    )
     assert "event_of_batch" in events.filter(batch=uuid4()).values("account").explain()
-    assert "event_of_batch" in events.filter(account=account, batch=uuid4()).order_by("-id")[:20].explain()
-    assert "audit_of_request" in AuditEvent.objects.filter(request_id=uuid4()).order_by("-id")[:20].explain()
+    assert (
+        "event_of_batch"
+        in events.filter(account=account, batch=uuid4()).order_by("-id")[:20].explain()
+    )
+    assert (
+        "audit_of_request"
+        in AuditEvent.objects.filter(request_id=uuid4()).order_by("-id")[:20].explain()
+    )

@@ -1,4 +1,6 @@
-"""The Audit Log: for superusers, like every other list, and nothing that anybody could change there."""
+"""The Audit Log: for superusers, like every other list, and nothing that anybody could change
+there.
+"""
 
 import uuid
 from datetime import timedelta
@@ -137,7 +139,9 @@ def test_the_filters(page, add, now):
     assert found(since=f"{now - timedelta(days=2):%Y-%m-%d}", ip=FROM) == ["bob"]
 
 
-@pytest.mark.parametrize("query", [{"ip": "10.0.0"}, {"request_id": "x"}, {"action": "start"}, {"sort": "at"}])
+@pytest.mark.parametrize(
+    "query", [{"ip": "10.0.0"}, {"request_id": "x"}, {"action": "start"}, {"sort": "at"}]
+)
 def test_a_filter_that_makes_no_sense_finds_nothing(page, client, add, query):
     add()
 
@@ -208,10 +212,12 @@ def test_no_address_is_for_changing_what_is_logged():
     }
 
 
-# --- The Operation Log ------------------------------------------------------------------------------------
+# --- The Operation Log ----------------------------------------------------------------------------
 
 
-def test_the_operation_log_tells_members_and_settings_as_well(client, root, alice, oscar, account, now):
+def test_the_operation_log_tells_members_and_settings_as_well(
+    client, root, alice, oscar, account, now
+):
     Event.objects.create(
         account=account,
         at=now,
@@ -238,9 +244,10 @@ def test_the_operation_log_tells_members_and_settings_as_well(client, root, alic
         "role: Viewer → Operator",
     )
     assert row["Address"] == FROM
-    assert [event.by_name for event in client.get(reverse("recycle:log"), {"q": "osc"}).context["page"].rows] == [
-        "root"
-    ]
+    assert [
+        event.by_name
+        for event in client.get(reverse("recycle:log"), {"q": "osc"}).context["page"].rows
+    ] == ["root"]
 
 
 def test_the_operation_log_is_found_by_the_request(client, alice, make_instance):

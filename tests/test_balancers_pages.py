@@ -23,12 +23,16 @@ def instance(make_instance, vpc):
 
 @pytest.fixture
 def listener(make_balancer, make_listener):
-    return make_listener(load_balancer=make_balancer(name="front"), name="http", protocol="HTTP", port=80)
+    return make_listener(
+        load_balancer=make_balancer(name="front"), name="http", protocol="HTTP", port=80
+    )
 
 
 @pytest.fixture
 def server(listener, instance):
-    return RealServer.objects.create(listener=listener, instance=instance, address=instance.private_ip, port=8080)
+    return RealServer.objects.create(
+        listener=listener, instance=instance, address=instance.private_ip, port=8080
+    )
 
 
 def new(**answer):
@@ -37,14 +41,24 @@ def new(**answer):
 
 
 def new_listener(**answer):
-    return {"confirmed": "1", "token": uuid4(), "protocol": "TCP", "port": "80", "method": "RoundRobin", **answer}
+    return {
+        "confirmed": "1",
+        "token": uuid4(),
+        "protocol": "TCP",
+        "port": "80",
+        "method": "RoundRobin",
+        **answer,
+    }
 
 
 # --- List and page -------------------------------------------------------------------------------
 
 
 def test_the_filters_narrow_the_list(client, alice, make_balancer, make_address, far_zone, vpc):
-    front, inner = make_balancer(name="front"), make_balancer(name="inner", type="internal", vpc_id=vpc)
+    front, inner = (
+        make_balancer(name="front"),
+        make_balancer(name="inner", type="internal", vpc_id=vpc),
+    )
     far = make_balancer(name="far", region=far_zone.region)
     address = make_address(load_balancer=front)
     client.force_login(alice)
@@ -57,7 +71,9 @@ def test_the_filters_narrow_the_list(client, alice, make_balancer, make_address,
     assert found(region="cn-shanghai-2") == {far}
 
 
-def test_the_list_counts_listeners_and_real_servers(client, alice, server, listener, make_listener, make_address):
+def test_the_list_counts_listeners_and_real_servers(
+    client, alice, server, listener, make_listener, make_address
+):
     make_listener(load_balancer=listener.load_balancer, port=443)
     address = make_address(load_balancer=listener.load_balancer)
     client.force_login(alice)
@@ -86,7 +102,9 @@ def test_the_page_shows_listeners_and_real_servers(client, alice, server, instan
 def test_a_load_balancer_is_created(client, oscar, instance, vpc, headers):
     client.force_login(oscar)
 
-    client.post(reverse("recycle:create_balancer"), new(type="internal", vpc_id=vpc), headers=headers)
+    client.post(
+        reverse("recycle:create_balancer"), new(type="internal", vpc_id=vpc), headers=headers
+    )
 
     [balancer] = LoadBalancer.objects.all()
     assert (balancer.name, balancer.type, balancer.vpc_id) == ("front", "internal", vpc)
@@ -118,7 +136,9 @@ def test_what_makes_no_sense_is_said(client, alice, instance, wrong):
 def test_a_vpc_belongs_to_one_region(client, alice, instance, vpc, far_zone):
     client.force_login(alice)
 
-    response = client.post(reverse("recycle:create_balancer"), new(region="cn-shanghai-2", vpc_id=vpc), headers=HTMX)
+    response = client.post(
+        reverse("recycle:create_balancer"), new(region="cn-shanghai-2", vpc_id=vpc), headers=HTMX
+    )
 
     assert "This VPC is in another region." in response.text
 
@@ -148,14 +168,23 @@ def create_listener(client, balancer, **answer):
 def test_a_listener_is_created(client, oscar, make_balancer, protocol, method):
     client.force_login(oscar)
 
-    response = create_listener(client, make_balancer(), protocol=protocol, method=method, port="65535", name="a")
+    response = create_listener(
+        client, make_balancer(), protocol=protocol, method=method, port="65535", name="a"
+    )
 
     assert response.status_code == 200
     [listener] = Listener.objects.all()
-    assert (listener.protocol, listener.method, listener.port, listener.name) == (protocol, method, 65535, "a")
+    assert (listener.protocol, listener.method, listener.port, listener.name) == (
+        protocol,
+        method,
+        65535,
+        "a",
+    )
 
 
-@pytest.mark.parametrize("wrong", [{"port": "0"}, {"port": "65536"}, {"protocol": "SCTP"}, {"method": "x"}], ids=str)
+@pytest.mark.parametrize(
+    "wrong", [{"port": "0"}, {"port": "65536"}, {"protocol": "SCTP"}, {"method": "x"}], ids=str
+)
 def test_a_listener_that_makes_no_sense_is_said(client, alice, make_balancer, wrong):
     client.force_login(alice)
 
@@ -183,7 +212,9 @@ def test_no_listener_for_a_load_balancer_of_somebody_else(client, mallory, make_
     assert not Listener.objects.exists()
 
 
-def test_a_listener_with_real_servers_is_refused_with_who_or_goes_with_them(client, alice, server, listener, instance):
+def test_a_listener_with_real_servers_is_refused_with_who_or_goes_with_them(
+    client, alice, server, listener, instance
+):
     client.force_login(alice)
 
     refused = send(client, "delete_listeners", listener)
@@ -204,24 +235,37 @@ def test_an_instance_is_registered_at_its_private_ip(client, oscar, listener, in
     response = send(client, "register", listener, other="web", port="8080", weight="5")
 
     [server] = RealServer.objects.all()
-    assert (server.instance, server.address, server.port, server.weight) == (instance, instance.private_ip, 8080, 5)
+    assert (server.instance, server.address, server.port, server.weight) == (
+        instance,
+        instance.private_ip,
+        8080,
+        5,
+    )
     assert "Registered 1 real server." in response.text
 
 
-@pytest.mark.parametrize("wrong", [{"port": ""}, {"port": "0"}, {"port": "65536"}, {"weight": "0"}, {"weight": "256"}])
+@pytest.mark.parametrize(
+    "wrong", [{"port": ""}, {"port": "0"}, {"port": "65536"}, {"weight": "0"}, {"weight": "256"}]
+)
 def test_ports_and_weights_have_their_limits(client, alice, listener, instance, wrong):
     client.force_login(alice)
 
-    response = send(client, "register", listener, other="web", **{"port": "80", "weight": "1", **wrong})
+    response = send(
+        client, "register", listener, other="web", **{"port": "80", "weight": "1", **wrong}
+    )
 
     assert response.status_code == 422
     assert not RealServer.objects.exists()
 
 
 @pytest.mark.parametrize("named", ["front", "http", "id", "suggestion"])
-def test_several_instances_are_registered_with_a_listener_by_its_name(client, alice, make_instance, listener, named):
+def test_several_instances_are_registered_with_a_listener_by_its_name(
+    client, alice, make_instance, listener, named
+):
     instances = [make_instance(), make_instance()]
-    other = {"id": str(listener.pk), "suggestion": f"front HTTP:80 · {listener.pk}"}.get(named, named)
+    other = {"id": str(listener.pk), "suggestion": f"front HTTP:80 · {listener.pk}"}.get(
+        named, named
+    )
     client.force_login(alice)
 
     response = send(client, "register_instances", *instances, other=other, port="80", weight="1")
@@ -230,9 +274,14 @@ def test_several_instances_are_registered_with_a_listener_by_its_name(client, al
     assert listener.real_servers.count() == 2
 
 
-def test_of_two_who_register_one_wins_and_the_other_reads_who(client, alice, oscar, listener, make_instance):
+def test_of_two_who_register_one_wins_and_the_other_reads_who(
+    client, alice, oscar, listener, make_instance
+):
     # Two subnets may use the same addresses.
-    theirs, mine = (make_instance(name=name, private_ip="10.9.9.9", subnet_id=uuid4()) for name in ("theirs", "mine"))
+    theirs, mine = (
+        make_instance(name=name, private_ip="10.9.9.9", subnet_id=uuid4())
+        for name in ("theirs", "mine")
+    )
 
     client.force_login(oscar)
     send(client, "register", listener, other=theirs.pk, port="80", weight="1")
@@ -267,13 +316,18 @@ def test_a_real_server_is_deregistered_without_javascript(client, alice, server)
 # --- Delete --------------------------------------------------------------------------------------
 
 
-def test_a_load_balancer_is_refused_with_what_binds_it_or_unbound_first(client, alice, server, make_address):
+def test_a_load_balancer_is_refused_with_what_binds_it_or_unbound_first(
+    client, alice, server, make_address
+):
     balancer = server.listener.load_balancer
     make_address(load_balancer=balancer)
     client.force_login(alice)
 
     refused = send(client, "delete_balancers", balancer)
-    assert f'<a href="{reverse("recycle:instance", args=[server.instance_id])}">web</a>' in refused.text
+    assert (
+        f'<a href="{reverse("recycle:instance", args=[server.instance_id])}">web</a>'
+        in refused.text
+    )
     assert LoadBalancer.objects.exists()
 
     dialog = client.get(reverse("recycle:delete_balancers"), {"ids": balancer.pk})
@@ -285,8 +339,12 @@ def test_a_load_balancer_is_refused_with_what_binds_it_or_unbound_first(client, 
 def test_it_is_not_unbound_from_what_the_dialog_did_not_show(client, alice, listener, instance):
     client.force_login(alice)
     balancer = listener.load_balancer
-    announced = client.get(reverse("recycle:delete_balancers"), {"ids": balancer.pk}).context["announced"]
-    RealServer.objects.create(listener=listener, instance=instance, address=instance.private_ip, port=80)
+    announced = client.get(reverse("recycle:delete_balancers"), {"ids": balancer.pk}).context[
+        "announced"
+    ]
+    RealServer.objects.create(
+        listener=listener, instance=instance, address=instance.private_ip, port=80
+    )
 
     response = send(client, "delete_balancers", balancer, unbind="1", announced=announced)
 

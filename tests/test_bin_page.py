@@ -26,14 +26,26 @@ def names(response):
     return [row.name for row in response.context["page"].rows]
 
 
-def test_a_row_says_what_was_deleted_by_whom_why_and_how_long_it_stays(page, alice, make_instance, bind, now):
+def test_a_row_says_what_was_deleted_by_whom_why_and_how_long_it_stays(
+    page, alice, make_instance, bind, now
+):
     instance = make_instance(name="web")
     bind(instance)
-    actions.delete(Instance.objects.filter(pk=instance.pk), by=alice, may_release=False, reason="wrong stack")
+    actions.delete(
+        Instance.objects.filter(pk=instance.pk), by=alice, may_release=False, reason="wrong stack"
+    )
 
     text = page().text
 
-    for words in (str(instance.pk), "web", "Recycled", "Pay-By-Daily-Config", "N3.2B", "2 vCPU", instance.private_ip):
+    for words in (
+        str(instance.pk),
+        "web",
+        "Recycled",
+        "Pay-By-Daily-Config",
+        "N3.2B",
+        "2 vCPU",
+        instance.private_ip,
+    ):
         assert words in text
     for words in ("by alice", "“wrong stack”", "1 SLB", "1 EIP", "2 EBS", "1 tag", "just now"):
         assert words in text
@@ -109,7 +121,10 @@ def test_expired_subscriptions_are_renewed_not_restored(page, make_instance):
 
 def test_the_newest_come_first_and_the_soonest_on_demand(page, make_instance, now):
     for number, name in enumerate("abc"):
-        times = {"recycled_at": now - timedelta(minutes=number + 1), "purge_at": now + timedelta(minutes=9 - number)}
+        times = {
+            "recycled_at": now - timedelta(minutes=number + 1),
+            "purge_at": now + timedelta(minutes=9 - number),
+        }
         make_instance(State.RECYCLED, name=name, **times)
 
     assert names(page()) == ["a", "b", "c"]
@@ -145,7 +160,9 @@ def test_filter_order_and_size_stay_in_the_links(page, make_instance):
     text = page(q="web", size="10", sort="purge_at", region="cn-beijing-6").text
 
     (link,) = re.findall(r'id="next" href="/recycle-bin/\?([^"]*)"', text)
-    assert {"q=web", "size=10", "sort=purge_at", "region=cn-beijing-6"} < set(link.replace("&amp;", "&").split("&"))
+    assert {"q=web", "size=10", "sort=purge_at", "region=cn-beijing-6"} < set(
+        link.replace("&amp;", "&").split("&")
+    )
     assert re.search(r'id="previous"[^>]*aria-disabled="true"', text)
     for name, value in (("sort", "purge_at"), ("region", "cn-beijing-6")):
         assert f'<input type="hidden" name="{name}" value="{value}" form="filters">' in text
@@ -177,7 +194,13 @@ def test_everything_is_selected_only_where_there_is_more_than_this_page(page, ma
 
 def test_a_failed_sweep_is_shown_with_its_next_try(page, make_instance, now):
     late = {"recycled_at": now - timedelta(hours=3), "purge_at": now - timedelta(hours=1)}
-    make_instance(State.RECYCLED, attempts=2, retry_at=now + timedelta(minutes=4), last_error="<locked>", **late)
+    make_instance(
+        State.RECYCLED,
+        attempts=2,
+        retry_at=now + timedelta(minutes=4),
+        last_error="<locked>",
+        **late,
+    )
 
     text = page().text
 

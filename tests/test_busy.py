@@ -1,4 +1,6 @@
-"""A database that is busy, and requests that would write too much: a sentence, and nothing is changed."""
+"""A database that is busy, and requests that would write too much: a sentence, and nothing is
+changed.
+"""
 
 import sqlite3
 from collections.abc import Iterator
@@ -40,11 +42,15 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
 @contextmanager
 def somebody_else_writes(threads, instance) -> Iterator[None]:
-    """The writer's lock of SQLite, or the row's of PostgreSQL, for longer than this connection waits."""
+    """The writer's lock of SQLite, or the row's of PostgreSQL, for longer than this connection
+    waits.
+    """
     if connection.vendor == "sqlite":
         with connection.cursor() as cursor:
             cursor.execute("PRAGMA busy_timeout = 50")
-        with closing(sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)) as other:
+        with closing(
+            sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+        ) as other:
             other.execute("BEGIN IMMEDIATE")
             yield
             other.execute("ROLLBACK")
@@ -90,7 +96,9 @@ def test_a_busy_database_is_a_sentence_and_pages_go_on(
     client.raise_request_exception = False
 
     with somebody_else_writes(threads, instance):
-        answer = client.post(reverse("recycle:delete"), {"ids": instance.pk, "confirmed": "1"}, headers=headers)
+        answer = client.post(
+            reverse("recycle:delete"), {"ids": instance.pk, "confirmed": "1"}, headers=headers
+        )
         page = client.get(reverse("recycle:instances"), headers=headers)
 
     assert (answer.status_code, answer["Retry-After"]) == (503, "5")
@@ -106,7 +114,9 @@ on_sqlite = pytest.mark.skipif(connection.vendor != "sqlite", reason="SQLite has
 
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
-def test_a_page_of_another_region_is_shown_while_somebody_writes(client, alice, make_instance, zone, threads):
+def test_a_page_of_another_region_is_shown_while_somebody_writes(
+    client, alice, make_instance, zone, threads
+):
     """Where the next page starts is not worth waiting for: later it is remembered again."""
     client.force_login(alice)
     client.get(reverse("recycle:instances"), {"region": ""})
@@ -115,7 +125,8 @@ def test_a_page_of_another_region_is_shown_while_somebody_writes(client, alice, 
     with somebody_else_writes(threads, make_instance()):
         page = client.get(url, {"region": zone.region_id})
         pages = [
-            client.get(reverse(f"recycle:{name}"), {"region": zone.region_id}) for name in ("overview", "bin", "log")
+            client.get(reverse(f"recycle:{name}"), {"region": zone.region_id})
+            for name in ("overview", "bin", "log")
         ]
 
     assert {answer.status_code for answer in (page, *pages)} == {200}
@@ -126,8 +137,12 @@ def test_a_page_of_another_region_is_shown_while_somebody_writes(client, alice, 
 
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
-def test_a_session_that_cannot_be_saved_is_a_busy_database(client, alice, mallory, account, make_instance, threads):
-    Membership.objects.create(user=alice, account=mallory.memberships.get().account, role=Role.VIEWER)
+def test_a_session_that_cannot_be_saved_is_a_busy_database(
+    client, alice, mallory, account, make_instance, threads
+):
+    Membership.objects.create(
+        user=alice, account=mallory.memberships.get().account, role=Role.VIEWER
+    )
     client.force_login(alice)
     client.raise_request_exception = False
     other = mallory.memberships.get().account
@@ -140,7 +155,9 @@ def test_a_session_that_cannot_be_saved_is_a_busy_database(client, alice, mallor
 
 @on_sqlite
 @pytest.mark.django_db(transaction=True)
-def test_a_wrong_password_and_a_page_of_the_admin_wait_for_nobody(client, alice, make_instance, threads):
+def test_a_wrong_password_and_a_page_of_the_admin_wait_for_nobody(
+    client, alice, make_instance, threads
+):
     User.objects.filter(pk=alice.pk).update(is_superuser=True, is_staff=True)
     admin = Client()
     admin.force_login(alice)
@@ -155,7 +172,9 @@ def test_a_wrong_password_and_a_page_of_the_admin_wait_for_nobody(client, alice,
 
 @pytest.mark.django_db(transaction=True)
 def test_no_password_is_hashed_while_others_wait_for_the_database(client, alice, monkeypatch):
-    """Hashing takes half a second on purpose: in a transaction, nobody else could write on SQLite."""
+    """Hashing takes half a second on purpose: in a transaction, nobody else could write on
+    SQLite.
+    """
     User.objects.filter(pk=alice.pk).update(is_superuser=True, is_staff=True)
     client.force_login(alice)
     hasher, within = type(get_hasher()), []
@@ -179,7 +198,10 @@ def test_no_password_is_hashed_while_others_wait_for_the_database(client, alice,
 
 def test_what_is_wrong_with_the_request_is_no_busy_database(db):
     table_is_missing = OperationalError()
-    with pytest.raises((OperationalError, ProgrammingError)) as caught, connection.cursor() as cursor:
+    with (
+        pytest.raises((OperationalError, ProgrammingError)) as caught,
+        connection.cursor() as cursor,
+    ):
         cursor.execute("SELECT * FROM there_is_no_such_table")
     connection.needs_rollback = False
 
@@ -188,13 +210,15 @@ def test_what_is_wrong_with_the_request_is_no_busy_database(db):
     assert is_passing(table_is_missing)
 
 
-# --- One request's fan-out --------------------------------------------------------------------------
+# --- One request's fan-out ------------------------------------------------------------------------
 
 
 @pytest.fixture
 def make_tags(account):
     def make_tags(count, prefix="team"):
-        return Tag.objects.bulk_create(Tag(account=account, key=prefix, value=str(n)) for n in range(count))
+        return Tag.objects.bulk_create(
+            Tag(account=account, key=prefix, value=str(n)) for n in range(count)
+        )
 
     return make_tags
 
@@ -234,8 +258,10 @@ def test_an_order_of_more_tags_writes_nothing(alice, account, zone, instance_typ
 def test_the_page_says_how_many_tags_there_may_be(client, alice, account, zone, instance_type):
     client.force_login(alice)
     sent = {
-        "billing_mode": "Daily", "zone": zone.pk, "shown_zone": zone.pk, "instance_type": instance_type.pk,
-        "count": "100", "name": "web", "new_tags": "\n".join(f"key{number}=x" for number in range(12)),
+        "billing_mode": "Daily", "zone": zone.pk, "shown_zone": zone.pk,
+        "instance_type": instance_type.pk,
+        "count": "100", "name": "web",
+        "new_tags": "\n".join(f"key{number}=x" for number in range(12)),
     }  # fmt: skip
 
     text = client.get(reverse("recycle:create"), sent).text
@@ -243,13 +269,23 @@ def test_the_page_says_how_many_tags_there_may_be(client, alice, account, zone, 
     assert "An instance has 10 tags at most." in text
 
 
-def test_the_quota_of_tags_is_kept_on_the_page_of_tags_and_by_an_order(alice, account, zone, instance_type, now):
+def test_the_quota_of_tags_is_kept_on_the_page_of_tags_and_by_an_order(
+    alice, account, zone, instance_type, now
+):
     account.max_tags = 2
     account.save()
     context = Context(by=alice, now=now)
-    order = {"account": account, "zone": zone, "instance_type": instance_type, "billing_mode": BillingMode.DAILY}
+    order = {
+        "account": account,
+        "zone": zone,
+        "instance_type": instance_type,
+        "billing_mode": BillingMode.DAILY,
+    }
 
-    made = [tags.create(Tag(account=account, key="env", value=value), context=context) for value in "abc"]
+    made = [
+        tags.create(Tag(account=account, key="env", value=value), context=context)
+        for value in "abc"
+    ]
     ordered = actions.create(Order(**order, new_tags=[("team", "x")]), by=alice)
 
     assert [refusals(outcome) for outcome in made] == [[], [], [Refusal.QUOTA]]
@@ -260,15 +296,23 @@ def test_the_quota_of_tags_is_kept_on_the_page_of_tags_and_by_an_order(alice, ac
 def test_no_deletion_unbinds_without_bound(
     alice, account, zone, make_instance, make_tags, now, monkeypatch, django_assert_max_num_queries
 ):
-    """Whatever is deleted together with what is bound to it: too much is refused before anything is locked."""
+    """Whatever is deleted together with what is bound to it: too much is refused before anything is
+    locked.
+    """
     monkeypatch.setattr(base, "MOST_UNBOUND", 2)
     [tag] = make_tags(1)
-    balancer = LoadBalancer.objects.create(account=account, region=zone.region, name="front", created_at=now)
-    listener = Listener.objects.create(load_balancer=balancer, protocol="TCP", port=80, created_at=now)
+    balancer = LoadBalancer.objects.create(
+        account=account, region=zone.region, name="front", created_at=now
+    )
+    listener = Listener.objects.create(
+        load_balancer=balancer, protocol="TCP", port=80, created_at=now
+    )
     for _number in range(3):
         instance = make_instance()
         InstanceTag.objects.create(instance=instance, tag=tag)
-        RealServer.objects.create(listener=listener, instance=instance, address=instance.private_ip, port=80)
+        RealServer.objects.create(
+            listener=listener, instance=instance, address=instance.private_ip, port=80
+        )
     context = Context(by=alice, now=now)
     deletions: tuple[tuple[Any, Any], ...] = (
         (tags.remove, Tag.objects.all()),

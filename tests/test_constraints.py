@@ -64,7 +64,9 @@ def said_of(name):
 
 @pytest.fixture
 def balancer(account, zone, now):
-    return LoadBalancer.objects.create(account=account, region=zone.region, name="front", created_at=now)
+    return LoadBalancer.objects.create(
+        account=account, region=zone.region, name="front", created_at=now
+    )
 
 
 @pytest.fixture
@@ -80,17 +82,28 @@ def other_zone(zone):
 @pytest.fixture
 def make_volume(account, zone, now):
     def make(**fields):
-        defaults = {"account": account, "zone": zone, "type": "SSD3.0", "size_gb": 40, "created_at": now}
+        defaults = {
+            "account": account,
+            "zone": zone,
+            "type": "SSD3.0",
+            "size_gb": 40,
+            "created_at": now,
+        }
         return Volume.objects.create(**{**defaults, **fields})
 
     return make
 
 
 def instance_rows():
-    """The constraint, the state the instance is made in, its billing mode, and the values that do not go together."""
+    """The constraint, the state the instance is made in, its billing mode, and the values that do
+    not go together.
+    """
     daily, hourly, monthly = BillingMode.DAILY, BillingMode.HOURLY, BillingMode.MONTHLY
     follows, purged = "instance_bin_times_follow_state", "instance_purged_at_follows_state"
-    subscription, no_fees = "instance_expires_if_subscription", "instance_no_fees_only_while_stopped"
+    subscription, no_fees = (
+        "instance_expires_if_subscription",
+        "instance_no_fees_only_while_stopped",
+    )
     reason, kept = "instance_hold_has_a_reason", "instance_held_or_protected_is_never_purged"
     return [
         ("instance_billing_mode_is_known", State.ACTIVE, daily, {"billing_mode": "Peak"}),
@@ -111,7 +124,12 @@ def instance_rows():
         (purged, State.EXPIRED, monthly, {"purged_at": HOUR}),
         (purged, State.PURGED, daily, {"purged_at": None}),
         (purged, State.RECYCLED, daily, {"state": State.PURGED}),
-        ("instance_ends_after_it_enters", State.RECYCLED, daily, {"recycled_at": HOUR, "purge_at": -HOUR}),
+        (
+            "instance_ends_after_it_enters",
+            State.RECYCLED,
+            daily,
+            {"recycled_at": HOUR, "purge_at": -HOUR},
+        ),
         (subscription, State.ACTIVE, monthly, {"expires_at": None}),
         (subscription, State.ACTIVE, daily, {"expires_at": HOUR}),
         (subscription, State.ACTIVE, hourly, {"expires_at": HOUR}),
@@ -129,9 +147,14 @@ def instance_rows():
 
 
 @pytest.mark.parametrize(("name", "state", "billing_mode", "values"), instance_rows())
-def test_an_instance_has_no_values_that_do_not_go_together(make_instance, now, name, state, billing_mode, values):
+def test_an_instance_has_no_values_that_do_not_go_together(
+    make_instance, now, name, state, billing_mode, values
+):
     instance = make_instance(state, billing_mode)
-    moments = {field: now + value if isinstance(value, timedelta) else value for field, value in values.items()}
+    moments = {
+        field: now + value if isinstance(value, timedelta) else value
+        for field, value in values.items()
+    }
 
     with refused(name):
         Instance.objects.filter(pk=instance.pk).update(**moments)
@@ -140,7 +163,8 @@ def test_an_instance_has_no_values_that_do_not_go_together(make_instance, now, n
 def test_an_instance_is_in_no_state_there_is_not(make_instance):
     instance = make_instance()
 
-    # Its times fit no such state either; PostgreSQL names the rule that comes first in the alphabet.
+    # Its times fit no such state either; PostgreSQL names the rule that comes first in the
+    # alphabet.
     with refused("instance_state_is_known", "instance_bin_times_follow_state"):
         Instance.objects.filter(pk=instance.pk).update(state="lost")
 
@@ -184,7 +208,9 @@ def test_an_account_and_a_rule_keep_for_up_to_thirty_days_or_say_nothing(account
 def test_a_tag_has_one_rule_in_an_account(account):
     RetentionRule.objects.create(account=account, key="env", value="prod")
     RetentionRule.objects.create(account=account, key="env")
-    RetentionRule.objects.create(account=Account.objects.create(name="Another"), key="env", value="prod")
+    RetentionRule.objects.create(
+        account=Account.objects.create(name="Another"), key="env", value="prod"
+    )
 
     with refused("retention_rule_once_per_tag"):
         RetentionRule.objects.create(account=account, key="env", value="prod", keep_for=HOUR)
@@ -194,7 +220,9 @@ def test_only_a_subscription_expires(make_instance):
     instance = make_instance(State.EXPIRED)
 
     with refused("instance_only_subscriptions_expire"):
-        Instance.objects.filter(pk=instance.pk).update(billing_mode=BillingMode.DAILY, expires_at=None)
+        Instance.objects.filter(pk=instance.pk).update(
+            billing_mode=BillingMode.DAILY, expires_at=None
+        )
 
 
 @pytest.mark.parametrize("state", [State.ACTIVE, State.STOPPED, State.EXPIRED, State.RECYCLED])
@@ -236,7 +264,9 @@ def test_a_load_balancer_listens_once_on_a_port_of_a_protocol(balancer, listener
 @pytest.mark.parametrize("port", [0, 65536])
 def test_a_real_server_has_a_port_there_is(make_instance, listener, port):
     with refused("real_server_port_in_range"):
-        RealServer.objects.create(listener=listener, instance=make_instance(), address="10.9.0.1", port=port)
+        RealServer.objects.create(
+            listener=listener, instance=make_instance(), address="10.9.0.1", port=port
+        )
 
 
 def test_a_real_server_is_behind_a_listener_once_per_address_and_port(make_instance, listener):
@@ -245,12 +275,16 @@ def test_a_real_server_is_behind_a_listener_once_per_address_and_port(make_insta
     RealServer.objects.create(listener=listener, instance=instance, address="10.9.0.1", port=81)
 
     with refused("real_server_once_per_listener_address_and_port"):
-        RealServer.objects.create(listener=listener, instance=make_instance(), address="10.9.0.1", port=80)
+        RealServer.objects.create(
+            listener=listener, instance=make_instance(), address="10.9.0.1", port=80
+        )
 
 
 @pytest.fixture
 def eip(account, zone, now):
-    return ElasticIP.objects.create(account=account, region=zone.region, address="120.92.9.9", created_at=now)
+    return ElasticIP.objects.create(
+        account=account, region=zone.region, address="120.92.9.9", created_at=now
+    )
 
 
 def test_an_eip_is_bound_to_an_instance_or_to_a_load_balancer(eip, make_instance, balancer):
@@ -271,7 +305,9 @@ def test_an_eip_names_the_zone_of_its_instance_and_none_without_one(eip, make_in
 
 def test_an_address_is_there_once(eip, account, zone, now):
     with refused("address"):
-        ElasticIP.objects.create(account=account, region=zone.region, address=eip.address, created_at=now)
+        ElasticIP.objects.create(
+            account=account, region=zone.region, address=eip.address, created_at=now
+        )
 
 
 def test_a_volume_has_a_size(make_volume):
@@ -279,7 +315,9 @@ def test_a_volume_has_a_size(make_volume):
         make_volume(size_gb=0)
 
 
-def test_a_volume_in_the_right_zone_is_attached_and_detached(make_volume, make_instance, other_zone):
+def test_a_volume_in_the_right_zone_is_attached_and_detached(
+    make_volume, make_instance, other_zone
+):
     volume = make_volume(zone=other_zone)
 
     Volume.objects.filter(pk=volume.pk).update(instance=make_instance(zone=other_zone))
@@ -344,7 +382,9 @@ def test_every_constraint_is_tried_here():
 
 
 def is_agreement_or_its_key(meta, constraint):
-    """These are tried column by column in test_agreements; a key with the primary key in it rules out nothing more."""
+    """These are tried column by column in test_agreements; a key with the primary key in it rules
+    out nothing more.
+    """
     if isinstance(constraint, models.UniqueConstraint):
         return meta.pk.name in constraint.fields
     return isinstance(constraint, Agreement)

@@ -39,7 +39,9 @@ class Addresses(HTMLParser):
             self.asked.append(found["href"])
         if "hx-get" in found:
             self.asked.append(found["hx-get"])
-        self.other += [found[name] for name in ("hx-post", "action", "hx-push-url", "src") if name in found]
+        self.other += [
+            found[name] for name in ("hx-post", "action", "hx-push-url", "src") if name in found
+        ]
         if tag == "form" and found.get("method", "get").lower() == "get":
             self._form, self._action = [], found.get("action", "")
         if tag == "input" and found.get("name") in ("back", "next"):
@@ -56,14 +58,20 @@ class Addresses(HTMLParser):
 
 @dataclass
 class Crawl:
-    """One person's way through the console: what is left to look at, and how much of each kind was."""
+    """One person's way through the console: what is left to look at, and how much of each
+    kind was.
+    """
 
     left: deque[str] = field(default_factory=deque)
     seen: dict[object, int] = field(default_factory=dict)
 
     def add(self, address: str) -> None:
         kind = kind_of(address)
-        if kind is not None and self.seen.setdefault(kind, 0) < OF_A_KIND and address not in self.left:
+        if (
+            kind is not None
+            and self.seen.setdefault(kind, 0) < OF_A_KIND
+            and address not in self.left
+        ):
             self.seen[kind] += 1
             self.left.append(address)
 
@@ -82,8 +90,12 @@ def kind_of(address: str) -> object | None:
 
 @pytest.fixture
 def everything(account, alice, make_instance, bind, now):
-    """Something of every kind, with names as long and as odd as they may be, and lists of several pages."""
-    hostile = Tag.objects.create(account=account, key="键 &=%?#/\"'<" * 10 + "钥" * 18, value="值&=%+" * 50 + "长" * 5)
+    """Something of every kind, with names as long and as odd as they may be, and lists of several
+    pages.
+    """
+    hostile = Tag.objects.create(
+        account=account, key="键 &=%?#/\"'<" * 10 + "钥" * 18, value="值&=%+" * 50 + "长" * 5
+    )
     for state in State:
         instance = make_instance(state, name="云" * 64)
         if state in (State.ACTIVE, State.STOPPED, State.EXPIRED):
@@ -94,7 +106,9 @@ def everything(account, alice, make_instance, bind, now):
             make_instance(state)
     deleted = make_instance(name="to be deleted")
     bind(deleted)
-    actions.delete(Instance.objects.filter(pk=deleted.pk), by=alice, may_release=False, reason="原因 & why?")
+    actions.delete(
+        Instance.objects.filter(pk=deleted.pk), by=alice, may_release=False, reason="原因 & why?"
+    )
     actions.restore(Instance.objects.filter(pk=deleted.pk), by=alice)
 
 
@@ -104,11 +118,15 @@ def person(request, victor, oscar, alice, django_user_model):
     if request.param == "administrator":
         django_user_model.objects.filter(pk=alice.pk).update(is_superuser=True, is_staff=True)
     stranger = django_user_model.objects.create_user("nobody")
-    return {"stranger": stranger, "viewer": victor, "operator": oscar, "administrator": alice}[request.param]
+    return {"stranger": stranger, "viewer": victor, "operator": oscar, "administrator": alice}[
+        request.param
+    ]
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
-@pytest.mark.parametrize("person", ["stranger", "viewer", "operator", "administrator"], indirect=True)
+@pytest.mark.parametrize(
+    "person", ["stranger", "viewer", "operator", "administrator"], indirect=True
+)
 def test_no_link_leads_to_an_error_or_grows(client, person, everything, headers):
     client.force_login(person)
     client.raise_request_exception = False

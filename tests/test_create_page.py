@@ -27,13 +27,20 @@ GROUP = UUID("31a5484d-8077-4aca-8f79-e093f9d4bbc1")
 @pytest.fixture
 def neighbour(make_instance):
     """An instance that says which subnet, VPC and security group the account has."""
-    return make_instance(private_ip="10.0.7.2", vpc_id=VPC, security_group_ids=[str(GROUP)], name="neighbour")
+    return make_instance(
+        private_ip="10.0.7.2", vpc_id=VPC, security_group_ids=[str(GROUP)], name="neighbour"
+    )
 
 
 @pytest.fixture
 def order(account, zone, instance_type):
     def order(**changes):
-        fields = {"account": account, "zone": zone, "instance_type": instance_type, "billing_mode": BillingMode.DAILY}
+        fields = {
+            "account": account,
+            "zone": zone,
+            "instance_type": instance_type,
+            "billing_mode": BillingMode.DAILY,
+        }
         return Order(**{**fields, "name": "web", **changes})
 
     return order
@@ -88,8 +95,10 @@ def test_an_order_is_made_with_all_that_belongs_to_it(alice, order, now, account
     tag = Tag.objects.create(account=account, key="team", value="search")
     disks = [Disk("SSD3.0", 100), Disk("EHDD", 500, delete_with_instance=True)]
     wanted = order(
-        count=2, disks=disks, bandwidth_mbps=10, tags=[tag], new_tags=[("env", "prod")], protected=True,
-        subnet_id=SUBNET, vpc_id=VPC, security_group_id=GROUP, image_id="IMG-1", image_name="Debian 12",
+        count=2, disks=disks, bandwidth_mbps=10, tags=[tag], new_tags=[("env", "prod")],
+        protected=True,
+        subnet_id=SUBNET, vpc_id=VPC, security_group_id=GROUP, image_id="IMG-1",
+        image_name="Debian 12",
     )  # fmt: skip
 
     outcome = actions.create(wanted, by=alice, now=now)
@@ -99,8 +108,15 @@ def test_an_order_is_made_with_all_that_belongs_to_it(alice, order, now, account
     assert {first.state, second.state} == {State.ACTIVE}
     assert [first.private_ip, second.private_ip] == ["10.0.7.3", "10.0.7.4"]
     assert (first.subnet_id, first.vpc_id, first.security_group_ids) == (SUBNET, VPC, [str(GROUP)])
-    assert (first.created_at, first.changed_at, first.expires_at, first.protected) == (now, now, None, True)
-    assert sorted(first.volumes.values_list("type", "size_gb", "delete_with_instance", "mount_point")) == [
+    assert (first.created_at, first.changed_at, first.expires_at, first.protected) == (
+        now,
+        now,
+        None,
+        True,
+    )
+    assert sorted(
+        first.volumes.values_list("type", "size_gb", "delete_with_instance", "mount_point")
+    ) == [
         ("EHDD", 500, True, "/dev/vdc"),
         ("SSD3.0", 100, False, "/dev/vdb"),
     ]
@@ -109,7 +125,9 @@ def test_an_order_is_made_with_all_that_belongs_to_it(alice, order, now, account
 
 
 def test_its_events_tell_who_made_what_and_bound_what(alice, order, now, account):
-    outcome = actions.create(order(disks=[Disk("SSD3.0", 40)], new_tags=[("env", "prod")]), by=alice, now=now)
+    outcome = actions.create(
+        order(disks=[Disk("SSD3.0", 40)], new_tags=[("env", "prod")]), by=alice, now=now
+    )
 
     events = Event.objects.order_by("id")
     assert [(event.action, event.kind, bool(event.instance_id)) for event in events] == [
@@ -122,7 +140,11 @@ def test_its_events_tell_who_made_what_and_bound_what(alice, order, now, account
     assert {(event.batch, event.by_name, event.at, event.account_id) for event in events} == {
         (outcome.batch, "alice", now, account.pk)
     }
-    assert (events[0].from_state, events[0].to_state, events[0].instance_name) == ("", "active", "web")
+    assert (events[0].from_state, events[0].to_state, events[0].instance_name) == (
+        "",
+        "active",
+        "web",
+    )
 
 
 def test_a_subscription_expires_months_later_by_the_calendar(alice, order, now):
@@ -160,7 +182,12 @@ def test_a_dry_run_says_what_would_be_and_makes_nothing(alice, order):
 
 
 def test_exactly_what_was_asked_for_or_nothing_with_every_reason(alice, order, account, zone):
-    account.max_instances, account.max_volumes, account.max_volume_gb, account.max_elastic_ips = 4, 3, 100, 2
+    account.max_instances, account.max_volumes, account.max_volume_gb, account.max_elastic_ips = (
+        4,
+        3,
+        100,
+        2,
+    )
     account.save()
     zone.vcpu_capacity, zone.memory_gb_capacity = 8, 100
     zone.save()
@@ -180,10 +207,14 @@ def test_exactly_what_was_asked_for_or_nothing_with_every_reason(alice, order, a
     assert not any(model.objects.exists() for model in (Instance, Volume, ElasticIP))
 
 
-def test_a_free_address_is_bound_and_a_taken_one_names_the_taker(alice, order, account, zone, make_instance, now):
+def test_a_free_address_is_bound_and_a_taken_one_names_the_taker(
+    alice, order, account, zone, make_instance, now
+):
     taker = make_instance(name="neighbour")
     free, taken = (
-        ElasticIP.objects.create(account=account, region=zone.region, address=address, created_at=now, instance=bound)
+        ElasticIP.objects.create(
+            account=account, region=zone.region, address=address, created_at=now, instance=bound
+        )
         for address, bound in (("120.92.9.1", None), ("120.92.9.2", taker))
     )
 
@@ -191,11 +222,15 @@ def test_a_free_address_is_bound_and_a_taken_one_names_the_taker(alice, order, a
 
     assert len(bound.done) == 1
     assert made().get().elastic_ips.get() == free
-    assert [(each.refusal, each.blocker) for each in refused.refused] == [(Refusal.TAKEN, Blocker.of(taker))]
+    assert [(each.refusal, each.blocker) for each in refused.refused] == [
+        (Refusal.TAKEN, Blocker.of(taker))
+    ]
 
 
 def test_what_has_gone_meanwhile_is_refused(alice, order, account, zone, now):
-    eip = ElasticIP.objects.create(account=account, region=zone.region, address="120.92.9.1", created_at=now)
+    eip = ElasticIP.objects.create(
+        account=account, region=zone.region, address="120.92.9.1", created_at=now
+    )
     tag = Tag.objects.create(account=account, key="env", value="prod")
     wanted = order(address=eip, tags=[tag])
     ElasticIP.objects.all().delete()
@@ -279,7 +314,9 @@ def test_the_cost_does_not_grow_with_the_number(alice, order):
     # SQLite takes so many values in a statement, so more rows are more statements there.
     for count in (2, 40 if connection.vendor == "postgresql" else 4):
         with CaptureQueriesContext(connection) as queries:
-            actions.create(order(count=count, disks=[Disk("SSD3.0", 40)] * 2, bandwidth_mbps=1), by=alice)
+            actions.create(
+                order(count=count, disks=[Disk("SSD3.0", 40)] * 2, bandwidth_mbps=1), by=alice
+            )
         counts.append(len(queries))
 
     assert counts[0] == counts[1]
@@ -296,12 +333,22 @@ def test_who_may_not_is_refused_by_the_action_itself(victor, mallory, order):
 
 
 def test_the_page_offers_what_the_account_has(oscars, account, zone, instance_type, neighbour, now):
-    eip = ElasticIP.objects.create(account=account, region=zone.region, address="120.92.9.1", created_at=now)
+    eip = ElasticIP.objects.create(
+        account=account, region=zone.region, address="120.92.9.1", created_at=now
+    )
     Tag.objects.create(account=account, key="env", value="prod")
 
     text = oscars.get(URL).text
 
-    for words in ("N3.2B · 2 vCPU · 4 GB", zone.pk, str(SUBNET), str(GROUP), "10.0.7.0/24", eip.address, "<b>env</b>"):
+    for words in (
+        "N3.2B · 2 vCPU · 4 GB",
+        zone.pk,
+        str(SUBNET),
+        str(GROUP),
+        "10.0.7.0/24",
+        eip.address,
+        "<b>env</b>",
+    ):
         assert words in text
     assert "All of this can be made now." in text
     assert "Create 1 instance" in text
@@ -335,19 +382,29 @@ def test_sent_twice_it_leads_to_what_was_made(oscars, fields):
 def test_everything_that_was_entered_is_made(oscars, fields, account, neighbour):
     tag = Tag.objects.create(account=account, key="env", value="prod")
     entered = fields(
-        subnet=str(SUBNET), security_group=str(GROUP), eip="new", bandwidth="20", tags=[tag.pk], protected="1",
-        new_tags="team=search\n\nplain", disk_type=["SSD3.0", "EHDD"], disk_size=["40", "99"], disk_delete=["1"],
+        subnet=str(SUBNET), security_group=str(GROUP), eip="new", bandwidth="20", tags=[tag.pk],
+        protected="1",
+        new_tags="team=search\n\nplain", disk_type=["SSD3.0", "EHDD"], disk_size=["40", "99"],
+        disk_delete=["1"],
         billing_mode="Monthly", months="3",
     )  # fmt: skip
 
     oscars.post(URL, entered)
 
     instance = made().get()
-    assert (instance.protected, instance.billing_mode, instance.subnet_id) == (True, "Monthly", SUBNET)
+    assert (instance.protected, instance.billing_mode, instance.subnet_id) == (
+        True,
+        "Monthly",
+        SUBNET,
+    )
     assert set(instance.volumes.values_list("type", "size_gb", "delete_with_instance")) == {
         ("SSD3.0", 40, False), ("EHDD", 99, True),
     }  # fmt: skip
-    assert {str(each.tag) for each in instance.instance_tags.all()} == {"env=prod", "team=search", "plain"}
+    assert {str(each.tag) for each in instance.instance_tags.all()} == {
+        "env=prod",
+        "team=search",
+        "plain",
+    }
     assert instance.elastic_ips.get().bandwidth_mbps == 20
 
 
@@ -417,7 +474,9 @@ def test_without_script_a_button_checks_and_adds_a_disk(oscars, fields, button):
 
 
 def test_a_disk_is_removed_with_its_own_settings(oscars, fields):
-    entered = fields(disk_type=["SSD3.0", "EHDD"], disk_size=["40", "99"], disk_delete=["1"], remove_disk="0")
+    entered = fields(
+        disk_type=["SSD3.0", "EHDD"], disk_size=["40", "99"], disk_delete=["1"], remove_disk="0"
+    )
 
     text = oscars.get(URL, entered, headers=HTMX).text
 
@@ -428,9 +487,12 @@ def test_a_disk_is_removed_with_its_own_settings(oscars, fields):
 
 
 BAD = {
-    "billing_mode": "Spot", "months": "7000", "zone": "cn-nowhere-1a", "instance_type": "N9.9Z", "image": "IMG-none",
-    "system_disk_type": "Floppy", "system_disk_gb": "501", "subnet": str(uuid4()), "security_group": str(uuid4()),
-    "eip": str(uuid4()), "tags": ["999999"], "new_tags": "kscx=1", "name": "x", "number": "-1", "count": "101",
+    "billing_mode": "Spot", "months": "7000", "zone": "cn-nowhere-1a", "instance_type": "N9.9Z",
+    "image": "IMG-none",
+    "system_disk_type": "Floppy", "system_disk_gb": "501", "subnet": str(uuid4()),
+    "security_group": str(uuid4()),
+    "eip": str(uuid4()), "tags": ["999999"], "new_tags": "kscx=1", "name": "x", "number": "-1",
+    "count": "101",
     "token": "not-a-uuid", "scope": "999:", "disk_size": ["9"],
 }  # fmt: skip
 
@@ -476,7 +538,9 @@ def test_the_edges_of_what_may_be_entered(oscars, fields, entered):
 
 
 def test_an_address_that_is_there_goes_to_one_instance_only(oscars, fields, account, zone, now):
-    eip = ElasticIP.objects.create(account=account, region=zone.region, address="120.92.9.1", created_at=now)
+    eip = ElasticIP.objects.create(
+        account=account, region=zone.region, address="120.92.9.1", created_at=now
+    )
 
     assert oscars.post(URL, fields(eip=str(eip.pk), count="2")).status_code == 422
     assert oscars.post(URL, fields(eip=str(eip.pk))).status_code == 302
@@ -489,8 +553,12 @@ def test_a_group_of_another_vpc_is_refused(oscars, fields, neighbour):
     assert "It belongs to another VPC." in response.text
 
 
-def test_nothing_of_another_account_is_offered_or_taken(client, mallory, fields, neighbour, account, zone, now):
-    eip = ElasticIP.objects.create(account=account, region=zone.region, address="120.92.9.1", created_at=now)
+def test_nothing_of_another_account_is_offered_or_taken(
+    client, mallory, fields, neighbour, account, zone, now
+):
+    eip = ElasticIP.objects.create(
+        account=account, region=zone.region, address="120.92.9.1", created_at=now
+    )
     tag = Tag.objects.create(account=account, key="env", value="prod")
     own = mallory.memberships.get().account
     client.force_login(mallory)
@@ -506,7 +574,9 @@ def test_nothing_of_another_account_is_offered_or_taken(client, mallory, fields,
         )
     ]
 
-    assert not any(secret in page for secret in (str(SUBNET), eip.address, str(GROUP), "<b>env</b>"))
+    assert not any(
+        secret in page for secret in (str(SUBNET), eip.address, str(GROUP), "<b>env</b>")
+    )
     assert {answer.status_code for answer in answers} == {422}
     assert not made().exists()
 

@@ -1,4 +1,5 @@
-"""The environment that the launcher makes: when, where, and what is left when that does not work out.
+"""The environment that the launcher makes: when, where, and what is left when that does not work
+out.
 
 A small project with the real launcher in it is started as people start it. What is outside the
 project is played by a `uv` on the PATH, which makes an environment with one file in it, the lock;
@@ -64,7 +65,12 @@ class Project:
             (self.path / "requirements" / f"{name}.txt").write_text(text)
 
     def popen(
-        self, *arguments: str, uv: bool = True, by: str = BASE, program: str = "program.py", **env: str
+        self,
+        *arguments: str,
+        uv: bool = True,
+        by: str = BASE,
+        program: str = "program.py",
+        **env: str,
     ) -> subprocess.Popen[str]:
         # Nothing of this process's own environment, and no launcher but the project's.
         path = f"{self.tools}:/usr/bin:/bin" if uv else "/usr/bin:/bin"
@@ -167,7 +173,9 @@ def test_an_installation_that_fails_gives_its_room_back(project):
 
 
 @pytest.mark.parametrize(("made_with", "found_with"), [(True, False), (False, True)])
-def test_a_tool_that_comes_to_the_path_or_goes_is_no_reason_to_build(project, made_with, found_with):
+def test_a_tool_that_comes_to_the_path_or_goes_is_no_reason_to_build(
+    project, made_with, found_with
+):
     project.lock("# nothing")
     before, _ = project.start("up", uv=made_with)
 
@@ -176,7 +184,9 @@ def test_a_tool_that_comes_to_the_path_or_goes_is_no_reason_to_build(project, ma
 
 def test_another_python_gets_an_environment_of_its_own_and_leaves_the_others(project):
     others = [
-        found for name in ("3.11", "3.12", "3.13", "3") if (found := shutil.which(f"python{name}", path="/usr/bin"))
+        found
+        for name in ("3.11", "3.12", "3.13", "3")
+        if (found := shutil.which(f"python{name}", path="/usr/bin"))
     ]
     others = [other for other in others if os.path.realpath(other) != os.path.realpath(BASE)]
     if not others:
@@ -205,7 +215,9 @@ def test_a_moved_checkout_is_noticed(project):
 
 def test_a_copied_checkout_gets_its_own_and_leaves_the_first(project, tmp_path):
     before, _ = project.start("up")
-    copy = Project(Path(shutil.copytree(project.path, tmp_path / "copy", symlinks=True)), project.tools)
+    copy = Project(
+        Path(shutil.copytree(project.path, tmp_path / "copy", symlinks=True)), project.tools
+    )
 
     after, _ = copy.start("up")
 
@@ -290,7 +302,9 @@ def test_an_environment_made_by_hand_is_used_from_inside_and_never_removed(proje
 
 def test_the_environment_of_an_earlier_version_is_replaced(project):
     (project.path / ".venv" / "bin").mkdir(parents=True)
-    (project.path / ".venv" / bootstrap.NOTE).write_text(json.dumps({"lock": "test", "locks": "", "tool": "pip"}))
+    (project.path / ".venv" / bootstrap.NOTE).write_text(
+        json.dumps({"lock": "test", "locks": "", "tool": "pip"})
+    )
 
     where, _ = project.start("up")
 
@@ -321,7 +335,8 @@ def test_the_checkout_of_somebody_else_is_used_as_it_is(project):
 
 # --- Killed ---------------------------------------------------------------------------------------
 
-# Kills the launcher when it comes to a line for the first time; with none to kill at, it names the lines instead.
+# Kills the launcher when it comes to a line for the first time; with none to kill at, it names the
+# lines instead.
 TRACER = """
 import os, signal
 target, seen = int(os.environ["KILL_AT_LINE"]), set()
@@ -342,7 +357,9 @@ sys.settrace(step)
 
 
 @pytest.mark.parametrize("third", range(3))
-def test_killed_at_any_line_of_a_build_something_works_and_the_next_start_ends_the_work(project, third):
+def test_killed_at_any_line_of_a_build_something_works_and_the_next_start_ends_the_work(
+    project, third
+):
     project.start("up")
     (project.path / "traced.py").write_text(PROGRAM.format(before=TRACER.replace("\\\\", "\\")))
     project.lock("second")
@@ -373,13 +390,17 @@ NEEDS_A_PACKAGE = f"django==5.2 --hash=sha256:{'0' * 64}\n"
 
 
 @pytest.mark.parametrize("index", ["http://127.0.0.1:1/simple", "https://packages.invalid/simple"])
-def test_an_offline_first_start_says_in_one_sentence_that_packages_cannot_be_reached(project, index):
+def test_an_offline_first_start_says_in_one_sentence_that_packages_cannot_be_reached(
+    project, index
+):
     project.lock(NEEDS_A_PACKAGE, NEEDS_A_PACKAGE)
 
     said = project.fail("up", uv=False, PIP_INDEX_URL=index, **PIP).splitlines()
 
     assert said[0].startswith("Installing the packages with pip")
-    sentence = "The packages cannot be reached: this machine has no connection to where they are kept."
+    sentence = (
+        "The packages cannot be reached: this machine has no connection to where they are kept."
+    )
     assert said[1:] == [f"{sentence} Correct that, then start again."]
     assert project.environments == set()
 
@@ -395,14 +416,22 @@ def test_the_reason_of_an_installer_that_is_not_understood_is_shown(project):
 @pytest.mark.parametrize("uv", [True, False])
 def test_a_full_disk_is_named(project, uv):
     path, room = (f"{project.tools}:/usr/bin:/bin", "64k") if uv else ("/usr/bin:/bin", "4m")
-    script = f"mount -t tmpfs -o size={room} tmpfs {project.path}/.venvs && exec {BASE} program.py up"
+    script = (
+        f"mount -t tmpfs -o size={room} tmpfs {project.path}/.venvs && exec {BASE} program.py up"
+    )
     if uv:
-        script = script.replace("exec", f"head -c 60000 /dev/zero > {project.path}/.venvs/heap && exec")
+        script = script.replace(
+            "exec", f"head -c 60000 /dev/zero > {project.path}/.venvs/heap && exec"
+        )
     (project.path / ".venvs").mkdir()
     project.lock("first " * 10_000)
 
     done = subprocess.run(
-        ["unshare", "--mount", "sh", "-c", script], cwd=project.path, env={"PATH": path}, capture_output=True, text=True
+        ["unshare", "--mount", "sh", "-c", script],
+        cwd=project.path,
+        env={"PATH": path},
+        capture_output=True,
+        text=True,
     )
     if "unshare failed" in done.stderr:
         pytest.skip("this machine lets nobody mount")
@@ -424,7 +453,13 @@ def test_a_place_that_is_not_utf8_is_named_in_a_sentence(project):
 
 @pytest.mark.parametrize(
     "arguments",
-    [("up", "--data-dir"), ("up", "--host"), ("import_inventory", "--account", "Acme"), ("screenshots",), ("test",)],
+    [
+        ("up", "--data-dir"),
+        ("up", "--host"),
+        ("import_inventory", "--account", "Acme"),
+        ("screenshots",),
+        ("test",),
+    ],
 )
 def test_an_argument_that_is_not_utf8_is_named_in_a_sentence(arguments):
     done = subprocess.run(
@@ -459,7 +494,12 @@ ELF = b"\x7fELF"
 def _programs() -> list[Path]:
     """Every program that a package brings along, as opposed to what Python loads."""
     packages = Path(sysconfig.get_path("purelib"))
-    files = (Path(place, name) for place, _, names in os.walk(packages) for name in names if ".so" not in name)
+    files = (
+        Path(place, name)
+        for place, _, names in os.walk(packages)
+        for name in names
+        if ".so" not in name
+    )
     return [path for path in files if os.access(path, os.X_OK) and _begins_with(path, ELF)]
 
 
@@ -475,7 +515,9 @@ def test_every_bundled_program_is_asked_for_the_libraries_it_lacks():
 
     assert programs
     for program in programs:
-        assert any(fnmatch(str(program), pattern) for pattern in bootstrap.BUNDLED_PROGRAMS), program
+        assert any(fnmatch(str(program), pattern) for pattern in bootstrap.BUNDLED_PROGRAMS), (
+            program
+        )
     for pattern in bootstrap.BUNDLED_PROGRAMS:
         assert list(packages.glob(pattern)), pattern
 
@@ -507,11 +549,20 @@ def test_the_package_of_a_library_goes_by_the_policy(library, package):
 
 @pytest.mark.parametrize(("required", "outcome"), [("", "1 skipped"), ("1", "1 error")])
 @pytest.mark.parametrize("lacking", ["PLAYWRIGHT_NODEJS_PATH", "CHROMIUM"])
-def test_browser_tests_are_skipped_where_the_driver_or_the_browser_does_not_start(tmp_path, lacking, required, outcome):
+def test_browser_tests_are_skipped_where_the_driver_or_the_browser_does_not_start(
+    tmp_path, lacking, required, outcome
+):
     (tmp_path / "pytest.ini").write_text("[pytest]\nDJANGO_SETTINGS_MODULE = console.settings\n")
-    (tmp_path / "test_it.py").write_text("from tests.browser import chromium\n\ndef test_it(chromium): pass\n")
+    (tmp_path / "test_it.py").write_text(
+        "from tests.browser import chromium\n\ndef test_it(chromium): pass\n"
+    )
     # Each of them is there, and ends at once.
-    env = {**os.environ, "REQUIRE_BROWSER": required, "CONSOLE_DATA_DIR": str(tmp_path), lacking: "/bin/false"}
+    env = {
+        **os.environ,
+        "REQUIRE_BROWSER": required,
+        "CONSOLE_DATA_DIR": str(tmp_path),
+        lacking: "/bin/false",
+    }
 
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-ra", "-p", "no:cacheprovider", "test_it.py"],
@@ -530,7 +581,9 @@ def test_locks_name_no_registry_and_no_place(lock):
     text = (bootstrap.LOCKS / f"{lock}.txt").read_text()
 
     assert "--hash=sha256:" in text
-    assert not any(word in text for word in ("://", "--index-url", "--find-links", "--trusted-host"))
+    assert not any(
+        word in text for word in ("://", "--index-url", "--find-links", "--trusted-host")
+    )
 
 
 def test_the_test_lock_has_everything_that_the_console_runs_on():

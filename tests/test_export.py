@@ -48,7 +48,11 @@ def one_of_each(alice, make_instance, now):
         make_instance(state, name=state.value)
     recycled = make_instance(name="recycled")
     actions.delete(
-        Instance.objects.filter(pk=recycled.pk), by=alice, may_release=False, reason="wrong, “stack”", now=now
+        Instance.objects.filter(pk=recycled.pk),
+        by=alice,
+        may_release=False,
+        reason="wrong, “stack”",
+        now=now,
     )
 
 
@@ -94,7 +98,9 @@ def test_it_is_the_whole_list_whatever_page_is_shown(export, client, make_instan
     assert len(export("export_bin", size="10", cursor=cursor)) == 12
 
 
-def test_it_is_streamed_in_batches(client, alice, make_instance, monkeypatch, django_assert_max_num_queries):
+def test_it_is_streamed_in_batches(
+    client, alice, make_instance, monkeypatch, django_assert_max_num_queries
+):
     monkeypatch.setattr(lists, "CHUNK", 25)
     for _ in range(60):
         make_instance()
@@ -119,11 +125,13 @@ def test_no_row_is_lost_between_two_batches(export, make_instance, monkeypatch, 
     assert set(found) == made
 
 
-# --- What a stream needs is fixed before it begins -----------------------------------------------------------
+# --- What a stream needs is fixed before it begins ------------------------------------------------
 
 
 def later(response):
-    """The rows as a server reads them: when the request is over, and its thread speaks for somebody else."""
+    """The rows as a server reads them: when the request is over, and its thread speaks for somebody
+    else.
+    """
     with timezone.override("America/New_York"), translation.override("de"):
         text = response.getvalue().decode("utf-8-sig")
         assert timezone.get_current_timezone_name() == "America/New_York"
@@ -141,7 +149,9 @@ def three_days(account, make_instance, make_volume, now):
     for hours in range(0, 72, 6):
         moment = start + timedelta(hours=hours)
         make_instance(State.RECYCLED, recycled_at=moment, purge_at=now + timedelta(hours=1))
-        Event.objects.create(account=account, at=moment, batch="0" * 32, action="start", instance_name="web")
+        Event.objects.create(
+            account=account, at=moment, batch="0" * 32, action="start", instance_name="web"
+        )
     return start
 
 
@@ -155,11 +165,16 @@ def test_a_day_has_the_same_rows_on_the_page_and_in_the_file(client, alice, thre
         ("bin", {"deleted_from": day, "deleted_to": day}),
         ("log", {"since": day, "until": day}),
     ):
-        shown = client.get(reverse(f"recycle:{name}"), {**query, "size": "100"}).context["page"].rows
+        shown = (
+            client.get(reverse(f"recycle:{name}"), {**query, "size": "100"}).context["page"].rows
+        )
         head, *rows = later(client.get(reverse(f"recycle:export_{name}"), query))
 
         assert len(rows) == len(shown) == 4
-        times = {timezone.localtime(getattr(row, "recycled_at", None) or row.at, ZoneInfo(tz)) for row in shown}
+        times = {
+            timezone.localtime(getattr(row, "recycled_at", None) or row.at, ZoneInfo(tz))
+            for row in shown
+        }
         told = {row[head.index("Deleted" if name == "bin" else "Time")] for row in rows}
         # In the zone of the viewer, and it says which that is.
         assert told == {moment.isoformat(sep=" ", timespec="seconds") for moment in times}
@@ -168,8 +183,14 @@ def test_a_day_has_the_same_rows_on_the_page_and_in_the_file(client, alice, thre
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 @pytest.mark.parametrize("name", PAGES)
-def test_the_file_speaks_the_language_of_the_request(client, alice, make_instance, bind, oscar, now, name, language):
-    for state, mode in ((State.STOPPED, BillingMode.DAILY), (State.RECYCLED, BillingMode.DAILY), (State.EXPIRED, "")):
+def test_the_file_speaks_the_language_of_the_request(
+    client, alice, make_instance, bind, oscar, now, name, language
+):
+    for state, mode in (
+        (State.STOPPED, BillingMode.DAILY),
+        (State.RECYCLED, BillingMode.DAILY),
+        (State.EXPIRED, ""),
+    ):
         instance = make_instance(state, mode) if mode else make_instance(state)
     bind(instance)
     actions.stop(Instance.objects.filter(state=State.STOPPED), by=oscar, now=now)
@@ -184,14 +205,26 @@ def test_the_file_speaks_the_language_of_the_request(client, alice, make_instanc
 
     assert len(rows) > 1
     assert rows == list(csv.reader(io.StringIO(at_once, newline="")))
-    # Whatever has Chinese letters is a label here: none in the English file, none left out of the Chinese one.
+    # Whatever has Chinese letters is a label here: none in the English file, none left out of the
+    # Chinese one.
     chinese = {cell for row in rows for cell in row if re.search("[一-鿿]", cell)}
     english = {cell for row in rows for cell in row if cell in LABELS}
     assert bool(chinese) is (language == "zh-hans")
     assert bool(english) is (language == "en")
 
 
-LABELS = {"Name", "Pay-By-Daily-Config", "Subscription", "Stopped", "Running", "In use", "Key", "Created", "Yes", "No"}
+LABELS = {
+    "Name",
+    "Pay-By-Daily-Config",
+    "Subscription",
+    "Stopped",
+    "Running",
+    "In use",
+    "Key",
+    "Created",
+    "Yes",
+    "No",
+}
 
 
 def test_rights_are_those_of_the_request(client, alice, account, make_instance):
@@ -205,7 +238,9 @@ def test_rights_are_those_of_the_request(client, alice, account, make_instance):
     assert [row[1] for row in later(response)] == ["Name", "web"]
 
 
-def test_an_error_of_the_query_is_an_answer_and_no_file_that_breaks_off(client, alice, make_instance, monkeypatch):
+def test_an_error_of_the_query_is_an_answer_and_no_file_that_breaks_off(
+    client, alice, make_instance, monkeypatch
+):
     make_instance()
     client.force_login(alice)
     client.raise_request_exception = False
@@ -240,7 +275,9 @@ def test_every_cell_is_quoted(client, alice, make_instance):
     client.force_login(alice)
 
     for name in PAGES:
-        for line in client.get(reverse(f"recycle:{name}")).getvalue().decode("utf-8-sig").splitlines():
+        for line in (
+            client.get(reverse(f"recycle:{name}")).getvalue().decode("utf-8-sig").splitlines()
+        ):
             assert re.fullmatch(r'"[^"]*"(,"[^"]*")*', line)
 
 
@@ -283,7 +320,9 @@ def test_only_the_rows_of_ones_own_account(client, mallory, one_of_each):
 
 
 @pytest.mark.parametrize("name", EXPORTS)
-@pytest.mark.parametrize("query", [{"region": "mars"}, {"sort": "x"}, {"cursor": "x"}, {"q": "\0"}, {"size": "7"}])
+@pytest.mark.parametrize(
+    "query", [{"region": "mars"}, {"sort": "x"}, {"cursor": "x"}, {"q": "\0"}, {"size": "7"}]
+)
 def test_a_filter_that_makes_no_sense_exports_nothing(client, alice, one_of_each, name, query):
     client.force_login(alice)
 

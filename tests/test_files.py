@@ -66,7 +66,9 @@ def test_a_symbolic_link_is_refused_and_its_target_left_alone(place, tmp_path, n
     assert mode(target) == 0o644
 
 
-@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away")
+@pytest.mark.skipif(
+    not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root gives files away"
+)
 @pytest.mark.parametrize("name", ["", "secret-key", "console.sqlite3-wal"])
 def test_what_belongs_to_somebody_else_is_refused(place, name):
     os.chown(place / name, 65534, 65534)
@@ -77,13 +79,21 @@ def test_what_belongs_to_somebody_else_is_refused(place, name):
 
 def test_every_command_makes_and_mends_them_whatever_the_umask(tmp_path):
     place = tmp_path / "data"
-    clean = {name: value for name, value in os.environ.items() if not name.startswith(("CONSOLE_", "DATABASE_"))}
+    clean = {
+        name: value
+        for name, value in os.environ.items()
+        if not name.startswith(("CONSOLE_", "DATABASE_"))
+    }
     command = ["sh", "-c", 'umask 000; exec "$0" manage.py migrate --verbosity 0', sys.executable]
     for _ in range(2):
-        subprocess.run(command, cwd=PROJECT, env={**clean, "CONSOLE_DATA_DIR": str(place)}, check=True)
+        subprocess.run(
+            command, cwd=PROJECT, env={**clean, "CONSOLE_DATA_DIR": str(place)}, check=True
+        )
 
         assert mode(place) == 0o700
-        assert {path.name: mode(path) for path in place.iterdir()} == {path.name: 0o600 for path in place.iterdir()}
+        assert {path.name: mode(path) for path in place.iterdir()} == {
+            path.name: 0o600 for path in place.iterdir()
+        }
         for path in place.iterdir():
             path.chmod(0o666)
         place.chmod(0o755)

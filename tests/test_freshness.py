@@ -1,4 +1,6 @@
-"""Nothing that was shown is shown again as if it were the present: not by Back, and not from a cache."""
+"""Nothing that was shown is shown again as if it were the present: not by Back, and not from a
+cache.
+"""
 
 import pytest
 from playwright.sync_api import Page, expect
@@ -15,7 +17,13 @@ def test_no_page_and_no_export_is_kept_by_the_browser(client, alice, recycled):
     alice.is_superuser = alice.is_staff = True
     alice.save()
     client.force_login(alice)
-    pages = ["/", "/recycle-bin/", "/recycle-bin/?sort=x", f"/instances/{recycled.pk}/", "/nowhere/"]
+    pages = [
+        "/",
+        "/recycle-bin/",
+        "/recycle-bin/?sort=x",
+        f"/instances/{recycled.pk}/",
+        "/nowhere/",
+    ]
     pages.append("/recycle-bin/undo/")  # which takes no GET
 
     for page in pages:
@@ -74,7 +82,9 @@ def test_back_shows_the_present_where_one_was(page, long_list, complaints, away)
     else:
         gone.get_by_role("link").first.click()
         expect(page.get_by_role("heading", name=name)).to_be_visible()
-    Instance.objects.filter(name=name).update(name="renamed-meanwhile", name_folded="renamed-meanwhile")
+    Instance.objects.filter(name=name).update(
+        name="renamed-meanwhile", name_folded="renamed-meanwhile"
+    )
     page.go_back()
 
     expect(page.locator("#bin tbody")).not_to_contain_text(name)

@@ -1,4 +1,6 @@
-"""What every request meets first, whoever sends it: what is refused unread, HEAD, and links on error pages."""
+"""What every request meets first, whoever sends it: what is refused unread, HEAD, and links on
+error pages.
+"""
 
 import os
 import subprocess
@@ -50,7 +52,13 @@ def no_files(monkeypatch):
 
 @pytest.mark.parametrize("known", [False, True])
 @pytest.mark.parametrize(
-    "content_type", [MULTIPART_CONTENT, "Multipart/Form-Data", "multipart/mixed; boundary=x", " multipart/form-data"]
+    "content_type",
+    [
+        MULTIPART_CONTENT,
+        "Multipart/Form-Data",
+        "multipart/mixed; boundary=x",
+        " multipart/form-data",
+    ],
 )
 def test_an_upload_is_refused_unread_at_every_address(client, alice, no_files, known, content_type):
     if known:
@@ -58,7 +66,9 @@ def test_an_upload_is_refused_unread_at_every_address(client, alice, no_files, k
     for _name, path in ADDRESSES:
         answer = send(client, "POST", path, CONTENT_TYPE=content_type, CONTENT_LENGTH="90000000")
 
-        assert (answer.status_code, answer["Content-Type"]) == (415, "text/plain; charset=utf-8"), path
+        assert (answer.status_code, answer["Content-Type"]) == (415, "text/plain; charset=utf-8"), (
+            path
+        )
         assert "takes no files" in answer.text
 
 
@@ -74,14 +84,22 @@ def test_an_upload_is_refused_before_the_token_is_looked_for_in_it(client, alice
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "GET", "DELETE"])
 def test_a_body_over_the_limit_is_refused_unread(client, method):
-    answer = send(client, method, reverse("login"), CONTENT_TYPE=URLENCODED, CONTENT_LENGTH=str(BODY_LIMIT + 1))
+    answer = send(
+        client,
+        method,
+        reverse("login"),
+        CONTENT_TYPE=URLENCODED,
+        CONTENT_LENGTH=str(BODY_LIMIT + 1),
+    )
 
     assert answer.status_code == 413
     assert "at most 2.5 MB" in answer.text
 
 
 def test_a_body_without_a_length_is_refused(client):
-    answer = send(client, "POST", reverse("login"), CONTENT_TYPE=URLENCODED, HTTP_TRANSFER_ENCODING="chunked")
+    answer = send(
+        client, "POST", reverse("login"), CONTENT_TYPE=URLENCODED, HTTP_TRANSFER_ENCODING="chunked"
+    )
 
     assert answer.status_code == 411
 
@@ -93,7 +111,9 @@ def test_a_form_up_to_the_limit_is_read(client):
 
 
 def test_what_is_refused_is_said_in_the_clients_language(client):
-    answer = client.post(reverse("login"), {}, MULTIPART_CONTENT, headers={"Accept-Language": "zh-hans"})
+    answer = client.post(
+        reverse("login"), {}, MULTIPART_CONTENT, headers={"Accept-Language": "zh-hans"}
+    )
 
     assert "控制台" in answer.text
 
@@ -111,7 +131,9 @@ def test_more_fields_than_any_form_has_are_refused_with_a_page(client, alice):
     assert (address.status_code, address.text) == (414, "This address has too many fields.\n")
 
 
-@pytest.mark.parametrize("name", ["recycle_account", "recycle_user", "recycle_instance", "recycle_membership"])
+@pytest.mark.parametrize(
+    "name", ["recycle_account", "recycle_user", "recycle_instance", "recycle_membership"]
+)
 def test_no_form_of_the_admin_sends_files(client, name, recycled):
     client.force_login(User.objects.create_superuser("root"))
 
@@ -132,7 +154,10 @@ def test_head_says_at_every_address_what_get_says(client, alice, recycled, known
             client.force_login(alice)
         get, head = client.get(path), client.head(path)
 
-        assert (head.status_code, head.get("Content-Type")) == (get.status_code, get.get("Content-Type")), name
+        assert (head.status_code, head.get("Content-Type")) == (
+            get.status_code,
+            get.get("Content-Type"),
+        ), name
         assert b"".join(head) == b"", name
 
 
@@ -181,7 +206,11 @@ class Addresses(HTMLParser):
         values = dict(attributes)
         leads = ("href", "src", "action", "formaction", "hx-get", "hx-post", "hx-push-url")
         self.found += [value for name, value in attributes if value and name in leads]
-        if tag == "input" and values.get("type") == "hidden" and values.get("name") in ("next", "back"):
+        if (
+            tag == "input"
+            and values.get("type") == "hidden"
+            and values.get("name") in ("next", "back")
+        ):
             self.found.append(values.get("value") or "")
 
 
@@ -192,7 +221,9 @@ def test_a_page_about_a_made_up_address_leads_nowhere_else(client, alice, path, 
         client.force_login(alice)
 
     # As it comes out of the web server: decoded.
-    answer = client.generic("GET", "/", PATH_INFO=path.replace("%2F", "/").replace("%5C", "\\").replace("%09", "\t"))
+    answer = client.generic(
+        "GET", "/", PATH_INFO=path.replace("%2F", "/").replace("%5C", "\\").replace("%09", "\t")
+    )
 
     assert answer.status_code == 404
     found = Addresses(answer.text).found
@@ -212,7 +243,10 @@ def test_a_page_about_a_made_up_address_leads_nowhere_else(client, alice, path, 
         ({}, None),
         ({"CONSOLE_HSTS_SUBDOMAINS": "1", "CONSOLE_HSTS_PRELOAD": "1"}, None),
         ({"CONSOLE_HTTPS": "1"}, "max-age=31536000"),
-        ({"CONSOLE_HTTPS": "1", "CONSOLE_HSTS_SUBDOMAINS": "1"}, "max-age=31536000; includeSubDomains"),
+        (
+            {"CONSOLE_HTTPS": "1", "CONSOLE_HSTS_SUBDOMAINS": "1"},
+            "max-age=31536000; includeSubDomains",
+        ),
         (
             {"CONSOLE_HTTPS": "1", "CONSOLE_HSTS_SUBDOMAINS": "1", "CONSOLE_HSTS_PRELOAD": "1"},
             "max-age=31536000; includeSubDomains; preload",
@@ -229,6 +263,8 @@ def test_other_hosts_are_bound_to_https_only_when_asked_for(env, header, tmp_pat
     command = [sys.executable, "manage.py", "shell", "-v", "0", "-c", ask]
     env = {**clean, "CONSOLE_DATA_DIR": str(tmp_path), **env}
 
-    said = subprocess.run(command, cwd=PROJECT, env=env, text=True, capture_output=True, check=True).stdout
+    said = subprocess.run(
+        command, cwd=PROJECT, env=env, text=True, capture_output=True, check=True
+    ).stdout
 
     assert said.splitlines()[-1] == repr(header)

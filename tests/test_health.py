@@ -15,7 +15,9 @@ from recycle.views import health
 
 pytestmark = [
     pytest.mark.django_db,
-    pytest.mark.skipif(sys.platform == "win32", reason="the embedded Valkey has no build for Windows"),
+    pytest.mark.skipif(
+        sys.platform == "win32", reason="the embedded Valkey has no build for Windows"
+    ),
 ]
 
 
@@ -57,7 +59,9 @@ def test_that_it_does_not_work_yet_is_told_to_who_asks_and_is_no_news(client, br
     assert "readyz" not in caplog.text
 
 
-def test_healthz_answers_without_login_database_or_broker(client, settings, django_assert_num_queries):
+def test_healthz_answers_without_login_database_or_broker(
+    client, settings, django_assert_num_queries
+):
     settings.REDIS_URL = "unix:///nowhere/broker.sock"
 
     client.cookies[settings.SESSION_COOKIE_NAME] = "of somebody"
@@ -106,7 +110,9 @@ def test_not_ready_without_a_broker_and_quick_to_say_so(client, settings, url):
 
 
 @pytest.mark.parametrize("error", [OperationalError, Error])
-def test_not_ready_without_a_database_and_silent_about_its_words(client, broker, monkeypatch, error):
+def test_not_ready_without_a_database_and_silent_about_its_words(
+    client, broker, monkeypatch, error
+):
     def fail(**query):
         raise error("password authentication failed for user root")
 
@@ -115,14 +121,21 @@ def test_not_ready_without_a_database_and_silent_about_its_words(client, broker,
     status, state = ready(client)
 
     assert status == 503
-    assert state == {"ready": False, "database": "does not answer", "broker": "ok", "sweep": "unknown"}
+    assert state == {
+        "ready": False,
+        "database": "does not answer",
+        "broker": "ok",
+        "sweep": "unknown",
+    }
 
 
 # --- Who is told what -----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("expected", ["open sesame", ""])
-@pytest.mark.parametrize("said", ["", "Bearer", "Bearer ", "Bearer open", "Bearer open sesame ", "Basic open sesame"])
+@pytest.mark.parametrize(
+    "said", ["", "Bearer", "Bearer ", "Bearer open", "Bearer open sesame ", "Basic open sesame"]
+)
 def test_strangers_learn_only_whether(client, broker, settings, expected, said):
     settings.PROBE_TOKEN = expected
     actions.purge_due()
@@ -144,7 +157,9 @@ def test_a_superuser_is_told_what_is_wrong(client, broker, superuser):
     assert ready(client, Authorization="")[1]["sweep"] == "has not run yet"
 
 
-def test_a_superuser_is_a_stranger_while_the_database_is_away(client, broker, superuser, monkeypatch):
+def test_a_superuser_is_a_stranger_while_the_database_is_away(
+    client, broker, superuser, monkeypatch
+):
     def fail(*arguments, **options):
         raise OperationalError
 

@@ -1,4 +1,6 @@
-"""History does not belong to who made it: people go, what they did stays and still says their name."""
+"""History does not belong to who made it: people go, what they did stays and still says
+their name.
+"""
 
 from importlib import import_module
 from typing import Any
@@ -21,8 +23,8 @@ from tests.test_export import rows_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
-# What belongs to a person and goes with them: it says nothing about what they did. Django's own log would; each of its
-# entries has one of ours beside it, which does not let the person go.
+# What belongs to a person and goes with them: it says nothing about what they did. Django's own log
+# would; each of its entries has one of ours beside it, which does not let the person go.
 BELONGINGS = {
     "recycle.Membership.user",
     "recycle.User_groups.user",
@@ -103,7 +105,9 @@ def test_the_admin_deletes_nothing_in_silence_along_with_something_else(model, r
 
     # What stands in the way of it goes with nothing.
     along = {
-        label for label, field in foreign_keys_to(model) if field.remote_field.on_delete not in (PROTECT, DO_NOTHING)
+        label
+        for label, field in foreign_keys_to(model)
+        if field.remote_field.on_delete not in (PROTECT, DO_NOTHING)
     }
 
     assert along == GO_ALONG.get(model.__name__, set())
@@ -162,17 +166,21 @@ def test_a_restored_instance_was_deleted_by_nobody(deleted, alice):
     assert (deleted.recycled_by, deleted.recycled_by_name) == (None, None)
 
 
-# --- In the admin -----------------------------------------------------------------------------------------
+# --- In the admin ---------------------------------------------------------------------------------
 
 
 def test_deleting_a_user_is_refused_and_deactivation_is_offered(client, root, deleted, alice):
     change = reverse("admin:recycle_user_change", args=[alice.pk])
 
     for method in (client.get, client.post):
-        response = method(reverse("admin:recycle_user_delete", args=[alice.pk]), {"post": "yes"}, follow=True)
+        response = method(
+            reverse("admin:recycle_user_delete", args=[alice.pk]), {"post": "yes"}, follow=True
+        )
 
         assert response.redirect_chain == [(change, 302)]
-        assert "The user alice cannot be deleted: there are instances that name them." in response.text
+        assert (
+            "The user alice cannot be deleted: there are instances that name them." in response.text
+        )
         assert "Deactivate the user instead" in response.text
     assert User.objects.filter(pk=alice.pk).exists()
 
@@ -216,9 +224,12 @@ def test_a_user_made_by_mistake_can_be_deleted_and_that_is_written(client, root,
     assert event.changes == ["role: Viewer → –"]
 
 
-def test_an_account_with_a_history_is_kept_and_said_so_without_naming_all_of_it(client, root, deleted, account):
+def test_an_account_with_a_history_is_kept_and_said_so_without_naming_all_of_it(
+    client, root, deleted, account
+):
     Event.objects.bulk_create(
-        Event(account=account, at=deleted.created_at, batch=deleted.pk, action="start") for _ in range(200)
+        Event(account=account, at=deleted.created_at, batch=deleted.pk, action="start")
+        for _ in range(200)
     )
     url = reverse("admin:recycle_account_delete", args=[account.pk])
 
@@ -230,23 +241,33 @@ def test_an_account_with_a_history_is_kept_and_said_so_without_naming_all_of_it(
     assert Account.objects.filter(pk=account.pk).exists()
 
 
-def test_an_account_without_a_history_can_be_deleted_and_the_log_says_who_was_in_it(client, root, alice, account):
+def test_an_account_without_a_history_can_be_deleted_and_the_log_says_who_was_in_it(
+    client, root, alice, account
+):
     client.post(reverse("admin:recycle_account_delete", args=[account.pk]), {"post": "yes"})
 
     assert not Account.objects.filter(pk=account.pk).exists()
-    removed = AuditEvent.objects.filter(action="remove").order_by("id").values_list("kind", "subject_name")
+    removed = (
+        AuditEvent.objects.filter(action="remove")
+        .order_by("id")
+        .values_list("kind", "subject_name")
+    )
     assert list(removed) == [
         ("membership", "alice · Acme Research · Administrator"),
         ("account", "Acme Research"),
     ]
 
 
-def test_what_is_bound_cannot_be_deleted_in_the_admin_without_an_event(client, root, make_instance, bind):
+def test_what_is_bound_cannot_be_deleted_in_the_admin_without_an_event(
+    client, root, make_instance, bind
+):
     bind(make_instance())
 
     for model in ("tag", "loadbalancer", "listener"):
         row = apps.get_model("recycle", model).objects.get()
-        response = client.post(reverse(f"admin:recycle_{model}_delete", args=[row.pk]), {"post": "yes"})
+        response = client.post(
+            reverse(f"admin:recycle_{model}_delete", args=[row.pk]), {"post": "yes"}
+        )
         assert response.status_code == 403
         selected = {"action": "delete_selected", "_selected_action": [row.pk], "post": "yes"}
         client.post(reverse(f"admin:recycle_{model}_changelist"), selected)
@@ -284,10 +305,12 @@ def test_no_admin_can_go_while_djangos_log_names_them(client, root, alice, accou
     assert LogEntry.objects.filter(user=root).count() == len(edits)
 
 
-# --- Deactivated ------------------------------------------------------------------------------------------
+# --- Deactivated ----------------------------------------------------------------------------------
 
 
-def test_who_is_deactivated_is_logged_out_cannot_log_in_and_is_still_named(client, root, deleted, alice):
+def test_who_is_deactivated_is_logged_out_cannot_log_in_and_is_still_named(
+    client, root, deleted, alice
+):
     alice.set_password("a-Long-Secret-7")
     alice.save()
     browser = type(client)()
@@ -342,10 +365,12 @@ def test_nobody_deactivates_themselves_by_selecting_all(client, root, alice):
     assert "You cannot deactivate yourself." in response.text
 
 
-# --- Upgrade ----------------------------------------------------------------------------------------------
+# --- Upgrade --------------------------------------------------------------------------------------
 
 
-def test_the_upgrade_finds_the_names_of_people_who_are_gone(deleted, alice, oscar, make_instance, now, monkeypatch):
+def test_the_upgrade_finds_the_names_of_people_who_are_gone(
+    deleted, alice, oscar, make_instance, now, monkeypatch
+):
     """By the event of the deletion, and without one by the user."""
     other = make_instance(State.RECYCLED, recycled_by=oscar)
     Instance.objects.filter(pk=deleted.pk).update(recycled_by=None)
@@ -366,7 +391,10 @@ def test_the_upgrade_copies_djangos_log_without_values(alice, mallory):
     for user, message in (
         (
             alice,
-            '[{"changed": {"fields": ["Username", "Password"]}}, {"added": {"name": "membership", "object": "X"}}]',
+            (
+                '[{"changed": {"fields": ["Username", "Password"]}}, {"added": '
+                '{"name": "membership", "object": "X"}}]'
+            ),
         ),
         (mallory, "Changed something."),
     ):
@@ -382,7 +410,9 @@ def test_the_upgrade_copies_djangos_log_without_values(alice, mallory):
     import_module("recycle.migrations.0012_copy_admin_log").copy(apps, None)
 
     copied = AuditEvent.objects.order_by("id")
-    assert [(each.by, each.by_name, each.action, each.kind, each.subject_name) for each in copied] == [
+    assert [
+        (each.by, each.by_name, each.action, each.kind, each.subject_name) for each in copied
+    ] == [
         (alice, "alice", "update", "user", "bob"),
         (mallory, "mallory", "update", "user", "bob"),
     ]

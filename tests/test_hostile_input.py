@@ -1,4 +1,6 @@
-"""What no page ever sent: numbers, moments and characters beyond what a database or a clock can hold."""
+"""What no page ever sent: numbers, moments and characters beyond what a database or a clock can
+hold.
+"""
 
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -56,13 +58,20 @@ def test_no_value_of_a_filter_breaks_its_list_or_its_file(alice_in, name):
 
 
 # What the addresses of dialogs and other pages take, together where they are read together.
-TAKEN = [("ids",), ("batch",), ("all", "as_of", "back", "scope"), ("skip", "other", "near", "span", "months", "hours")]
+TAKEN = [
+    ("ids",),
+    ("batch",),
+    ("all", "as_of", "back", "scope"),
+    ("skip", "other", "near", "span", "months", "hours"),
+]
 
 
 @pytest.mark.parametrize("value", ["\0", str(2**63), "9" * 5_000, "9999-12-31", "\ufffd"])
 def test_no_value_breaks_another_page(alice_in, value):
     pages = [pattern.name for pattern in urlpatterns if "<" not in str(pattern.pattern)]
-    for name in {str(page) for page in pages if page not in FORMS and not str(page).startswith("export_")}:
+    for name in {
+        str(page) for page in pages if page not in FORMS and not str(page).startswith("export_")
+    }:
         for fields in TAKEN:
             response = alice_in.get(reverse(f"recycle:{name}"), dict.fromkeys(fields, value))
 
@@ -90,8 +99,14 @@ ABSURD = [
 def all_of(client, name, as_of):
     """All that match "ends within 24 hours", as a list shown at that moment would ask for it."""
     page = client.get(reverse("recycle:bin"))
-    answer = {"all": "1", "back": reverse("recycle:bin") + "?ends=1440", "scope": page.context["shell"].scope}
-    return client.post(reverse(f"recycle:{name}"), {**answer, "as_of": as_of, "confirmed": "1"}, headers=HTMX)
+    answer = {
+        "all": "1",
+        "back": reverse("recycle:bin") + "?ends=1440",
+        "scope": page.context["shell"].scope,
+    }
+    return client.post(
+        reverse(f"recycle:{name}"), {**answer, "as_of": as_of, "confirmed": "1"}, headers=HTMX
+    )
 
 
 @pytest.mark.parametrize("as_of", ABSURD)
@@ -103,12 +118,15 @@ def test_a_moment_at_which_no_list_was_shown_is_refused_with_a_sentence(alice_in
     if not as_of.startswith("0001"):
         assert response.status_code == 400
         sentence = "The filter of this list is not valid. Nothing was changed."
-        assert (sentence if as_of != "\0" else "Null characters are not allowed.") in unescape(response.text)
+        assert (sentence if as_of != "\0" else "Null characters are not allowed.") in unescape(
+            response.text
+        )
     assert not Event.objects.exists()
 
 
 @pytest.mark.parametrize(
-    ("ahead", "status"), [(timedelta(seconds=5), 200), (timedelta(minutes=1), 400), (timedelta(days=900), 400)]
+    ("ahead", "status"),
+    [(timedelta(seconds=5), 200), (timedelta(minutes=1), 400), (timedelta(days=900), 400)],
 )
 def test_the_clock_of_another_node_may_be_a_little_ahead_and_no_more(alice_in, ahead, status):
     response = all_of(alice_in, "extend", (datetime.now(UTC) + ahead).isoformat())
@@ -122,15 +140,22 @@ def test_text_comes_as_utf_8_and_nothing_else(alice_in, charset):
     content_type = f"text/plain; charset={charset}"
 
     for name in ("recycle:instances", "recycle:export_log", "login"):
-        response = alice_in.get(reverse(name) + "?q=%2B2AA-", headers={"content-type": content_type})
+        response = alice_in.get(
+            reverse(name) + "?q=%2B2AA-", headers={"content-type": content_type}
+        )
 
         assert response.status_code == 400, name
     assert (
-        alice_in.get(reverse("recycle:instances"), headers={"content-type": "text/plain; charset=UTF8"}).status_code
+        alice_in.get(
+            reverse("recycle:instances"), headers={"content-type": "text/plain; charset=UTF8"}
+        ).status_code
         == 200
     )
     assert (
-        alice_in.get(reverse("recycle:instances"), headers={"content-type": "text/plain; charset=x"}).status_code == 200
+        alice_in.get(
+            reverse("recycle:instances"), headers={"content-type": "text/plain; charset=x"}
+        ).status_code
+        == 200
     )
 
 
@@ -140,7 +165,14 @@ def test_no_address_breaks_the_admin(client, alice, make_instance, model):
     alice.save()
     client.force_login(alice)
     changes = f"admin:{model._meta.app_label}_{model._meta.model_name}"
-    fields = ["q", "p", "o", "e", "all", *(str(one) for one in admin.site._registry[model].list_filter)]
+    fields = [
+        "q",
+        "p",
+        "o",
+        "e",
+        "all",
+        *(str(one) for one in admin.site._registry[model].list_filter),
+    ]
 
     for value in ("\0", str(2**63)):
         for field in fields:

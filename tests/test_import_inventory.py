@@ -45,7 +45,10 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
 DATA = Path(__file__).parent / "data"
 FILES = sorted(str(path) for path in DATA.glob("*.json"))
-EVERYTHING = "11 instances, 2 load balancers, 3 listeners, 8 real servers, 5 EIPs, 5 EBS volumes, 8 tags on instances"
+EVERYTHING = (
+    "11 instances, 2 load balancers, 3 listeners, 8 real servers, 5 EIPs, 5 EBS volumes, "
+    "8 tags on instances"
+)
 
 
 def test_an_account_as_the_api_tells_it(capsys):
@@ -54,10 +57,19 @@ def test_an_account_as_the_api_tells_it(capsys):
     assert capsys.readouterr().out.splitlines() == [
         f"Created {EVERYTHING}, 1 region, 2 zones, 6 instance types in the account Imported.",
         "Left out:",
-        "  subscriptions whose time was over before they were imported; --accept-ended takes them in (1)",
-        f"    2670e098-4f0c-4267-b299-11da9fbd8735, {DATA}/instances.json: answer 1, InstancesSet[5]",
+        (
+            "  subscriptions whose time was over before they were imported; --accept-ended takes "
+            "them in (1)"
+        ),
+        (
+            f"    2670e098-4f0c-4267-b299-11da9fbd8735, {DATA}/instances.json: answer 1, "
+            "InstancesSet[5]"
+        ),
         "  bindings of EIPs to Havip (1)",
-        f"    99c3f7d8-b554-4873-812d-919db9a2d74d, {DATA}/addresses.json: answer 1, AddressesSet[4]",
+        (
+            f"    99c3f7d8-b554-4873-812d-919db9a2d74d, {DATA}/addresses.json: answer 1, "
+            "AddressesSet[4]"
+        ),
         "  system disks (1)",
         f"    a7bbffdb-05ca-4145-a813-ed029c8c775d, {DATA}/volumes.json: answer 1, Volumes[5]",
         "  tags of what is not an instance (1)",
@@ -68,7 +80,11 @@ def test_an_account_as_the_api_tells_it(capsys):
         "cn-beijing-6b": "cn-beijing-6",
     }
     modes = list(Instance.objects.values_list("billing_mode", flat=True))
-    assert {mode: modes.count(mode) for mode in modes} == {"Daily": 5, "Monthly": 2, "HourlyInstantSettlement": 4}
+    assert {mode: modes.count(mode) for mode in modes} == {
+        "Daily": 5,
+        "Monthly": 2,
+        "HourlyInstantSettlement": 4,
+    }
     assert {i.name: i.status for i in Instance.objects.exclude(state=State.ACTIVE)} == {
         "订单数据库-备": "Stopped",
         "build-runner-1": "Stopped (No Fees)",
@@ -77,7 +93,11 @@ def test_an_account_as_the_api_tells_it(capsys):
         "search-node": "Stopped",
     }
     database = Instance.objects.get(name="订单数据库")
-    assert (database.family, database.instance_type.vcpu, database.instance_type.memory_gb) == ("S4", 4, 16)
+    assert (database.family, database.instance_type.vcpu, database.instance_type.memory_gb) == (
+        "S4",
+        4,
+        16,
+    )
     # Without an offset it is Beijing time.
     assert database.created_at == datetime(2025, 11, 20, 6, 5, 31, tzinfo=UTC)
     assert database.expires_at == datetime(2031, 11, 20, 15, 59, 59, tzinfo=UTC)
@@ -85,7 +105,10 @@ def test_an_account_as_the_api_tells_it(capsys):
         "订单-数据": ("/dev/vdb", False),
         "订单-临时": ("/dev/vdc", True),
     }
-    assert set(database.instance_tags.values_list("tag__key", "tag__value")) == {("env", "prod"), ("team", "orders")}
+    assert set(database.instance_tags.values_list("tag__key", "tag__value")) == {
+        ("env", "prod"),
+        ("team", "orders"),
+    }
     assert database.real_servers.get().listener.load_balancer.name == "orders-internal"
 
 
@@ -140,7 +163,9 @@ def test_files_may_come_one_call_at_a_time():
 
 
 def test_what_the_schedule_and_the_owners_did_is_left_alone(alice, account, now, load):
-    """Also after a restore: what was cancelled here is not bound again, not even from a file that still has it."""
+    """Also after a restore: what was cancelled here is not bound again, not even from a file that
+    still has it.
+    """
     files = [*FILES]
     call_command("import_inventory", *files, account=account.name, stdout=io.StringIO())
     names = ["web-1", "web-2", "批处理-夜间"]
@@ -159,7 +184,10 @@ def test_what_the_schedule_and_the_owners_did_is_left_alone(alice, account, now,
 
 
 def test_a_forgotten_instance_does_not_come_back(alice, account, now, load):
-    content = {"InstancesSet": [an_instance(ChargeType="HourlyInstantSettlement")], "Tags": [a_tag()]}
+    content = {
+        "InstancesSet": [an_instance(ChargeType="HourlyInstantSettlement")],
+        "Tags": [a_tag()],
+    }
     load(content, account=account.name)
     actions.delete(Instance.objects.all(), by=alice, may_release=True, now=now)
     actions.forget_tombstones(now=now + timedelta(days=1000))
@@ -170,16 +198,33 @@ def test_a_forgotten_instance_does_not_come_back(alice, account, now, load):
     assert "Already there: 1 instance, 1 tag on an instance." in said
 
 
-def test_new_things_are_bound_to_an_instance_that_is_there_but_not_to_one_in_the_bin(account, make_instance, load):
+def test_new_things_are_bound_to_an_instance_that_is_there_but_not_to_one_in_the_bin(
+    account, make_instance, load
+):
     there, binned = make_instance(), make_instance(State.RECYCLED)
     eips = [
-        an_eip("a", PublicIp="120.92.1.1", State="associate", InstanceType="Ipfwd", InstanceId=str(there.pk)),
-        an_eip("b", PublicIp="120.92.1.2", State="associate", InstanceType="Ipfwd", InstanceId=str(binned.pk)),
+        an_eip(
+            "a",
+            PublicIp="120.92.1.1",
+            State="associate",
+            InstanceType="Ipfwd",
+            InstanceId=str(there.pk),
+        ),
+        an_eip(
+            "b",
+            PublicIp="120.92.1.2",
+            State="associate",
+            InstanceType="Ipfwd",
+            InstanceId=str(binned.pk),
+        ),
     ]
 
     load({"AddressesSet": eips}, account=account.name)
 
-    assert set(ElasticIP.objects.values_list("address", "instance")) == {("120.92.1.1", there.pk), ("120.92.1.2", None)}
+    assert set(ElasticIP.objects.values_list("address", "instance")) == {
+        ("120.92.1.1", there.pk),
+        ("120.92.1.2", None),
+    }
 
 
 @pytest.mark.parametrize(
@@ -216,7 +261,9 @@ def test_no_fees_needs_a_stopped_pay_as_you_go_instance(load):
     assert list(Instance.objects.filter(no_fees=True).values_list("name", flat=True)) == ["hourly"]
 
 
-@pytest.mark.parametrize("name", ["Peak", "PostPaidByDay", "TrafficMonthly", "DailyPaidByTransfer", ""])
+@pytest.mark.parametrize(
+    "name", ["Peak", "PostPaidByDay", "TrafficMonthly", "DailyPaidByTransfer", ""]
+)
 def test_charges_of_eips_go_by_names_of_two_generations(load, name):
     load({"InstancesSet": [an_instance()], "AddressesSet": [an_eip(ChargeType=name)]})
 
@@ -227,7 +274,8 @@ def test_an_instance_that_is_being_deleted_is_left_out_with_what_binds_it(load):
     leaving = an_instance(InstanceState={"Name": "deleting"})
 
     said = load(
-        {"InstancesSet": [leaving], "AddressesSet": [bound_to("web")], "Tags": [a_tag()]}, region="cn-beijing-6"
+        {"InstancesSet": [leaving], "AddressesSet": [bound_to("web")], "Tags": [a_tag()]},
+        region="cn-beijing-6",
     )
 
     assert "  instances that are being deleted (1)\n" in said
@@ -266,12 +314,22 @@ def test_load_balancers_and_eips_take_their_region_from_what_they_belong_to(load
     shanghai, vpc = {"AvailabilityZone": "cn-shanghai-2b"}, str(UUID(int=3))
     items = [
         an_instance("web"),
-        an_instance("other", NetworkInterfaceSet=[{"NetworkInterfaceId": pk("nic"), "VpcId": vpc}], **shanghai),
+        an_instance(
+            "other",
+            NetworkInterfaceSet=[{"NetworkInterfaceId": pk("nic"), "VpcId": vpc}],
+            **shanghai,
+        ),
     ]
     slb = {"State": "associate", "InstanceType": "Slb", "InstanceId": pk("front")}
     eips = [an_eip("a", **slb), bound_to("web", AllocationId=pk("b"), PublicIp="120.92.1.2")]
 
-    load({"AddressesSet": eips, "LoadBalancerDescriptions": [a_load_balancer(VpcId=vpc)], "InstancesSet": items})
+    load(
+        {
+            "AddressesSet": eips,
+            "LoadBalancerDescriptions": [a_load_balancer(VpcId=vpc)],
+            "InstancesSet": items,
+        }
+    )
 
     assert LoadBalancer.objects.get().region_id == "cn-shanghai-2"
     assert set(ElasticIP.objects.values_list("address", "region")) == {
@@ -283,7 +341,9 @@ def test_load_balancers_and_eips_take_their_region_from_what_they_belong_to(load
 def test_a_region_that_nothing_tells_is_asked_for(load, problems):
     content = {"AddressesSet": [an_eip()]}
 
-    assert problems(content) == ["1.json: answer 1, AddressesSet[0]: nothing tells its region; say it with --region"]
+    assert problems(content) == [
+        "1.json: answer 1, AddressesSet[0]: nothing tells its region; say it with --region"
+    ]
     load(content, region="eu-east-1")
 
     assert ElasticIP.objects.get().region_id == "eu-east-1"
@@ -294,7 +354,10 @@ def test_a_region_that_nothing_tells_is_asked_for(load, problems):
     [
         ("", "1.json: answer 1: this is not JSON (parse error: premature EOF)"),
         ("<xml/>", "1.json: answer 1: this is not JSON (lexical error: invalid char in json text)"),
-        (b'{"InstancesSet": ["\xff"]}', "1.json: answer 1, InstancesSet: this is not JSON (lexical error: "),
+        (
+            b'{"InstancesSet": ["\xff"]}',
+            "1.json: answer 1, InstancesSet: this is not JSON (lexical error: ",
+        ),
         (
             '{"InstancesSet": [], "Volumes": [{"a"',
             "1.json: answer 1, Volumes[0]: this is not JSON (parse error: premature EOF)",
@@ -304,11 +367,17 @@ def test_a_region_that_nothing_tells_is_asked_for(load, problems):
         ('{"Regions": []}', "1.json: answer 1: none of AddressesSet, InstancesSet, ListenerSet, "),
         ('{"Volumes": {"a": [1]}}', "1.json: answer 1, Volumes: is not a list"),
         (
-            '{"Volumes": []} {"RequestId": "x", "Error": {"Code": "Denied", "Message": "Not yours."}}',
+            (
+                '{"Volumes": []} {"RequestId": "x", "Error": {"Code": "Denied", "Message": "Not '
+                'yours."}}'
+            ),
             "1.json: answer 2, Error: the API refused the request (Denied: Not yours.)",
         ),
         ('{"Tags": [3]}', "1.json: answer 1, Tags[0]: 3 is not an object"),
-        ('{"Tags": [' + "[" * 5000 + "]" * 5000 + "]}", "1.json: answer 1, Tags[0]: is nested deeper than any answer"),
+        (
+            '{"Tags": [' + "[" * 5000 + "]" * 5000 + "]}",
+            "1.json: answer 1, Tags[0]: is nested deeper than any answer",
+        ),
     ],
 )
 def test_a_file_that_is_no_answer_is_told_by_its_place(problems, content, line):
@@ -335,7 +404,10 @@ UNSEEN = "Control characters, and those that turn the direction of writing, are 
 WRONG = [
     ({"CreationDate": "yesterday"}, 'CreationDate: "yesterday" is not a date'),
     ({"CreationDate": "2026-02-30 10:00:00"}, 'CreationDate: "2026-02-30 10:00:00" is not a date'),
-    ({"CreationDate": "0001-01-01T00:00:00+08:00"}, 'CreationDate: "0001-01-01T00:00:00+08:00" is not a date'),
+    (
+        {"CreationDate": "0001-01-01T00:00:00+08:00"},
+        'CreationDate: "0001-01-01T00:00:00+08:00" is not a date',
+    ),
     ({"CreationDate": 1767600000}, "CreationDate: 1767600000 is not a date"),
     ({"InstanceId": "i-123"}, 'InstanceId: "i-123" is not a UUID'),
     ({"InstanceId": None}, "InstanceId: is missing"),
@@ -345,17 +417,26 @@ WRONG = [
     ({"InstanceName": "a\0b"}, f'InstanceName: "a\\u0000b": {UNSEEN}'),
     ({"InstanceName": "a\u202eb"}, f'InstanceName: "a\\u202eb": {UNSEEN}'),
     ({"InstanceName": "\u200b"}, 'InstanceName: "\\u200b": There is nothing to see in it'),
-    ({"ChargeType": "Barter"}, 'ChargeType: "Barter" is not one of Monthly, Daily, HourlyInstantSettlement'),
+    (
+        {"ChargeType": "Barter"},
+        'ChargeType: "Barter" is not one of Monthly, Daily, HourlyInstantSettlement',
+    ),
     ({"ChargeType": None}, "ChargeType: is missing"),
     ({"ChargeType": "Monthly"}, "ServiceEndTime: is missing"),
     ({"SystemDisk": {"DiskSize": -20}}, "SystemDisk.DiskSize: -20 is less than 1"),
     ({"SystemDisk": {"DiskSize": "40"}}, 'SystemDisk.DiskSize: "40" is not a whole number'),
     ({"SystemDisk": {"DiskSize": True}}, "SystemDisk.DiskSize: true is not a whole number"),
-    ({"SystemDisk": {"DiskSize": 10**30}}, f"SystemDisk.DiskSize: {10**30} is more than 2147483647"),
+    (
+        {"SystemDisk": {"DiskSize": 10**30}},
+        f"SystemDisk.DiskSize: {10**30} is more than 2147483647",
+    ),
     ({"SystemDisk": "big"}, 'SystemDisk: "big" is not an object'),
     ({"InstanceState": {}}, "InstanceState.Name: is missing"),
     ({"AvailabilityZone": "moon"}, 'AvailabilityZone: "moon" is not a zone: a region and a letter'),
-    ({"AvailabilityZone": "cn-beijing-6"}, 'AvailabilityZone: "cn-beijing-6" is not a zone: a region and a letter'),
+    (
+        {"AvailabilityZone": "cn-beijing-6"},
+        'AvailabilityZone: "cn-beijing-6" is not a zone: a region and a letter',
+    ),
     ({"PrivateIpAddress": "10.0.0.300"}, 'PrivateIpAddress: "10.0.0.300" is not an IP address'),
     ({"SubnetId": None}, "SubnetId: is missing"),
     (
@@ -380,7 +461,10 @@ def test_all_that_is_wrong_with_an_item_is_told_at_once_and_only_once(problems):
     content = {"InstancesSet": [wrong], "AddressesSet": [bound_to("web")], "Tags": [a_tag()]}
 
     assert problems(content) == [
-        '1.json: answer 1, InstancesSet[0].ChargeType: "Barter" is not one of Monthly, Daily, HourlyInstantSettlement',
+        (
+            '1.json: answer 1, InstancesSet[0].ChargeType: "Barter" is not one of Monthly, Daily, '
+            "HourlyInstantSettlement"
+        ),
         '1.json: answer 1, InstancesSet[0].CreationDate: "yesterday" is not a date',
     ]
 
@@ -405,7 +489,11 @@ def test_the_first_hundred_problems_are_told_and_the_others_counted(problems):
         ("AddressesSet", an_eip(BandWidth=-1), "AddressesSet[0].BandWidth: -1 is less than 0"),
         ("Volumes", a_volume(Size=0), "Volumes[0].Size: 0 is less than 1"),
         ("Volumes", a_volume(Size=None), "Volumes[0].Size: is missing"),
-        ("ListenerSet", a_listener(ListenerPort=70000), "ListenerSet[0].ListenerPort: 70000 is more than 65535"),
+        (
+            "ListenerSet",
+            a_listener(ListenerPort=70000),
+            "ListenerSet[0].ListenerPort: 70000 is more than 65535",
+        ),
         ("Tags", {"TagKey": "env"}, "Tags[0].ResourceUuid: is missing"),
     ],
 )
@@ -421,7 +509,10 @@ def test_a_wrong_reference_is_told_by_its_place(problems, key, item, line):
         (
             "InstancesSet",
             [an_instance(), an_instance("b", PrivateIpAddress=an_instance()["PrivateIpAddress"])],
-            "InstancesSet[1].PrivateIpAddress: 10.0.62.3 is taken by 1.json: answer 1, InstancesSet[0]",
+            (
+                "InstancesSet[1].PrivateIpAddress: 10.0.62.3 is taken by 1.json: answer 1, "
+                "InstancesSet[0]"
+            ),
         ),
         (
             "AddressesSet",
@@ -460,19 +551,28 @@ def test_what_is_taken_in_the_account_is_told(load, problems):
     assert problems(taken) == [
         "1.json: answer 1, InstancesSet[0].PrivateIpAddress: 10.0.62.3 is taken in this subnet",
         "1.json: answer 1, ListenerSet[0].ListenerPort: HTTP:80 is taken on this load balancer",
-        "1.json: answer 1, RealServerSet[0].RealServerPort: 10.0.0.9:8080 is already behind this listener",
+        (
+            "1.json: answer 1, RealServerSet[0].RealServerPort: 10.0.0.9:8080 is already "
+            "behind this listener"
+        ),
         f"1.json: answer 1, AddressesSet[0].PublicIp: 120.92.1.1 is already known as {pk('eip')}",
     ]
 
 
 def test_what_belongs_to_somebody_else_is_in_use_and_nobody_is_named(load, problems):
-    load(a_balanced_web() | {"AddressesSet": [an_eip()], "Volumes": [a_volume()]}, account="Mallory's")
+    load(
+        a_balanced_web() | {"AddressesSet": [an_eip()], "Volumes": [a_volume()]},
+        account="Mallory's",
+    )
 
     lines = problems(a_balanced_web() | {"AddressesSet": [an_eip("mine")], "Volumes": [a_volume()]})
 
     assert lines == [
         f"1.json: answer 1, InstancesSet[0].InstanceId: {pk('web')} is already in use",
-        f"1.json: answer 1, LoadBalancerDescriptions[0].LoadBalancerId: {pk('front')} is already in use",
+        (
+            f"1.json: answer 1, LoadBalancerDescriptions[0].LoadBalancerId: {pk('front')} is "
+            "already in use"
+        ),
         f"1.json: answer 1, ListenerSet[0].ListenerId: {pk('http')} is already in use",
         f"1.json: answer 1, RealServerSet[0].RegisterId: {pk('rs')} is already in use",
         "1.json: answer 1, AddressesSet[0].PublicIp: 120.92.1.1 is already in use",
@@ -499,7 +599,9 @@ def test_tags_of_other_things_and_of_the_vendor_are_left_out(load):
     assert [str(tag) for tag in Tag.objects.all()] == ["env"]
 
 
-@pytest.mark.parametrize("options", [{"account": " "}, {"account": "a" * 65}, {"account": "a\0"}, {"region": "Moon!"}])
+@pytest.mark.parametrize(
+    "options", [{"account": " "}, {"account": "a" * 65}, {"account": "a\0"}, {"region": "Moon!"}]
+)
 def test_wrong_options_are_refused(load, options):
     with pytest.raises(CommandError, match="must"):
         load({"InstancesSet": []}, **options)
@@ -507,8 +609,12 @@ def test_wrong_options_are_refused(load, options):
     assert not Account.objects.exists()
 
 
-def test_what_is_deleted_while_the_import_runs_is_not_bound(account, make_instance, monkeypatch, problems, now):
-    """The state is asked again at the end, under the lock, as it was before when the item was read."""
+def test_what_is_deleted_while_the_import_runs_is_not_bound(
+    account, make_instance, monkeypatch, problems, now
+):
+    """The state is asked again at the end, under the lock, as it was before when the item
+    was read.
+    """
     instance = make_instance()
     bin_times = {"recycled_at": now, "purge_at": now + timedelta(hours=2)}
     conclude = rows.Import.conclude
@@ -546,7 +652,9 @@ def test_memory_does_not_grow_with_the_inventory(load, monkeypatch):
     for number in range(3_000):
         address = f"10.9.{number // 250}.{number % 250}"
         items.append(deepcopy(item) | {"InstanceId": pk(str(number)), "PrivateIpAddress": address})
-    pages = "\n".join(json.dumps({"InstancesSet": items[start : start + 500]}) for start in range(0, 3_000, 500))
+    pages = "\n".join(
+        json.dumps({"InstancesSet": items[start : start + 500]}) for start in range(0, 3_000, 500)
+    )
 
     post_init.connect(count, sender=Instance)
     try:

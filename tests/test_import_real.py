@@ -1,4 +1,6 @@
-"""import_inventory with what real accounts have: things without rules here, half a listing, old dumps, odd files."""
+"""import_inventory with what real accounts have: things without rules here, half a listing, old
+dumps, odd files.
+"""
 
 import gzip
 import io
@@ -21,7 +23,16 @@ from recycle.inventory.kinds import BY_KEY, built
 from recycle.inventory.pages import FULL, Told, gaps
 from recycle.inventory.words import CHARGES, CONTAINERS, NESTED_SERVERS, NO_RULES, STATES
 from recycle.lifecycle import State
-from recycle.models import ElasticIP, Event, Instance, InstanceTag, Listener, LoadBalancer, RealServer, Volume
+from recycle.models import (
+    ElasticIP,
+    Event,
+    Instance,
+    InstanceTag,
+    Listener,
+    LoadBalancer,
+    RealServer,
+    Volume,
+)
 from recycle.policy import BillingMode
 from tests.inventory import (
     a_balanced_web,
@@ -46,7 +57,10 @@ PROJECT = Path(__file__).resolve().parent.parent
 
 def ends(moment):
     """A Subscription that ends then."""
-    return {"ChargeType": "Monthly", "ServiceEndTime": moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")}
+    return {
+        "ChargeType": "Monthly",
+        "ServiceEndTime": moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+    }
 
 
 def left_out(said, what):
@@ -58,7 +72,9 @@ def left_out(said, what):
 # What has no rules here
 
 
-@pytest.mark.parametrize("name", sorted(path.name for path in CASES.glob("*.json") if "F3" not in path.name))
+@pytest.mark.parametrize(
+    "name", sorted(path.name for path in CASES.glob("*.json") if "F3" not in path.name)
+)
 def test_what_failed_once_is_taken(load, name):
     said = load((CASES / name).read_bytes(), region="cn-beijing-6")
 
@@ -68,7 +84,11 @@ def test_what_failed_once_is_taken(load, name):
 def nodes(value, path=()):
     """The paths to everything in a value."""
     for name, inner in (
-        value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+        value.items()
+        if isinstance(value, dict)
+        else enumerate(value)
+        if isinstance(value, list)
+        else ()
     ):
         yield (*path, name)
         yield from nodes(inner, (*path, name))
@@ -96,7 +116,9 @@ ODD: list[object] = [
 
 
 @settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 @given(data=st.data())
 def test_whatever_is_odd_about_an_answer_it_is_taken_or_refused_with_a_sentence(load, data):
@@ -124,11 +146,15 @@ def test_whatever_is_odd_about_an_answer_it_is_taken_or_refused_with_a_sentence(
 
 
 @pytest.mark.parametrize("charge", sorted(NO_RULES))
-def test_what_has_no_rules_here_is_left_out_with_what_refers_to_it_and_the_others_are_imported(load, charge):
+def test_what_has_no_rules_here_is_left_out_with_what_refers_to_it_and_the_others_are_imported(
+    load, charge
+):
     spot = an_instance("spot", ChargeType=charge, InstanceConfigure={})
     content = a_balanced_web()
     content["InstancesSet"] += [spot]
-    content["RealServerSet"] += [a_real_server(RegisterId=pk("rs 2"), InstanceId=pk("spot"), RealServerIp="10.0.0.10")]
+    content["RealServerSet"] += [
+        a_real_server(RegisterId=pk("rs 2"), InstanceId=pk("spot"), RealServerIp="10.0.0.10")
+    ]
     content |= {"AddressesSet": [bound_to("spot")], "Volumes": [a_volume(InstanceId=pk("spot"))]}
 
     said = load(content, {"Tags": [a_tag("spot"), a_tag("web")]})
@@ -150,7 +176,12 @@ def test_what_has_no_rules_here_is_left_out_with_what_refers_to_it_and_the_other
 @pytest.mark.parametrize(
     ("key", "item", "what", "made"),
     [
-        ("AddressesSet", bound_to("nobody"), "bindings of EIPs to instances that are not here", ElasticIP),
+        (
+            "AddressesSet",
+            bound_to("nobody"),
+            "bindings of EIPs to instances that are not here",
+            ElasticIP,
+        ),
         (
             "AddressesSet",
             an_eip(State="associate", InstanceType="Slb", InstanceId=pk("nobody")),
@@ -163,7 +194,12 @@ def test_what_has_no_rules_here_is_left_out_with_what_refers_to_it_and_the_other
             "bindings of EIPs to instances that are not here",
             ElasticIP,
         ),
-        ("AddressesSet", bound_to("web", HostType="epc"), "bindings of EIPs to bare metal", ElasticIP),
+        (
+            "AddressesSet",
+            bound_to("web", HostType="epc"),
+            "bindings of EIPs to bare metal",
+            ElasticIP,
+        ),
         (
             "AddressesSet",
             an_eip(State="associate", InstanceType="Natpool", InstanceId=pk("web")),
@@ -194,7 +230,9 @@ def test_what_has_no_rules_here_is_left_out_with_what_refers_to_it_and_the_other
         ("Tags", {"Id": 1, "Key": "env", "Value": "prod"}, "tags without what they are on", None),
     ],
 )
-def test_what_refers_to_something_that_is_not_here_comes_unbound_or_is_left_out(load, key, item, what, made):
+def test_what_refers_to_something_that_is_not_here_comes_unbound_or_is_left_out(
+    load, key, item, what, made
+):
     said = load({"InstancesSet": [an_instance()]}, {key: [item]})
 
     assert left_out(said, what) == 1
@@ -206,7 +244,10 @@ def test_what_refers_to_something_that_is_not_here_comes_unbound_or_is_left_out(
 def test_a_volume_on_several_instances_comes_detached(load):
     attached = [{"InstanceId": pk("web")}, {"InstanceId": pk("other")}]
 
-    said = load({"InstancesSet": [an_instance(), an_instance("other")]}, {"Volumes": [a_volume(Attachment=attached)]})
+    said = load(
+        {"InstancesSet": [an_instance(), an_instance("other")]},
+        {"Volumes": [a_volume(Attachment=attached)]},
+    )
 
     assert left_out(said, "attachments of one EBS volume to several instances") == 2
     assert Volume.objects.get().instance is None
@@ -214,7 +255,9 @@ def test_a_volume_on_several_instances_comes_detached(load):
 
 def test_a_real_server_in_another_region_than_its_load_balancer_is_left_out(load):
     far = an_instance(
-        "far", AvailabilityZone="cn-shanghai-2a", NetworkInterfaceSet=[{"NetworkInterfaceId": pk("far nic")}]
+        "far",
+        AvailabilityZone="cn-shanghai-2a",
+        NetworkInterfaceSet=[{"NetworkInterfaceId": pk("far nic")}],
     )
     content = a_balanced_web() | {"RealServerSet": [a_real_server(InstanceId=pk("far"))]}
     content["InstancesSet"] = [*content["InstancesSet"], far]
@@ -225,11 +268,16 @@ def test_a_real_server_in_another_region_than_its_load_balancer_is_left_out(load
 
 
 def test_a_few_of_what_is_left_out_are_named_and_all_of_them_when_asked(load):
-    content = {"InstancesSet": [an_instance(f"n{number}", ChargeType="Spot") for number in range(12)]}
+    content = {
+        "InstancesSet": [an_instance(f"n{number}", ChargeType="Spot") for number in range(12)]
+    }
 
     few, every = load(content), load(content, verbosity=2)
 
-    assert (few.count("1.json: answer 1, InstancesSet["), every.count("1.json: answer 1, InstancesSet[")) == (3, 12)
+    assert (
+        few.count("1.json: answer 1, InstancesSet["),
+        every.count("1.json: answer 1, InstancesSet["),
+    ) == (3, 12)
     assert "    and 9 more; --verbosity 2 names every one\n" in few
 
 
@@ -272,8 +320,12 @@ def test_every_list_in_an_item_that_nobody_reads_is_counted(key):
     extra = {name: [THING, THING] for name in names}
     item = ITEMS[key]
 
-    assert unread(key, {**extra, **item}).items() >= {(f"{key}.{name}", 2) for name in names if name not in item}
-    assert unread(key, {**item, "Detail": extra}).items() >= {(f"{key}.Detail.{name}", 2) for name in names}
+    assert unread(key, {**extra, **item}).items() >= {
+        (f"{key}.{name}", 2) for name in names if name not in item
+    }
+    assert unread(key, {**item, "Detail": extra}).items() >= {
+        (f"{key}.Detail.{name}", 2) for name in names
+    }
 
 
 def test_real_servers_and_tags_where_they_may_be_are_read_or_counted(load):
@@ -303,7 +355,9 @@ def test_a_nested_real_server_that_cannot_be_read_is_told_by_its_place(problems)
     content = a_balanced_web()
     content["ListenerSet"][0]["RealServer"] = [a_real_server(RealServerPort=0)]
 
-    assert problems(content) == ["1.json: answer 1, ListenerSet[0].RealServer[0].RealServerPort: 0 is less than 1"]
+    assert problems(content) == [
+        "1.json: answer 1, ListenerSet[0].RealServer[0].RealServerPort: 0 is less than 1"
+    ]
 
 
 def test_every_list_beside_the_ones_that_are_read_is_counted(load):
@@ -336,7 +390,10 @@ def test_an_answer_that_only_has_what_nobody_reads_is_left_out_not_refused(load)
 
 
 def test_data_disks_and_interfaces_that_become_nothing_are_counted(load):
-    interfaces = [{"NetworkInterfaceId": pk("a"), "NetworkInterfaceType": "primary"}, {"NetworkInterfaceId": pk("b")}]
+    interfaces = [
+        {"NetworkInterfaceId": pk("a"), "NetworkInterfaceType": "primary"},
+        {"NetworkInterfaceId": pk("b")},
+    ]
     disks = [{"DiskId": pk("data")}, {"DiskId": pk("elsewhere")}, {"DiskType": "Local_SSD"}]
     instance = an_instance(NetworkInterfaceSet=interfaces, DataDisks=disks)
 
@@ -410,7 +467,9 @@ def test_half_a_listing_is_refused_unless_that_is_accepted(load, problems):
     (said,) = problems(half)
     taken = load(half, partial=True)
 
-    assert said.startswith("1.json: answer 1, InstancesSet: it says there are 250 in all, and these files have 1;")
+    assert said.startswith(
+        "1.json: answer 1, InstancesSet: it says there are 250 in all, and these files have 1;"
+    )
     assert "incomplete, taken all the same: InstancesSet it says there are 250 in all" in taken
     assert Instance.objects.count() == 1
 
@@ -427,7 +486,10 @@ def test_half_a_listing_is_refused_unless_that_is_accepted(load, problems):
     ],
 )
 def test_every_way_to_say_that_there_is_more_is_heard(load, problems, said):
-    first, second = {"InstancesSet": [an_instance("a")], **said}, {"InstancesSet": [an_instance("bb")]}
+    first, second = (
+        {"InstancesSet": [an_instance("a")], **said},
+        {"InstancesSet": [an_instance("bb")]},
+    )
     second |= {name: value for name, value in said.items() if "Count" in name}
 
     assert len(problems(first)) == 1
@@ -457,10 +519,14 @@ def test_an_answer_without_a_list_may_say_that_there_is_nothing(load, problems):
 @pytest.mark.parametrize("word", sorted(CHARGES))
 def test_every_word_for_a_charge_is_known_of_eips_and_volumes(load, word):
     said = load(
-        {"AddressesSet": [an_eip(ChargeType=word)], "Volumes": [a_volume(ChargeType=word)]}, region="cn-beijing-6"
+        {"AddressesSet": [an_eip(ChargeType=word)], "Volumes": [a_volume(ChargeType=word)]},
+        region="cn-beijing-6",
     )
 
-    assert (ElasticIP.objects.get().billing_mode, Volume.objects.get().billing_mode) == (CHARGES[word], CHARGES[word])
+    assert (ElasticIP.objects.get().billing_mode, Volume.objects.get().billing_mode) == (
+        CHARGES[word],
+        CHARGES[word],
+    )
     assert "Noted" not in said
 
 
@@ -529,10 +595,17 @@ def test_nothing_imported_is_purged_by_a_deadline_that_had_passed(load, now, day
 
 
 def test_a_subscription_whose_time_was_over_is_left_out_and_counted(load, now):
-    said = load({"InstancesSet": [an_instance(**ends(now - 11 * DAY)), an_instance("b")], "Tags": [a_tag()]})
+    said = load(
+        {"InstancesSet": [an_instance(**ends(now - 11 * DAY)), an_instance("b")], "Tags": [a_tag()]}
+    )
 
     assert (
-        left_out(said, "subscriptions whose time was over before they were imported; --accept-ended takes them in") == 1
+        left_out(
+            said,
+            "subscriptions whose time was over before they were imported; --accept-ended takes "
+            "them in",
+        )
+        == 1
     )
     assert left_out(said, "tags of instances that are not here") == 1
     assert Instance.objects.get().name == "b"
@@ -561,8 +634,12 @@ def test_a_renewal_elsewhere_moves_the_end_forward_and_is_told(account, load, ma
     said = load({"InstancesSet": items}, account=account.name)
 
     assert left_out(said, "subscriptions that run longer in these files") == 2
-    assert set(Instance.objects.values_list("state", "expires_at", "purge_at")) == {(State.ACTIVE, until, None)}
-    assert set(Event.objects.values_list("instance_id", "action", "from_state", "to_state", "reason")) == {
+    assert set(Instance.objects.values_list("state", "expires_at", "purge_at")) == {
+        (State.ACTIVE, until, None)
+    }
+    assert set(
+        Event.objects.values_list("instance_id", "action", "from_state", "to_state", "reason")
+    ) == {
         (kept.pk, "renew", "active", "active", "import_inventory"),
         (expired.pk, "renew", "expired", "active", "import_inventory"),
     }
@@ -579,12 +656,20 @@ def test_an_end_never_moves_back(account, load, make_instance, now):
     assert "Renewed" not in said
 
 
-def test_a_renewal_in_an_old_dump_does_not_revive_what_is_over_here(account, load, make_instance, now):
+def test_a_renewal_in_an_old_dump_does_not_revive_what_is_over_here(
+    account, load, make_instance, now
+):
     over = make_instance(State.EXPIRED, expires_at=now - 8 * DAY, purge_at=now - DAY)
 
-    said = load({"InstancesSet": [an_instance(InstanceId=str(over.pk), **ends(now + DAY))]}, account=account.name)
+    said = load(
+        {"InstancesSet": [an_instance(InstanceId=str(over.pk), **ends(now + DAY))]},
+        account=account.name,
+    )
 
-    assert left_out(said, "subscriptions that run longer in these files, but whose time is over here") == 1
+    assert (
+        left_out(said, "subscriptions that run longer in these files, but whose time is over here")
+        == 1
+    )
     assert Instance.objects.get().state == State.EXPIRED
 
 
@@ -594,7 +679,10 @@ def test_a_subscription_that_ran_out_again_after_a_renewal_elsewhere_has_its_own
     instance = make_instance(State.EXPIRED, expires_at=now - 6 * DAY, purge_at=now + DAY)
     again = now.replace(microsecond=0) - DAY
 
-    load({"InstancesSet": [an_instance(InstanceId=str(instance.pk), **ends(again))]}, account=account.name)
+    load(
+        {"InstancesSet": [an_instance(InstanceId=str(instance.pk), **ends(again))]},
+        account=account.name,
+    )
     actions.expire_due()
 
     instance.refresh_from_db()
@@ -626,17 +714,31 @@ def test_of_one_instance_on_two_pages_the_later_state_counts_and_is_noted(load):
     said = load(*pages)
 
     assert "  instances told twice, and differently: the later one counts (1)\n" in said
-    assert "2.json: answer 1, InstancesSet[0]; before that 1.json: answer 1, InstancesSet[0]" in said
+    assert (
+        "2.json: answer 1, InstancesSet[0]; before that 1.json: answer 1, InstancesSet[0]" in said
+    )
     assert "Created 1 instance" in said
     assert Instance.objects.get().state == State.STOPPED
 
 
 @pytest.mark.parametrize("key", sorted(ITEMS))
 def test_of_two_that_differ_the_later_one_counts_whatever_it_is(load, key):
-    field = {"Tags": "TagValue", "RealServerSet": "Weight", "AddressesSet": "BandWidth", "Volumes": "VolumeName"}.get(
-        key, {"InstancesSet": "InstanceName", "ListenerSet": "ListenerName"}.get(key, "LoadBalancerName")
+    field = {
+        "Tags": "TagValue",
+        "RealServerSet": "Weight",
+        "AddressesSet": "BandWidth",
+        "Volumes": "VolumeName",
+    }.get(
+        key,
+        {"InstancesSet": "InstanceName", "ListenerSet": "ListenerName"}.get(
+            key, "LoadBalancerName"
+        ),
     )
-    content = a_balanced_web() | {"AddressesSet": [an_eip()], "Volumes": [a_volume()], "Tags": [a_tag()]}
+    content = a_balanced_web() | {
+        "AddressesSet": [an_eip()],
+        "Volumes": [a_volume()],
+        "Tags": [a_tag()],
+    }
     later = {**content[key][0], field: 7 if key in ("RealServerSet", "AddressesSet") else "later"}
 
     said = load(content, {key: [later]})
@@ -699,7 +801,9 @@ def test_on_a_terminal_it_shows_how_far_it_is_and_elsewhere_it_does_not(load, mo
         load(content)
         shown = terminal.getvalue()
 
-        assert ("Reading: 100%" in shown and "1 rows" in shown and "Writing: 100%" in shown) == terminal.isatty()
+        assert (
+            "Reading: 100%" in shown and "1 rows" in shown and "Writing: 100%" in shown
+        ) == terminal.isatty()
         assert ("SQLite has one writer" in shown) == (connection.vendor == "sqlite")
 
 
@@ -744,7 +848,8 @@ client.force_login(alice)
 answers = []
 
 def look():
-    answers.extend(client.get(path).status_code for path in ("/instances/", "/recycle-bin/", "/healthz"))
+    paths = ("/instances/", "/recycle-bin/", "/healthz")
+    answers.extend(client.get(path).status_code for path in paths)
     connections.close_all()
 
 class Held(Bar):
@@ -775,10 +880,18 @@ print(sorted(set(answers)), account.instances.count())
 def test_pages_answer_while_an_import_holds_the_only_lock(tmp_path):
     file = tmp_path / "instances.json"
     file.write_text(json.dumps({"InstancesSet": [an_instance()], "Tags": [a_tag()]}))
-    env = {**os.environ, "CONSOLE_DATA_DIR": str(tmp_path / "data"), "DJANGO_SETTINGS_MODULE": "console.settings"}
+    env = {
+        **os.environ,
+        "CONSOLE_DATA_DIR": str(tmp_path / "data"),
+        "DJANGO_SETTINGS_MODULE": "console.settings",
+    }
 
     run = subprocess.run(
-        [sys.executable, "-c", READER, str(file)], cwd=PROJECT, env=env, capture_output=True, text=True
+        [sys.executable, "-c", READER, str(file)],
+        cwd=PROJECT,
+        env=env,
+        capture_output=True,
+        text=True,
     )
 
     assert run.stdout.splitlines()[-1:] == ["[200] 1"], run.stderr

@@ -42,7 +42,15 @@ def test_a_row_shows_configuration_addresses_billing_zone_and_tags(page, make_in
     text = page().text
 
     expires = f"expires {instance.expires_at:%Y-%m-%d %H:%M}"
-    for words in ("Running", "N3.2B", "Debian 12", instance.private_ip, "120.92.", "Subscription", expires):
+    for words in (
+        "Running",
+        "N3.2B",
+        "Debian 12",
+        instance.private_ip,
+        "120.92.",
+        "Subscription",
+        expires,
+    ):
         assert words in text
     for words in ("cn-beijing-6a", "<b>env</b> prod"):
         assert words in text
@@ -97,7 +105,9 @@ def test_an_empty_account_says_how_to_fill_it(page):
         (State.PURGED, BillingMode.DAILY, "has been deleted for good", set()),
     ],
 )
-def test_an_instance_has_a_page_in_every_state(detail, make_instance, state, billing_mode, words, offers):
+def test_an_instance_has_a_page_in_every_state(
+    detail, make_instance, state, billing_mode, words, offers
+):
     instance = make_instance(state, billing_mode)
 
     response = detail(instance)
@@ -128,13 +138,17 @@ def test_the_way_back_from_a_dialog_is_the_page_of_the_instance(detail, client, 
     url = reverse("recycle:instance", args=[instance.pk])
 
     assert "back=" + url.replace("/", "%2F") in detail(instance).text
-    response = client.post(reverse("recycle:stop"), {"ids": instance.pk, "confirmed": "1", "back": url})
+    response = client.post(
+        reverse("recycle:stop"), {"ids": instance.pk, "confirmed": "1", "back": url}
+    )
 
     assert response["Location"] == url
 
 
 @pytest.mark.parametrize("state", State)
-def test_a_stranger_gets_the_same_answer_as_for_an_instance_that_never_was(client, mallory, make_instance, state):
+def test_a_stranger_gets_the_same_answer_as_for_an_instance_that_never_was(
+    client, mallory, make_instance, state
+):
     instance = make_instance(state)
     client.force_login(mallory)
 
@@ -152,7 +166,9 @@ def test_an_id_that_is_none_is_not_found(client, alice, bad):
     assert client.get(f"/instances/{bad}/").status_code == 404
 
 
-def test_an_instance_of_another_account_is_found_once_that_account_is_chosen(client, alice, zone, make_instance):
+def test_an_instance_of_another_account_is_found_once_that_account_is_chosen(
+    client, alice, zone, make_instance
+):
     other = Account.objects.create(name="Zeta")
     Membership.objects.create(user=alice, account=other, role=Role.VIEWER)
     theirs = make_instance(account=other)

@@ -1,4 +1,6 @@
-"""What people do with the console, in a real Chromium: from the login to the instance that is back, or gone."""
+"""What people do with the console, in a real Chromium: from the login to the instance that is back,
+or gone.
+"""
 
 import re
 import subprocess
@@ -23,7 +25,9 @@ COUNTDOWN = 90_000
 
 def row(page: Page, instance: Instance | str) -> Locator:
     return (
-        page.locator("main tbody tr").filter(has=page.get_by_role("link")).filter(has_text=re.compile(rf"{instance}\b"))
+        page.locator("main tbody tr")
+        .filter(has=page.get_by_role("link"))
+        .filter(has_text=re.compile(rf"{instance}\b"))
     )
 
 
@@ -65,17 +69,22 @@ def test_a_person_logs_in_and_finds_the_bin_in_the_navigation(open_page, alice, 
     page.wait_for_url("**/recycle-bin/")
     page.get_by_role("link", name="Overview").click()
     expect(page.get_by_role("heading", name="Overview", level=1)).to_be_visible()
-    page.get_by_role("navigation", name="Console").get_by_role("link", name="KEC Instance Recycle Bin").click()
+    page.get_by_role("navigation", name="Console").get_by_role(
+        "link", name="KEC Instance Recycle Bin"
+    ).click()
 
     expect(page.get_by_role("heading", name="KEC Instance Recycle Bin")).to_be_visible()
-    expect(page.get_by_role("navigation", name="Console").locator("[aria-current=page]")).to_have_text(
-        "KEC Instance Recycle Bin"
-    )
+    expect(
+        page.get_by_role("navigation", name="Console").locator("[aria-current=page]")
+    ).to_have_text("KEC Instance Recycle Bin")
     expect(row(page, recycled)).to_contain_text("Recycled")
 
 
 def test_restore_in_the_operation_column_brings_an_instance_back_stopped(page, make_instance):
-    recycled, other = make_instance(State.RECYCLED, name="web-alpha"), make_instance(State.RECYCLED, name="web-beta")
+    recycled, other = (
+        make_instance(State.RECYCLED, name="web-alpha"),
+        make_instance(State.RECYCLED, name="web-beta"),
+    )
     page.goto("/recycle-bin/")
 
     row(page, recycled).get_by_role("link", name="Restore").click()
@@ -103,7 +112,9 @@ def test_cancel_changes_nothing(page, recycled):
 
 
 def test_batch_restore_takes_the_selected_rows_and_no_other(page, make_instance):
-    first, second, third = (make_instance(State.RECYCLED, name=f"web-{name}") for name in ("one", "two", "three"))
+    first, second, third = (
+        make_instance(State.RECYCLED, name=f"web-{name}") for name in ("one", "two", "three")
+    )
     page.goto("/recycle-bin/")
     button = page.get_by_role("button", name="Batch Restore")
     expect(button).to_have_attribute("title", "Select at least one instance.")
@@ -118,7 +129,11 @@ def test_batch_restore_takes_the_selected_rows_and_no_other(page, make_instance)
     expect(message(page)).to_contain_text("Restored 2 instances. They are stopped.")
     expect(rows(page)).to_have_count(1)
     expect(page.locator("[data-count]")).to_have_text("No instances selected.")
-    assert [state_of(instance) for instance in (first, second, third)] == ["stopped", "stopped", "recycled"]
+    assert [state_of(instance) for instance in (first, second, third)] == [
+        "stopped",
+        "stopped",
+        "recycled",
+    ]
 
 
 def test_a_button_that_needs_a_selection_says_so(page, recycled):
@@ -169,7 +184,10 @@ def test_all_that_match_are_taken_by_the_filter(page, make_instance):
 
 
 def test_what_was_refused_says_why_and_stays_selected(page, make_instance, now):
-    late, fine = make_instance(State.RECYCLED, name="web-late"), make_instance(State.RECYCLED, name="web-fine")
+    late, fine = (
+        make_instance(State.RECYCLED, name="web-late"),
+        make_instance(State.RECYCLED, name="web-fine"),
+    )
     page.goto("/recycle-bin/")
 
     page.get_by_label("Select this page").check()
@@ -245,7 +263,9 @@ def test_a_subscription_cannot_be_deleted_and_says_why(page, make_instance):
     page.goto("/instances/")
 
     expect(row(page, instance).get_by_role("link", name="Delete")).to_have_count(0)
-    expect(row(page, instance).locator(".off", has_text="Delete")).to_have_attribute("title", re.compile("ubscription"))
+    expect(row(page, instance).locator(".off", has_text="Delete")).to_have_attribute(
+        "title", re.compile("ubscription")
+    )
 
 
 def test_a_stop_can_be_one_without_fees(page, make_instance):
@@ -302,7 +322,9 @@ def test_filter_order_and_page_live_in_the_address(page, make_instance, now):
 
     expect(rows(page).first).to_contain_text("web-00")
     expect(rows(page)).to_have_count(10)
-    expect(page.get_by_role("columnheader", name="Deleted")).to_have_attribute("aria-sort", "ascending")
+    expect(page.get_by_role("columnheader", name="Deleted")).to_have_attribute(
+        "aria-sort", "ascending"
+    )
 
 
 def test_a_filter_asks_the_server_once_and_the_export_follows_it(page, make_instance):
@@ -362,7 +384,9 @@ def everything(make_instance, bind) -> Instance:
         make_instance(state, name=f"a-rather-long-name-for-an-instance-that-is-{state}")
     hourly = make_instance(State.ACTIVE, BillingMode.HOURLY)
     bind(hourly)
-    recycled: Instance = make_instance(State.RECYCLED, name="batch-worker-for-the-nightly-reconciliation-0001")
+    recycled: Instance = make_instance(
+        State.RECYCLED, name="batch-worker-for-the-nightly-reconciliation-0001"
+    )
     Event.objects.create(
         account=recycled.account,
         at=recycled.changed_at,
@@ -507,7 +531,9 @@ def test_the_keyboard_alone_is_enough(page, recycled):
     for _ in range(8):
         page.keyboard.press("Tab")
         # The browser's own bar may have the focus in between, the page behind the dialog never.
-        assert page.evaluate("document.activeElement === document.body || !!document.activeElement.closest('dialog')")
+        assert page.evaluate(
+            "document.activeElement === document.body || !!document.activeElement.closest('dialog')"
+        )
     page.keyboard.press("Escape")
     expect(dialog(page)).to_have_count(0)
     expect(restore).to_be_focused()
@@ -561,7 +587,9 @@ def test_a_viewer_sees_what_is_not_for_viewers_and_why(open_page, victor, recycl
     page.goto("/instances/")
 
     for name in ("Stop", "Delete"):
-        expect(row(page, running).locator(".off", has_text=name)).to_have_attribute("title", re.compile("role"))
+        expect(row(page, running).locator(".off", has_text=name)).to_have_attribute(
+            "title", re.compile("role")
+        )
 
 
 # --- When something goes wrong --------------------------------------------------------------------
@@ -617,10 +645,14 @@ print(first.name, second.name)
 
 
 def test_the_first_hour_with_the_console(tmp_path, chromium: Browser):
-    """What a new user sees: delete, the bin, restore; and what is due leaves by the sweep of worker and beat."""
+    """What a new user sees: delete, the bin, restore; and what is due leaves by the sweep of worker
+    and beat.
+    """
     with console(tmp_path) as (address, environment):
         shell = [sys.executable, "manage.py", "shell", "-c", DELETE]
-        made = subprocess.run(shell, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True)
+        made = subprocess.run(
+            shell, cwd=settings.BASE_DIR, env=environment, capture_output=True, text=True
+        )
         assert made.returncode == 0, made.stderr
         mine, due = made.stdout.split()[-2:]
         page = chromium.new_page(base_url=address, viewport=DESKTOP, locale="en")

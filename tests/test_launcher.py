@@ -22,7 +22,16 @@ posix = pytest.mark.skipif(os.name == "nt", reason="process groups and Unix sock
 
 
 def up(data_dir: Path, port: int | str, *options: str, **env: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "manage.py", "up", "--no-demo", "--port", str(port), "--data-dir", str(data_dir)]
+    command = [
+        sys.executable,
+        "manage.py",
+        "up",
+        "--no-demo",
+        "--port",
+        str(port),
+        "--data-dir",
+        str(data_dir),
+    ]
     return subprocess.Popen(
         [*command, *options],
         cwd=bootstrap.PROJECT,
@@ -69,7 +78,9 @@ def _read_until(process: subprocess.Popen[str], words: str) -> None:
 
 
 def _processes(data_dir: Path) -> list[tuple[int, str]]:
-    """What runs on a data directory, with its command line; arguments or environment name it in every process."""
+    """What runs on a data directory, with its command line; arguments or environment name it in
+    every process.
+    """
     found = []
     for process in Path("/proc").glob("[0-9]*"):
         try:
@@ -107,7 +118,8 @@ def test_up_answers_refuses_a_second_start_and_stops_cleanly(console, data_dir, 
     said, _ = second.communicate(timeout=120)
     assert second.returncode == 1
     assert said == (
-        f"The console already runs on {data_dir} at http://127.0.0.1:{port}/: use that one, stop it,"
+        f"The console already runs on {data_dir} at http://127.0.0.1:{port}/: use that one, stop "
+        "it,"
         " or choose another data directory with --data-dir.\n"
     )
 
@@ -119,7 +131,8 @@ def test_up_answers_refuses_a_second_start_and_stops_cleanly(console, data_dir, 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 def test_up_leaves_no_process_when_it_is_killed(console, data_dir):
-    # The supervisor, its sentinel, broker, web, worker and beat; the worker starts another a little later.
+    # The supervisor, its sentinel, broker, web, worker and beat; the worker starts another a little
+    # later.
     assert len(_running(data_dir)) >= 6
 
     console.kill()
@@ -136,7 +149,10 @@ def test_a_taken_port_is_named_before_anything_starts(data_dir):
 
         said, _ = up(data_dir, port).communicate(timeout=120)
 
-    assert said == f"Port {port} on 127.0.0.1 is taken: stop what uses it or choose another with --port.\n"
+    assert (
+        said
+        == f"Port {port} on 127.0.0.1 is taken: stop what uses it or choose another with --port.\n"
+    )
     assert [path.name for path in data_dir.iterdir()] == ["up.lock"]
 
 
@@ -181,9 +197,13 @@ def test_an_address_of_ipv6_is_listened_on_with_and_without_brackets(port):
         assert supervisor.url_of(address, port) == f"http://[::1]:{port}/"
 
 
-@pytest.mark.parametrize("host", ["nowhere.invalid", "", "two words", "a" * 70, "a..b", "192.0.2.1", "2001:db8::1"])
+@pytest.mark.parametrize(
+    "host", ["nowhere.invalid", "", "two words", "a" * 70, "a..b", "192.0.2.1", "2001:db8::1"]
+)
 def test_a_name_that_is_not_this_machine_is_refused_in_a_sentence(host, port):
-    with pytest.raises(supervisor.Refused, match=r"is no address of this machine: choose another with --host\.$"):
+    with pytest.raises(
+        supervisor.Refused, match=r"is no address of this machine: choose another with --host\.$"
+    ):
         supervisor.address_of(host, port)
 
 
@@ -194,7 +214,9 @@ def test_a_name_that_is_not_this_machine_ends_the_start(data_dir, port):
     assert said == "nowhere.invalid is no address of this machine: choose another with --host.\n"
 
 
-@pytest.mark.parametrize("port", ["0", "70000", "-1", "http", "8e3", "\N{FULLWIDTH DIGIT EIGHT}0", "", " 80"])
+@pytest.mark.parametrize(
+    "port", ["0", "70000", "-1", "http", "8e3", "\N{FULLWIDTH DIGIT EIGHT}0", "", " 80"]
+)
 def test_a_port_that_is_none_is_refused_in_a_sentence(port, data_dir):
     process = up(data_dir, 8000, f"--port={port}")
 
@@ -266,7 +288,9 @@ def test_a_part_that_never_comes_up_ends_the_start_with_its_last_line(data_dir, 
     part = last.split()[0]
     assert part in ("worker", "beat")
     assert said.count(f"{part} ended with") == supervisor.TRIES - 1
-    assert last.startswith(f"{part} does not start, also when tried {supervisor.TRIES} times: it ended with ")
+    assert last.startswith(
+        f"{part} does not start, also when tried {supervisor.TRIES} times: it ended with "
+    )
     assert "Its last line: " in last
     assert "nowhere" in last
     assert "The console is ready" not in said
@@ -298,7 +322,8 @@ def test_a_data_directory_that_is_not_utf8_is_named_in_a_sentence(data_dir):
 
     assert done.returncode == 1
     assert done.stderr == (
-        f"The data directory {data_dir}/caf\\xe9/here is not UTF-8: choose another with --data-dir.\n"
+        f"The data directory {data_dir}/caf\\xe9/here is not UTF-8: choose another with "
+        "--data-dir.\n"
     )
 
 
@@ -312,7 +337,8 @@ def test_a_failing_step_shows_its_reason_and_leaves_nothing(data_dir, port):
     assert "TOMBSTONE_DAYS is 'never'" in said
     assert "Traceback" not in said
     assert said.endswith(
-        "`manage.py migrate --noinput --verbosity 0` failed; its reason is above. Correct it, then start again.\n"
+        "`manage.py migrate --noinput --verbosity 0` failed; its reason is above. Correct it, "
+        "then start again.\n"
     )
     if sys.platform == "linux":
         assert _running(data_dir) == []
@@ -342,7 +368,10 @@ def test_a_console_open_to_the_network_answers_to_the_machines_name(host, tmp_pa
 def test_allowed_hosts_that_somebody_set_stay_as_they_are(tmp_path, monkeypatch):
     monkeypatch.setenv("CONSOLE_ALLOWED_HOSTS", "console.example.com")
 
-    assert supervisor.environment("0.0.0.0", "0.0.0.0", tmp_path)["CONSOLE_ALLOWED_HOSTS"] == "console.example.com"
+    assert (
+        supervisor.environment("0.0.0.0", "0.0.0.0", tmp_path)["CONSOLE_ALLOWED_HOSTS"]
+        == "console.example.com"
+    )
 
 
 def test_a_password_is_kept_for_its_owner_only(tmp_path):
@@ -377,7 +406,9 @@ def test_parts_of_one_name_are_all_told_to_go(tmp_path):
     for path in said:
         console.start(supervisor.Part("web", [sys.executable, "-c", LEAVING, str(path)]))
     deadline = time.monotonic() + 30
-    while not all(path.exists() and path.read_text() for path in said) and time.monotonic() < deadline:
+    while (
+        not all(path.exists() and path.read_text() for path in said) and time.monotonic() < deadline
+    ):
         time.sleep(0.05)
 
     console.shut_down()
@@ -404,7 +435,9 @@ def test_a_part_that_hangs_from_the_beginning_ends_the_start(hanging, capfd):
     # Two times it goes and is started anew, the third time is the last.
     for _ in range(2 * (supervisor.TRIES - 1)):
         console.watch()
-    with pytest.raises(supervisor.Refused, match="web does not start, also when tried 3 times: it lives, but"):
+    with pytest.raises(
+        supervisor.Refused, match="web does not start, also when tried 3 times: it lives, but"
+    ):
         console.watch()
 
     assert capfd.readouterr().out.count("web lives, but does not answer; starting it again") == 2

@@ -46,7 +46,12 @@ def test_a_restored_instance_comes_back_stopped_and_a_renewed_one_runs():
 
 @pytest.mark.parametrize("state", State)
 def test_every_state_can_be_reached_and_every_one_but_the_last_left(state):
-    entered = {target for moves in TRANSITIONS.values() for source, target in moves.items() if source != target}
+    entered = {
+        target
+        for moves in TRANSITIONS.values()
+        for source, target in moves.items()
+        if source != target
+    }
     left = {source for moves in TRANSITIONS.values() for source in moves}
 
     assert state in entered

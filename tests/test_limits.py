@@ -1,4 +1,6 @@
-"""What an account may have and a zone can give: counted when it matters, and kept by whoever comes first."""
+"""What an account may have and a zone can give: counted when it matters, and kept by whoever comes
+first.
+"""
 
 from datetime import timedelta
 
@@ -43,11 +45,13 @@ def capacity(zone, vcpu=None, memory=None):
     Zone.objects.filter(pk=zone.pk).update(vcpu_capacity=vcpu, memory_gb_capacity=memory)
 
 
-# --- What a zone can give: an N3.2B takes 2 vCPU and 4 GB ---------------------------------------------
+# --- What a zone can give: an N3.2B takes 2 vCPU and 4 GB -----------------------------------------
 
 
 @pytest.mark.parametrize(("vcpu", "memory"), [(1, None), (None, 3), (1, 100), (100, 3), (0, 0)])
-def test_a_start_and_a_restore_are_refused_where_the_zone_is_sold_out(alice, zone, make_instance, vcpu, memory):
+def test_a_start_and_a_restore_are_refused_where_the_zone_is_sold_out(
+    alice, zone, make_instance, vcpu, memory
+):
     stopped, recycled = make_instance(**NO_FEES), make_instance(State.RECYCLED)
     capacity(zone, vcpu, memory)
 
@@ -83,7 +87,9 @@ def test_the_last_room_is_given(alice, zone, make_instance, vcpu, memory):
         ({"state": State.PURGED}, False),
     ],
 )
-def test_what_runs_stands_or_has_expired_uses_room_and_the_rest_gave_it_back(alice, zone, make_instance, fields, uses):
+def test_what_runs_stands_or_has_expired_uses_room_and_the_rest_gave_it_back(
+    alice, zone, make_instance, fields, uses
+):
     make_instance(**fields)
     recycled = make_instance(State.RECYCLED)
     capacity(zone, vcpu=2)
@@ -112,7 +118,9 @@ def test_another_zone_has_room_of_its_own(alice, zone, other_zone, make_instance
     assert [(each.id, each.refusal) for each in outcome.refused] == [(here.pk, Refusal.SOLD_OUT)]
 
 
-def test_a_batch_takes_the_room_that_there_is_and_a_smaller_one_still_fits(alice, zone, make_instance):
+def test_a_batch_takes_the_room_that_there_is_and_a_smaller_one_still_fits(
+    alice, zone, make_instance
+):
     small = InstanceType.objects.create(name="N3.1A", family="N3", vcpu=1, memory_gb=1)
     for _ in range(4):
         make_instance(State.RECYCLED)
@@ -154,14 +162,18 @@ def test_who_is_refused_for_something_else_takes_no_room(alice, victor, zone, ma
     assert refusals(outcome) == [Refusal.PAST_DEADLINE]
 
 
-def test_what_never_gave_its_room_back_starts_in_a_zone_that_is_sold_out(alice, zone, make_instance):
+def test_what_never_gave_its_room_back_starts_in_a_zone_that_is_sold_out(
+    alice, zone, make_instance
+):
     stopped = make_instance(State.STOPPED, BillingMode.HOURLY)
     capacity(zone, vcpu=0)
 
     assert len(actions.start(only(stopped), by=alice).done) == 1
 
 
-def test_a_renewal_in_a_zone_that_is_sold_out_starts_what_kept_its_room(alice, zone, make_instance, now):
+def test_a_renewal_in_a_zone_that_is_sold_out_starts_what_kept_its_room(
+    alice, zone, make_instance, now
+):
     expired = make_instance(State.EXPIRED)
     capacity(zone, vcpu=0)
 
@@ -169,7 +181,10 @@ def test_a_renewal_in_a_zone_that_is_sold_out_starts_what_kept_its_room(alice, z
 
 
 def test_a_stop_with_no_fees_makes_room_for_another(alice, zone, make_instance):
-    running, recycled = make_instance(billing_mode=BillingMode.HOURLY), make_instance(State.RECYCLED)
+    running, recycled = (
+        make_instance(billing_mode=BillingMode.HOURLY),
+        make_instance(State.RECYCLED),
+    )
     capacity(zone, vcpu=2)
 
     before = actions.restore(only(recycled), by=alice)
@@ -210,13 +225,15 @@ def test_a_capacity_below_the_use_gives_nothing_and_takes_nothing(alice, zone, m
     assert Room([zone.pk], lock=False).free[zone.pk] == (-1, float("inf"))
 
 
-# --- What an account may have -------------------------------------------------------------------------
+# --- What an account may have ---------------------------------------------------------------------
 
 
 def test_an_account_without_limits_may_have_any_number_and_that_costs_no_count(account):
     with CaptureQueriesContext(connection) as queries:
         quota = Quota(account.pk, lock=False)
-        left = {quota.left_for(model) for model in (Instance, ElasticIP, Volume, LoadBalancer)} | {quota.gb_left()}
+        left = {quota.left_for(model) for model in (Instance, ElasticIP, Volume, LoadBalancer)} | {
+            quota.gb_left()
+        }
 
     assert left == {float("inf")}
     assert len(queries) == 1
@@ -234,7 +251,9 @@ def test_what_is_counted_is_what_the_account_has_itself(
     account, mallory, make_instance, make_volume, make_address, make_balancer
 ):
     other = mallory.memberships.get().account
-    Account.objects.update(max_instances=5, max_elastic_ips=5, max_volumes=5, max_volume_gb=500, max_load_balancers=5)
+    Account.objects.update(
+        max_instances=5, max_elastic_ips=5, max_volumes=5, max_volume_gb=500, max_load_balancers=5
+    )
     for owner in (account, other, other):
         make_instance(account=owner)
         make_volume(account=owner, size_gb=30)
@@ -243,7 +262,12 @@ def test_what_is_counted_is_what_the_account_has_itself(
 
     quota = Quota(account.pk, lock=False)
 
-    assert [quota.left_for(model) for model in (Instance, ElasticIP, Volume, LoadBalancer)] == [4, 4, 4, 4]
+    assert [quota.left_for(model) for model in (Instance, ElasticIP, Volume, LoadBalancer)] == [
+        4,
+        4,
+        4,
+        4,
+    ]
     assert quota.gb_left() == 470
 
 
@@ -264,7 +288,7 @@ def test_a_restore_needs_no_quota_as_the_binned_count_all_along(alice, make_inst
     assert len(actions.restore(only(recycled), by=alice).done) == 1
 
 
-# --- The last of it -----------------------------------------------------------------------------------
+# --- The last of it -------------------------------------------------------------------------------
 
 
 def on_postgres(test):
@@ -300,7 +324,9 @@ def test_of_two_restores_for_the_last_vcpu_of_a_zone_one_wins(threads, alice, zo
 
 
 @on_postgres
-def test_of_a_restore_and_a_start_by_two_accounts_one_wins(threads, alice, mallory, zone, make_instance):
+def test_of_a_restore_and_a_start_by_two_accounts_one_wins(
+    threads, alice, mallory, zone, make_instance
+):
     capacity(zone, vcpu=3)
     own = make_instance(State.RECYCLED)
     foreign = make_instance(account=mallory.memberships.get().account, **NO_FEES)
@@ -323,7 +349,9 @@ def test_many_restores_let_loose_together_never_oversell(threads, account, zone,
 
     outcomes = result(
         *(
-            threads.go(actions.restore, Instance.objects.order_by("-pk" if number else "pk"), by=person)
+            threads.go(
+                actions.restore, Instance.objects.order_by("-pk" if number else "pk"), by=person
+            )
             for number, person in enumerate(people)
         )
     )

@@ -59,12 +59,16 @@ PROMISES = {
         pk__in=Event.objects.filter(batch=asked["batch"]).values("instance_id")
     ),
     ("log", "batch"): lambda asked: Event.objects.filter(batch=asked["batch"]),
-    ("bin", "q"): lambda asked: Instance.objects.filter(state=State.RECYCLED, name_folded=fold(asked["q"])),
+    ("bin", "q"): lambda asked: Instance.objects.filter(
+        state=State.RECYCLED, name_folded=fold(asked["q"])
+    ),
 }
 
 
 def links_in(text):
-    """The links into lists, with what they ask for; those to a list as it is, or to a region of it, ask for nothing."""
+    """The links into lists, with what they ask for; those to a list as it is, or to a region of it,
+    ask for nothing.
+    """
     for href in map(unescape, re.findall(r'href="([^"]*\?[^"]*)"', text)):
         where = urlsplit(href)
         asked = dict(parse_qsl(where.query, keep_blank_values=True, strict_parsing=True))
@@ -112,11 +116,15 @@ def test_every_link_into_a_list_finds_what_it_promises(
     alice_in.get(reverse("recycle:instances"), {"region": ""})
     actions.create(_order(account, zone, instance_type), by=alice, now=now)
 
-    pages = [alice_in.get(address).text for address in (reverse("recycle:overview"), *lists, *details)]
+    pages = [
+        alice_in.get(address).text for address in (reverse("recycle:overview"), *lists, *details)
+    ]
     searched = alice_in.get(reverse("recycle:instances"), {"q": name}).text
     # But for its link to itself: Refresh.
     pages.append(re.sub(r'href="/instances/[^"]*"', "", searched))
-    found = {href: (kind, asked) for text in (*said, *pages) for href, kind, asked in links_in(text)}
+    found = {
+        href: (kind, asked) for text in (*said, *pages) for href, kind, asked in links_in(text)
+    }
 
     unknown = {href: kind for href, (kind, _asked) in found.items() if kind not in PROMISES}
     assert not unknown
@@ -131,12 +139,18 @@ def test_every_link_into_a_list_finds_what_it_promises(
 
 def _order(account, zone, instance_type):
     return Order(
-        account=account, zone=zone, instance_type=instance_type, billing_mode=BillingMode.DAILY, name="created"
+        account=account,
+        zone=zone,
+        instance_type=instance_type,
+        billing_mode=BillingMode.DAILY,
+        name="created",
     )
 
 
 def test_links_made_in_the_code_are_among_them():
-    """What a page's answer says is made in Python: a new address with a question mark belongs into the table above."""
+    """What a page's answer says is made in Python: a new address with a question mark belongs into
+    the table above.
+    """
     made = set()
     for path in (settings.BASE_DIR / "recycle").rglob("*.py"):
         made |= set(re.findall(r"""reverse\(["']recycle:(\w+)["']\)\}\?(\w+)=""", path.read_text()))
@@ -214,7 +228,9 @@ def test_a_tag_that_has_gone_or_is_a_strangers_is_refused_with_a_sentence(
 def test_all_that_match_a_tag_are_those_of_the_list(alice_in, alice, tagged):
     tag = tagged[10]
     page = alice_in.get(reverse("recycle:instances"), {"tagged": tag.pk, "region": ""})
-    fields = dict(re.findall(r'<input type="hidden" name="(as_of|scope|back)" value="([^"]*)"', page.text))
+    fields = dict(
+        re.findall(r'<input type="hidden" name="(as_of|scope|back)" value="([^"]*)"', page.text)
+    )
     selection = {name: unescape(value) for name, value in fields.items()}
 
     dialog = alice_in.post(reverse("recycle:stop"), {**selection, "all": "1"})

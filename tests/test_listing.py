@@ -207,7 +207,9 @@ FORGED = {
 
 @pytest.mark.parametrize("cursor", FORGED.values(), ids=FORGED)
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}], ids=["page", "partial"])
-def test_a_forged_page_link_is_refused_with_a_sentence(client, alice, make_instance, cursor, headers):
+def test_a_forged_page_link_is_refused_with_a_sentence(
+    client, alice, make_instance, cursor, headers
+):
     instance = make_instance()
     client.force_login(alice)
 
@@ -344,7 +346,9 @@ def test_the_filters_of_the_log(client, alice, account, now):
     def add(name, **fields):
         defaults = {"at": now, "batch": "0" * 32, "action": "start", "instance_id": "1" * 32}
         states = {"from_state": "stopped", "to_state": "active"}
-        Event.objects.create(account=account, instance_name=name, **{**defaults, **states, **fields})
+        Event.objects.create(
+            account=account, instance_name=name, **{**defaults, **states, **fields}
+        )
 
     add("web", by_name="alice")
     add("db", action="stop", batch="2" * 32, instance_id="3" * 32)
@@ -392,7 +396,9 @@ WRONG = [
 
 
 @pytest.mark.parametrize(("name", "query"), WRONG)
-def test_a_filter_that_makes_no_sense_shows_nothing_and_says_why(client, alice, make_instance, name, query):
+def test_a_filter_that_makes_no_sense_shows_nothing_and_says_why(
+    client, alice, make_instance, name, query
+):
     rows = [make_instance(state) for state in (State.ACTIVE, State.RECYCLED, State.EXPIRED)]
     client.force_login(alice)
 
@@ -415,7 +421,9 @@ def test_the_first_and_the_last_day_there_are_do_no_harm(client, alice, recycled
                 assert client.get(reverse(f"recycle:{name}"), {field: day}).status_code == 200
 
 
-def test_a_stranger_finds_nothing_whatever_is_asked_for(client, mallory, make_instance, recycled, bind):
+def test_a_stranger_finds_nothing_whatever_is_asked_for(
+    client, mallory, make_instance, recycled, bind
+):
     instance = make_instance()
     bind(instance)
     client.force_login(mallory)

@@ -26,7 +26,14 @@ def test_an_event_tells_what_was_done_to_what_by_whom_and_why(page, alice, make_
 
     text = page().text
 
-    for words in ("Move to the recycle bin", "web", str(instance.pk), "Running → Recycled", "alice", "wrong stack"):
+    for words in (
+        "Move to the recycle bin",
+        "web",
+        str(instance.pk),
+        "Running → Recycled",
+        "alice",
+        "wrong stack",
+    ):
         assert words in text
     assert "1 SLB" in text
 

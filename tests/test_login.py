@@ -40,17 +40,27 @@ def people(account):
     yield "superuser", User.objects.create_superuser("root")
 
 
-def test_no_page_but_the_login_takes_the_password_of_somebody_who_is_not_logged_in(static_files, account):
+def test_no_page_but_the_login_takes_the_password_of_somebody_who_is_not_logged_in(
+    static_files, account
+):
     taken = {}
     for who, user in people(account):
         client = Client()
         if user:
             client.force_login(user)
-        pages = {name: client.get(path, follow=True) for name, path in ADDRESSES if not name.endswith("logout")}
+        pages = {
+            name: client.get(path, follow=True)
+            for name, path in ADDRESSES
+            if not name.endswith("logout")
+        }
         if user is not None:
             # Another look without a session: some pages above end it.
             client.force_login(user)
-        asking = {answer.request["PATH_INFO"] for answer in pages.values() if PASSWORD_FIELD.search(_text(answer))}
+        asking = {
+            answer.request["PATH_INFO"]
+            for answer in pages.values()
+            if PASSWORD_FIELD.search(_text(answer))
+        }
         taken[who] = asking
 
     assert taken["nobody"] == {"/login/"}
@@ -100,7 +110,15 @@ def test_a_superuser_comes_through_the_login_to_the_admin(client, db):
 
 
 def test_there_is_no_sign_up_and_no_mail(client, db):
-    for path in ("signup", "email", "password/reset", "confirm-email", "login/code", "reauthenticate", "3rdparty"):
+    for path in (
+        "signup",
+        "email",
+        "password/reset",
+        "confirm-email",
+        "login/code",
+        "reauthenticate",
+        "3rdparty",
+    ):
         for prefix in ("", "accounts/", "login/"):
             assert client.get(f"/{prefix}{path}/").status_code in (302, 404)
     names = {name for name, _ in ADDRESSES}
@@ -113,7 +131,9 @@ def test_there_is_no_sign_up_and_no_mail(client, db):
 def test_the_right_password_leads_to_the_page_that_was_asked_for(client, alice):
     asked = client.get(reverse("recycle:bin") + "?q=web")
 
-    answer = client.post(asked["Location"], {"login": "alice", "password": RIGHT, "next": "/recycle-bin/?q=web"})
+    answer = client.post(
+        asked["Location"], {"login": "alice", "password": RIGHT, "next": "/recycle-bin/?q=web"}
+    )
 
     assert (answer.status_code, answer["Location"]) == (302, "/recycle-bin/?q=web")
     assert is_in(client)
@@ -151,12 +171,16 @@ def test_names_are_found_however_they_are_typed_in_unicode(client, db):
     assert log_in(client, " zoe\u0308 ", RIGHT).status_code == 302
 
 
-@pytest.mark.parametrize("how", ["wrong", "unknown", "inactive", "without a password", "other case"])
+@pytest.mark.parametrize(
+    "how", ["wrong", "unknown", "inactive", "without a password", "other case"]
+)
 def test_whatever_is_wrong_the_answer_is_the_same(client, alice, how):
     if how == "inactive":
         User.objects.filter(pk=alice.pk).update(is_active=False)
     User.objects.create_user("oidc")
-    name = {"unknown": "nobody", "without a password": "oidc", "other case": "ALICE"}.get(how, "alice")
+    name = {"unknown": "nobody", "without a password": "oidc", "other case": "ALICE"}.get(
+        how, "alice"
+    )
 
     answer = log_in(client, name, RIGHT if how in ("inactive", "other case") else WRONG)
 
@@ -197,7 +221,11 @@ def test_the_login_needs_its_token(static_files, alice):
 
 def test_head_and_get_of_the_login_are_the_same_and_count_for_nothing(client, alice):
     for _ in range(2 * FROM_AN_ADDRESS):
-        assert client.head(reverse("login")).status_code == client.get(reverse("login")).status_code == 200
+        assert (
+            client.head(reverse("login")).status_code
+            == client.get(reverse("login")).status_code
+            == 200
+        )
 
     assert log_in(client, password=RIGHT).status_code == 302
 
@@ -210,7 +238,10 @@ def test_two_people_in_two_browsers_do_not_mix(alice, mallory, static_files):
     log_in(one, "alice", RIGHT)
     log_in(other, "mallory", RIGHT)
 
-    assert (one.session["_auth_user_id"], other.session["_auth_user_id"]) == (str(alice.pk), str(mallory.pk))
+    assert (one.session["_auth_user_id"], other.session["_auth_user_id"]) == (
+        str(alice.pk),
+        str(mallory.pk),
+    )
     # Another person in the same browser gets nothing of the first one's session.
     session = one.session
     session["account"] = 12345
@@ -270,7 +301,9 @@ def test_the_guesses_of_a_stranger_do_not_lock_the_owner_out(client, alice):
 
 
 def test_an_address_is_closed_whatever_the_names(client, alice):
-    answers = [log_in(client, f"name-{number}").status_code for number in range(FROM_AN_ADDRESS + 1)]
+    answers = [
+        log_in(client, f"name-{number}").status_code for number in range(FROM_AN_ADDRESS + 1)
+    ]
 
     assert answers == [200] * FROM_AN_ADDRESS + [429]
     assert log_in(client, "alice", RIGHT).status_code == 429
@@ -313,9 +346,14 @@ def test_who_is_throttled_costs_no_hash(client, alice, monkeypatch):
 def test_without_proxies_a_forged_header_does_not_move_the_address(client, alice, forged):
     answers = []
     for number in range(WITH_A_NAME + 1):
-        headers = {"X-Forwarded-For": forged.format(number, number), "X-Real-IP": f"203.0.113.{number}"}
+        headers = {
+            "X-Forwarded-For": forged.format(number, number),
+            "X-Real-IP": f"203.0.113.{number}",
+        }
         answer = {"login": "alice", "password": WRONG}
-        answers.append(client.post(reverse("login"), answer, headers=headers, REMOTE_ADDR=AWAY).status_code)
+        answers.append(
+            client.post(reverse("login"), answer, headers=headers, REMOTE_ADDR=AWAY).status_code
+        )
 
     assert answers[-1] == 429
 
@@ -326,7 +364,12 @@ def test_behind_a_proxy_what_it_adds_is_the_address(client, alice, settings):
 
     def ask(header, password=WRONG):
         headers = {"X-Forwarded-For": header} if header else {}
-        return client.post(reverse("login"), answer | {"password": password}, headers=headers, REMOTE_ADDR="10.0.0.1")
+        return client.post(
+            reverse("login"),
+            answer | {"password": password},
+            headers=headers,
+            REMOTE_ADDR="10.0.0.1",
+        )
 
     # What the client itself says stands before what the proxy adds.
     answers = [ask(f"1.2.3.{number}, {AWAY}").status_code for number in range(WITH_A_NAME + 1)]
@@ -414,7 +457,9 @@ def test_logins_are_logged_without_what_was_typed_in_the_wrong_field(client, ali
     for _ in range(WITH_A_NAME):
         log_in(client)
 
-    lines = [record.getMessage() for record in caplog.records if record.name.startswith("recycle.login")]
+    lines = [
+        record.getMessage() for record in caplog.records if record.name.startswith("recycle.login")
+    ]
     assert lines[:3] == [
         f"login as alice from {HOME} failed",
         f"login with an unknown name from {AWAY} failed",

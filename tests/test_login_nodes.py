@@ -28,7 +28,8 @@ client = Client()
 print("ready", flush=True)
 sys.stdin.readline()
 for number in range(10):
-    answer = client.post("/login/", {"login": "alice", "password": "wrong"}, REMOTE_ADDR="192.0.2.1")
+    typed = {"login": "alice", "password": "wrong"}
+    answer = client.post("/login/", typed, REMOTE_ADDR="192.0.2.1")
     print(answer.status_code, flush=True)
 """
 
@@ -95,7 +96,10 @@ def test_threads_of_a_process_do_not_guess_past_the_limit(entrance, threads):
     [
         ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379?db=1"),
         ("redis://127.0.0.1:6379", "redis://127.0.0.1:6379?db=1"),
-        ("rediss://me:p%40ss@redis.example.com:6380/3", "rediss://me:p%40ss@redis.example.com:6380?db=4"),
+        (
+            "rediss://me:p%40ss@redis.example.com:6380/3",
+            "rediss://me:p%40ss@redis.example.com:6380?db=4",
+        ),
         ("redis://127.0.0.1/15", "redis://127.0.0.1?db=0"),
         ("unix:///run/broker.sock", "unix:///run/broker.sock?db=1"),
         ("unix://me:word@/run/broker.sock?db=2", "unix://me:word@/run/broker.sock?db=3"),
@@ -110,7 +114,10 @@ def test_the_store_is_the_next_database_of_the_broker(broker, store, monkeypatch
 def test_the_store_can_be_another_server(monkeypatch):
     monkeypatch.setenv("CACHE_URL", "redis://counts.example.com/0")
 
-    assert env.cache("CACHE_URL", "unix:///run/broker.sock")["LOCATION"] == "redis://counts.example.com/0"
+    assert (
+        env.cache("CACHE_URL", "unix:///run/broker.sock")["LOCATION"]
+        == "redis://counts.example.com/0"
+    )
 
 
 @pytest.mark.parametrize("value", ["memcached://x", "counts.example.com:6379", "nothing"])

@@ -33,7 +33,10 @@ def test_the_password_is_changed_and_all_other_sessions_end(client, alice):
     assert alice.sessions.count() == 1
     # Who has seen the old cookie of this browser is out as well.
     assert here.session.session_key != key
-    assert "All your other sessions have ended." in answer.wsgi_request._messages._queued_messages[0].message
+    assert (
+        "All your other sessions have ended."
+        in answer.wsgi_request._messages._queued_messages[0].message
+    )
 
 
 @pytest.mark.parametrize("how", ["admin", "command"])
@@ -137,11 +140,39 @@ def test_a_busy_hasher_is_said_here_too(alice):
 @pytest.mark.parametrize(
     "password",
     [
-        *("zhangwei1990", "wangxiaoming1", "woaini1314520", "zhangsanfeng88", "lidongmei19880808", "chenjiahao2001"),
+        *(
+            "zhangwei1990",
+            "wangxiaoming1",
+            "woaini1314520",
+            "zhangsanfeng88",
+            "lidongmei19880808",
+            "chenjiahao2001",
+        ),
         *("李伟李伟张伟19900101", "我爱你我爱你我爱你我爱你", "恭喜发财恭喜发财2026"),
-        *("michael19850101", "jennifer1988smith", "elizabethmary", "Password1234", "P@ssw0rd2026!", "iloveyou12345"),
-        *("qwertyuiop12", "1qaz2wsx3edc", "aaaaaaaaaaaaa", "123456789012", "abcdefghijkl", "19900101199001"),
-        *("kingsoft@2026", "admin@123456", "kec-console-1", "RecycleBin2026", "alice-in-beijing", "Oscar12345678"),
+        *(
+            "michael19850101",
+            "jennifer1988smith",
+            "elizabethmary",
+            "Password1234",
+            "P@ssw0rd2026!",
+            "iloveyou12345",
+        ),
+        *(
+            "qwertyuiop12",
+            "1qaz2wsx3edc",
+            "aaaaaaaaaaaaa",
+            "123456789012",
+            "abcdefghijkl",
+            "19900101199001",
+        ),
+        *(
+            "kingsoft@2026",
+            "admin@123456",
+            "kec-console-1",
+            "RecycleBin2026",
+            "alice-in-beijing",
+            "Oscar12345678",
+        ),
     ],
 )
 def test_common_names_words_and_patterns_are_refused(password):
@@ -152,14 +183,16 @@ def test_common_names_words_and_patterns_are_refused(password):
 
 
 @pytest.mark.parametrize(
-    "password", ["correct horse battery", GOOD, "xK3_d9fQz-1p", "vkq8rw2mzt4x", "月落乌啼霜满天 江枫渔火"]
+    "password",
+    ["correct horse battery", GOOD, "xK3_d9fQz-1p", "vkq8rw2mzt4x", "月落乌啼霜满天 江枫渔火"],
 )
 def test_others_are_taken(password):
     validate_password(password, User(username="alice"))
 
 
 @pytest.mark.parametrize(
-    "password", ["4@8({[<369|!1/|0$5+7%2" * 40, "pa|+48dragon3e69pass10572" * 40, "王" * 1_000, "1" * 1_000]
+    "password",
+    ["4@8({[<369|!1/|0$5+7%2" * 40, "pa|+48dragon3e69pass10572" * 40, "王" * 1_000, "1" * 1_000],
 )
 def test_judging_looks_at_few_readings_whatever_the_password(password, monkeypatch):
     from zxcvbn import matching

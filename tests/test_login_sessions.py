@@ -22,7 +22,10 @@ from tests.entrance import AWAY, FIREFOX, HOME, RIGHT, entered, is_in, log_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("entrance")]
 
-CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36"
+CHROME = (
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) "
+    "Chrome/140.0.0.0 Safari/537.36"
+)
 START = "2026-11-26 08:00:00+00:00"
 IDLE, END = timedelta(hours=12), timedelta(days=14)
 
@@ -70,7 +73,11 @@ def test_a_page_writes_the_session_every_few_minutes_at_most(alice, clock):
     def writes():
         with CaptureQueriesContext(connection) as queries:
             assert is_in(client)
-        return [query["sql"] for query in queries if query["sql"].startswith(("UPDATE", "INSERT", "DELETE"))]
+        return [
+            query["sql"]
+            for query in queries
+            if query["sql"].startswith(("UPDATE", "INSERT", "DELETE"))
+        ]
 
     assert writes() == []
     clock.shift(299)
@@ -151,7 +158,10 @@ def test_the_page_lists_each_session_with_where_and_when(client, alice, clock):
 
     page = here.get(reverse("recycle:sessions"))
 
-    shown = [(each.current, each.browser, each.address, each.began.hour) for each in page.context["sessions"]]
+    shown = [
+        (each.current, each.browser, each.address, each.began.hour)
+        for each in page.context["sessions"]
+    ]
     assert shown == [(True, "Firefox · Windows", HOME, 9), (False, "Chrome · Linux", AWAY, 8)]
     assert page.text.count("this session") == 1
     keys = Session.objects.values_list("session_key", flat=True)
@@ -188,7 +198,9 @@ def test_more_sessions_than_a_page_holds_are_said_and_all_ended(client, alice, m
 def test_one_session_is_ended_and_the_others_go_on(client, alice):
     here, there, elsewhere = entered(), entered(AWAY), entered("203.0.113.5")
     handle = next(
-        each.handle for each in here.get(reverse("recycle:sessions")).context["sessions"] if each.address == AWAY
+        each.handle
+        for each in here.get(reverse("recycle:sessions")).context["sessions"]
+        if each.address == AWAY
     )
 
     answer = here.post(reverse("recycle:end_session"), {"session": handle}, follow=True)
@@ -232,9 +244,18 @@ def test_the_key_of_a_session_does_not_name_it(client, alice):
     [
         (FIREFOX, "Firefox · Windows"),
         (CHROME, "Chrome · Linux"),
-        ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile Safari/604.1", "Safari · iPhone"),
+        (
+            (
+                "Mozilla/5.0 (iPhone; CPU iPhone OS 18_0 like Mac OS X) Version/18.0 Mobile "
+                "Safari/604.1"
+            ),
+            "Safari · iPhone",
+        ),
         ("Mozilla/5.0 (Windows NT 10.0) Chrome/140.0 Safari/537.36 Edg/140.0", "Edge · Windows"),
-        ("Mozilla/5.0 (Linux; Android 15) Chrome/140 Mobile Safari/537 MicroMessenger/8", "WeChat · Android"),
+        (
+            "Mozilla/5.0 (Linux; Android 15) Chrome/140 Mobile Safari/537 MicroMessenger/8",
+            "WeChat · Android",
+        ),
         ("curl/8.0", "curl"),
         ("something of one's own", "something of one's own"),
         ("", ""),
@@ -283,7 +304,10 @@ def test_the_schedule_clears_what_is_over_and_nothing_else(client, alice, clock)
 def test_the_schedule_clears_in_bounded_passes(db):
     now = timezone.now()
     Session.objects.bulk_create(
-        [Session(session_key=f"key-{number}", session_data="", expire_date=now) for number in range(25)]
+        [
+            Session(session_key=f"key-{number}", session_data="", expire_date=now)
+            for number in range(25)
+        ]
     )
 
     passes = [actions.clear_sessions(now=now, limit=10) for _ in range(4)]
@@ -295,13 +319,19 @@ def test_the_schedule_clears_in_bounded_passes(db):
 def test_what_is_over_is_found_by_an_index(db):
     now = timezone.now()
     Session.objects.bulk_create(
-        Session(session_key=f"key-{number}", session_data="x", expire_date=now + timedelta(minutes=number))
+        Session(
+            session_key=f"key-{number}",
+            session_data="x",
+            expire_date=now + timedelta(minutes=number),
+        )
         for number in range(3_000)
     )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE recycle_session")
 
-    plan = Session.objects.over(now - timedelta(days=1)).order_by().values_list("pk")[:1000].explain()
+    plan = (
+        Session.objects.over(now - timedelta(days=1)).order_by().values_list("pk")[:1000].explain()
+    )
 
     assert "expire_date" in plan
     assert "SCAN recycle_session" not in plan

@@ -51,7 +51,9 @@ def test_an_answer_that_never_reaches_a_view_carries_it_too(client):
         (0, "fe80::1%eth0", "", "fe80::1"),
     ],
 )
-def test_addresses_are_believed_as_far_as_our_own_proxies_reach(settings, proxies, peer, forwarded, address):
+def test_addresses_are_believed_as_far_as_our_own_proxies_reach(
+    settings, proxies, peer, forwarded, address
+):
     settings.TRUSTED_PROXIES = proxies
     headers = {"X-Forwarded-For": forwarded} if forwarded else {}
 
@@ -80,7 +82,9 @@ def test_what_is_made_bound_and_set_says_it_as_well(client, alice, zone, account
     client.force_login(alice)
     scope = {"scope": f"{account.pk}:", "confirmed": "1"}
 
-    client.post(reverse("recycle:create_tag"), {"key": "env", "token": uuid4(), **scope}, REMOTE_ADDR=FROM)
+    client.post(
+        reverse("recycle:create_tag"), {"key": "env", "token": uuid4(), **scope}, REMOTE_ADDR=FROM
+    )
     client.post(
         reverse("recycle:keep_for"),
         {"keep_for_0": 3, "keep_for_1": 86_400, **scope},

@@ -41,12 +41,17 @@ def test_instances_are_counted_by_status(page, make_instance):
 
 def test_the_next_ten_to_go_are_listed_soonest_first(page, make_instance, now):
     for minutes in range(12, 0, -1):
-        make_instance(State.RECYCLED, name=f"in-{minutes}", purge_at=now + timedelta(minutes=minutes))
+        make_instance(
+            State.RECYCLED, name=f"in-{minutes}", purge_at=now + timedelta(minutes=minutes)
+        )
     make_instance(State.EXPIRED, name="expired", purge_at=now + timedelta(seconds=5))
 
     response = page()
 
-    assert [row.name for row in response.context["next"]] == ["expired", *(f"in-{n}" for n in range(1, 10))]
+    assert [row.name for row in response.context["next"]] == [
+        "expired",
+        *(f"in-{n}" for n in range(1, 10)),
+    ]
     assert "in-10<" not in response.text
 
 
@@ -56,7 +61,12 @@ def test_the_chart_counts_everything_that_ends_in_its_time_in_any_time_zone(
     client, page, make_instance, now, span, bars, time_zone
 ):
     client.cookies["tz"] = time_zone
-    for left in (timedelta(minutes=-9), timedelta(minutes=3), timedelta(hours=2), timedelta(hours=22)):
+    for left in (
+        timedelta(minutes=-9),
+        timedelta(minutes=3),
+        timedelta(hours=2),
+        timedelta(hours=22),
+    ):
         make_instance(State.RECYCLED, recycled_at=now - timedelta(minutes=30), purge_at=now + left)
     make_instance(State.EXPIRED, purge_at=now + timedelta(days=8))
 

@@ -1,4 +1,6 @@
-"""The addresses on a page: made of the filter as it was understood, whatever the request said beside it."""
+"""The addresses on a page: made of the filter as it was understood, whatever the request said
+beside it.
+"""
 
 import re
 from pathlib import Path
@@ -19,20 +21,30 @@ INSTANCE_LISTS = ("instances", "bin", "expired")
 LISTS = (*INSTANCE_LISTS, "log", "volumes", "addresses", "balancers", "tags")
 
 
-# --- The kind: links made from the raw request --------------------------------------------------------------------
+# --- The kind: links made from the raw request ----------------------------------------------------
 
-RAW = re.compile(r"get_full_path|build_absolute_uri|request\.(?:GET|path|META)|current_url|querystring|REFERER")
+RAW = re.compile(
+    r"get_full_path|build_absolute_uri|request\.(?:GET|path|META)|current_url|querystring|REFERER"
+)
 # A form reads its own fields from the request; and what else may look at it, where.
 FORM = re.compile(r"(?:Form|Filter|\])\(request\.GET\b|\belse request\.GET\b")
 MAY_LOOK = {
-    # The region, the page after the login, the path of a page that was found, and who asks from where.
-    "recycle/http.py": re.compile(r"request\.GET\.get\(\"(?:region|next)\"|request\.path\b|request\.META\.get\("),
+    # The region, the page after the login, the path of a page that was found, and who asks from
+    # where.
+    "recycle/http.py": re.compile(
+        r"request\.GET\.get\(\"(?:region|next)\"|request\.path\b|request\.META\.get\("
+    ),
     # The account; and the address that is understood anew for another one.
-    "recycle/views/scope.py": re.compile(r"request\.GET\.get\(\"account\"|own_address\(request\.get_full_path\(\)"),
+    "recycle/views/scope.py": re.compile(
+        r"request\.GET\.get\(\"account\"|own_address\(request\.get_full_path\(\)"
+    ),
     # What is written so that it leads nowhere.
     "console/middleware.py": re.compile(r"request\.(?:path|path_info|META)\b"),
-    # On to the page of the admin that was asked for; the login leads to paths of its own host alone.
-    "recycle/admin.py": re.compile(r"redirect_to_login\(request\.GET\.get\(\"next\"\) or request\.path\)"),
+    # On to the page of the admin that was asked for; the login leads to paths of its own host
+    # alone.
+    "recycle/admin.py": re.compile(
+        r"redirect_to_login\(request\.GET\.get\(\"next\"\) or request\.path\)"
+    ),
     # The address of the change that is previewed.
     "recycle/views/retention.py": re.compile(r"\"url\": request\.path,"),
 }
@@ -40,7 +52,11 @@ MAY_LOOK = {
 
 def test_no_page_makes_a_link_from_the_raw_request():
     base = Path(settings.BASE_DIR)
-    sources = [*base.glob("templates/**/*.html"), *base.glob("recycle/**/*.py"), *base.glob("console/*.py")]
+    sources = [
+        *base.glob("templates/**/*.html"),
+        *base.glob("recycle/**/*.py"),
+        *base.glob("console/*.py"),
+    ]
 
     found = []
     for path in sources:
@@ -62,7 +78,13 @@ def pages(db, make_instance, make_volume, make_address, make_listener, make_tag,
     recycled = make_instance(State.RECYCLED)
     volume, address, tag = make_volume(), make_address(), make_tag("stage", "test")
     balancer = make_listener().load_balancer
-    rows = {"instance": instance, "volume": volume, "address": address, "balancer": balancer, "tag": tag}
+    rows = {
+        "instance": instance,
+        "volume": volume,
+        "address": address,
+        "balancer": balancer,
+        "tag": tag,
+    }
     return [
         *(reverse(f"recycle:{name}") for name in ("overview", "retention", "create", *LISTS)),
         *(reverse(f"recycle:{name}", args=[row.pk]) for name, row in rows.items()),
@@ -75,7 +97,9 @@ def pages(db, make_instance, make_volume, make_address, make_listener, make_tag,
 
 
 LINK = re.compile(r'(?:href|action|hx-\w+|value)="(/[^"]*)"')
-JUNK = "zzz=zzz&csrfmiddlewaretoken=zzz&as_of=zzz&scope=&announced=zzz&sort=zzz&cursor=zzz&status=zzz"
+JUNK = (
+    "zzz=zzz&csrfmiddlewaretoken=zzz&as_of=zzz&scope=&announced=zzz&sort=zzz&cursor=zzz&status=zzz"
+)
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "piece"])
@@ -89,12 +113,16 @@ def test_what_is_not_of_the_filter_is_in_no_link_of_the_page(client, alice, page
         answer = client.get(f"{page}{'&' if '?' in page else '?'}{JUNK}", {}, headers=headers)
         assert answer.status_code in (200, 400), page
         query = {"back": back} if back else {}
-        also = client.get(page, {**parse_qs(urlsplit(page).query), "zzz": "zzz", **query}, headers=headers)
+        also = client.get(
+            page, {**parse_qs(urlsplit(page).query), "zzz": "zzz", **query}, headers=headers
+        )
         assert also.status_code == 200, page
 
         for text in (answer.text, also.text):
             links = LINK.findall(text)
-            assert [link for link in links if "zzz" in link or "csrfmiddlewaretoken" in link] == [], page
+            assert [
+                link for link in links if "zzz" in link or "csrfmiddlewaretoken" in link
+            ] == [], page
             # The way back is never part of another way back.
             assert [link for link in links if "back%3D" in link] == [], page
 
@@ -122,8 +150,14 @@ def test_the_region_is_part_of_the_address_of_what_it_narrows(client, alice, zon
     client.force_login(alice)
     client.get(reverse("recycle:overview"), {"region": zone.region_id})
 
-    assert client.get(reverse("recycle:bin")).context["here"] == f"/recycle-bin/?region={zone.region_id}"
-    assert client.get(reverse("recycle:bin"), {"region": ""}).context["here"] == "/recycle-bin/?region="
+    assert (
+        client.get(reverse("recycle:bin")).context["here"]
+        == f"/recycle-bin/?region={zone.region_id}"
+    )
+    assert (
+        client.get(reverse("recycle:bin"), {"region": ""}).context["here"]
+        == "/recycle-bin/?region="
+    )
     assert client.get(reverse("recycle:log")).context["here"] == "/operation-log/"
 
 
@@ -148,7 +182,9 @@ def test_a_way_back_that_is_none_leads_home_and_refuses_nothing(client, alice, m
     instance = make_instance()
     client.force_login(alice)
 
-    answer = client.post(reverse("recycle:stop"), {"ids": [instance.pk], "confirmed": "1", "back": back})
+    answer = client.post(
+        reverse("recycle:stop"), {"ids": [instance.pk], "confirmed": "1", "back": back}
+    )
 
     assert answer.status_code == (400 if "\0" in back else 302)
     assert "\0" in back or answer["Location"] == reverse("recycle:instances")
@@ -177,7 +213,7 @@ def test_a_link_to_a_dialog_stays_short_whatever_the_filter(client, alice, make_
     assert max(map(len, links)) <= 2_000
 
 
-# --- In Chromium ----------------------------------------------------------------------------------------------------
+# --- In Chromium ----------------------------------------------------------------------------------
 
 ADDRESSES = """() => {
   const found = [["location", location.pathname + location.search]];
@@ -192,7 +228,8 @@ ADDRESSES = """() => {
   }
   return found.filter(([, value]) => value.startsWith("/"));
 }"""
-AT_REST = "() => !document.querySelector('dialog, .htmx-request, .htmx-swapping, .htmx-settling, .htmx-added')"
+MOVING = "dialog, .htmx-request, .htmx-swapping, .htmx-settling, .htmx-added"
+AT_REST = f"() => !document.querySelector('{MOVING}')"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
@@ -207,7 +244,11 @@ def lengths(page):
 
 
 def grown(before, after):
-    return {key: (before[key], sizes) for key, sizes in after.items() if key in before and sizes != before[key]}
+    return {
+        key: (before[key], sizes)
+        for key, sizes in after.items()
+        if key in before and sizes != before[key]
+    }
 
 
 # How an action on a row is asked for, and rows for twenty of them on a list of two pages.
@@ -218,7 +259,16 @@ TIMES, ROWS = 20, 45
 @pytest.mark.browser
 @pytest.mark.parametrize("name", LISTS)
 def test_twenty_refreshes_and_twenty_actions_make_no_address_longer(
-    page, alice, account, now, name, make_instance, make_volume, make_address, make_balancer, make_tag
+    page,
+    alice,
+    account,
+    now,
+    name,
+    make_instance,
+    make_volume,
+    make_address,
+    make_balancer,
+    make_tag,
 ):
     makers = {"volumes": make_volume, "addresses": make_address, "balancers": make_balancer}
     states = {"instances": State.ACTIVE, "bin": State.RECYCLED, "expired": State.EXPIRED}
@@ -229,7 +279,9 @@ def test_twenty_refreshes_and_twenty_actions_make_no_address_longer(
         elif name == "tags":
             Tag.objects.create(pk=1000 + number, account=account, key=f"env-{number:02}")
         elif name == "log":
-            Event.objects.create(pk=1000 + number, account=account, at=moment, batch="0" * 32, action="start")
+            Event.objects.create(
+                pk=1000 + number, account=account, at=moment, batch="0" * 32, action="start"
+            )
         else:
             makers[name](created_at=moment)
     asked = []
@@ -268,14 +320,18 @@ def test_twenty_refreshes_and_twenty_actions_make_no_address_longer(
             assert grown(before, lengths(page)) == {}
         expect(page.locator("#messages .toast.error")).to_have_count(0)
 
-    said = {key for url in asked if urlsplit(url).path == path for key in parse_qs(urlsplit(url).query)}
+    said = {
+        key for url in asked if urlsplit(url).path == path for key in parse_qs(urlsplit(url).query)
+    }
     assert said <= set(FILTERED[f"recycle:{name}"].base_fields)
     assert not any("csrfmiddlewaretoken" in url for url in asked)
     assert max(map(len, asked)) < 2_000
 
 
 @pytest.mark.browser
-def test_what_leads_back_to_a_list_follows_the_filter_that_htmx_put_into_the_address(page, make_instance):
+def test_what_leads_back_to_a_list_follows_the_filter_that_htmx_put_into_the_address(
+    page, make_instance
+):
     for number in range(25):
         make_instance(State.RECYCLED, name=f"web-{number:02}")
     make_instance(State.RECYCLED, name="cache-01")

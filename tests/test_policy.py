@@ -146,7 +146,9 @@ def test_why_not_answers_as_the_table_says_in_every_role(action, billing_mode, s
 def test_the_table_above_has_every_action_in_every_billing_mode_and_state():
     asked = {cell.values[:3] for cell in CELLS}
 
-    assert asked == {(action, mode, state) for action in Action for mode in BillingMode for state in State}
+    assert asked == {
+        (action, mode, state) for action in Action for mode in BillingMode for state in State
+    }
 
 
 @pytest.mark.parametrize(
@@ -188,7 +190,12 @@ def test_age_stands_in_the_way_until_the_moment_that_the_dialog_names():
 @pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMINISTRATOR, Role.SYSTEM])
 @pytest.mark.parametrize(
     ("left", "refusal"),
-    [(HOUR, None), (MOMENT, None), (timedelta(0), Refusal.PAST_DEADLINE), (-MOMENT, Refusal.PAST_DEADLINE)],
+    [
+        (HOUR, None),
+        (MOMENT, None),
+        (timedelta(0), Refusal.PAST_DEADLINE),
+        (-MOMENT, Refusal.PAST_DEADLINE),
+    ],
 )
 def test_from_its_deadline_on_nobody_restores_or_renews(role, left, refusal):
     recycled = Server(State.RECYCLED, purge_at=NOW + left)
@@ -227,7 +234,9 @@ def test_a_subscription_expires_when_it_has_run_out_and_not_before(state, left, 
     assert why_not(Action.EXPIRE, subscription, role=Role.SYSTEM, now=NOW) is refusal
 
 
-@pytest.mark.parametrize(("action", "state"), [(Action.START, State.STOPPED), (Action.RESTART, State.ACTIVE)])
+@pytest.mark.parametrize(
+    ("action", "state"), [(Action.START, State.STOPPED), (Action.RESTART, State.ACTIVE)]
+)
 @pytest.mark.parametrize(("left", "refusal"), [(MOMENT, None), (timedelta(0), Refusal.EXPIRED)])
 def test_what_has_run_out_is_not_started_before_the_schedule_comes_by(action, state, left, refusal):
     subscription = Server(state, BillingMode.MONTHLY, expires_at=NOW + left)
@@ -301,10 +310,13 @@ def test_nobody_deletes_what_is_protected(action, state, mode, role):
 
 
 @pytest.mark.parametrize(
-    ("suspended", "refusal"), [({"protected": True}, Refusal.PROTECTED), ({"held_at": NOW}, Refusal.HELD)]
+    ("suspended", "refusal"),
+    [({"protected": True}, Refusal.PROTECTED), ({"held_at": NOW}, Refusal.HELD)],
 )
 @pytest.mark.parametrize("role", [Role.ADMINISTRATOR, Role.SYSTEM])
-def test_a_hold_and_a_protection_outlive_the_end_and_it_can_still_come_back(suspended, refusal, role):
+def test_a_hold_and_a_protection_outlive_the_end_and_it_can_still_come_back(
+    suspended, refusal, role
+):
     expired = replace(server(State.EXPIRED, BillingMode.MONTHLY), purge_at=NOW - DAY, **suspended)
 
     assert why_not(Action.PURGE, expired, role=role, now=NOW) is refusal
@@ -345,7 +357,10 @@ def test_a_delete_is_answered_like_what_it_means(mode, state):
     ("billing_mode", "family", "refusal"),
     [
         *((BillingMode.HOURLY, family, None) for family in ("N1", "N2", "N3", "C4", "S4")),
-        *((BillingMode.HOURLY, family, Refusal.NO_FEES_FAMILY) for family in ("N4", "S6", "C3", "N", "")),
+        *(
+            (BillingMode.HOURLY, family, Refusal.NO_FEES_FAMILY)
+            for family in ("N4", "S6", "C3", "N", "")
+        ),
         *((mode, "N3", Refusal.NO_FEES_MODE) for mode in (BillingMode.DAILY, BillingMode.MONTHLY)),
     ],
 )
@@ -358,7 +373,8 @@ def test_every_role_may_do_all_that_a_lower_one_may():
         for mode in BillingMode:
             for state in State:
                 allowed = [
-                    why_not(action, server(state, mode), role=role, now=NOW) is not Refusal.ROLE for role in Role
+                    why_not(action, server(state, mode), role=role, now=NOW) is not Refusal.ROLE
+                    for role in Role
                 ]
                 assert allowed == sorted(allowed)
 

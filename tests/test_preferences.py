@@ -10,7 +10,14 @@ from tests.conftest import HTMX
 pytestmark = pytest.mark.django_db
 
 # Addresses that lead away, or nowhere.
-ELSEWHERE = ("https://evil.example/", "//evil.example", "/\\evil.example", "///evil.example", "javascript:alert(1)", "")
+ELSEWHERE = (
+    "https://evil.example/",
+    "//evil.example",
+    "/\\evil.example",
+    "///evil.example",
+    "javascript:alert(1)",
+    "",
+)
 
 
 @pytest.fixture
@@ -21,7 +28,9 @@ def second(alice):
     return account
 
 
-def test_the_chosen_account_decides_what_is_seen_and_what_may_be_done(client, alice, second, make_instance):
+def test_the_chosen_account_decides_what_is_seen_and_what_may_be_done(
+    client, alice, second, make_instance
+):
     make_instance(name="ours")
     make_instance(name="theirs", account=second)
     client.force_login(alice)
@@ -50,10 +59,15 @@ def test_a_foreign_account_cannot_be_chosen(client, alice, mallory, make_instanc
     response = client.post(reverse("recycle:account"), {"account": foreign})
 
     assert response.status_code == 404
-    assert client.get(reverse("recycle:instances")).context["shell"].account == alice.memberships.get().account
+    assert (
+        client.get(reverse("recycle:instances")).context["shell"].account
+        == alice.memberships.get().account
+    )
 
 
-def test_who_was_taken_out_of_the_chosen_account_sees_it_no_longer(client, alice, second, make_instance):
+def test_who_was_taken_out_of_the_chosen_account_sees_it_no_longer(
+    client, alice, second, make_instance
+):
     make_instance(name="theirs", account=second)
     client.force_login(alice)
     client.post(reverse("recycle:account"), {"account": second.pk})
@@ -83,7 +97,8 @@ def test_columns_are_kept_for_each_list_and_person(client, alice, recycled, make
     client.force_login(alice)
 
     response = client.post(
-        reverse("recycle:columns"), {"list": "bin", "columns": ["former", "ip"], "next": "/recycle-bin/?q="}
+        reverse("recycle:columns"),
+        {"list": "bin", "columns": ["former", "ip"], "next": "/recycle-bin/?q="},
     )
 
     assert response["Location"] == "/recycle-bin/?q="
@@ -92,7 +107,9 @@ def test_columns_are_kept_for_each_list_and_person(client, alice, recycled, make
     assert "tags" in client.get(reverse("recycle:instances")).context["columns"]
 
 
-def test_every_column_can_be_hidden_and_the_list_still_stands(client, alice, recycled, make_instance):
+def test_every_column_can_be_hidden_and_the_list_still_stands(
+    client, alice, recycled, make_instance
+):
     make_instance()
     client.force_login(alice)
 
@@ -104,13 +121,16 @@ def test_every_column_can_be_hidden_and_the_list_still_stands(client, alice, rec
 def test_htmx_is_told_to_refresh_the_list(client, alice):
     client.force_login(alice)
 
-    response = client.post(reverse("recycle:columns"), {"list": "bin", "columns": ["ip"]}, headers=HTMX)
+    response = client.post(
+        reverse("recycle:columns"), {"list": "bin", "columns": ["ip"]}, headers=HTMX
+    )
 
     assert (response.status_code, response["HX-Trigger"]) == (204, "changed")
 
 
 @pytest.mark.parametrize(
-    "wrong", [{}, {"list": "x"}, {"list": "log"}, {"list": "bin", "columns": ["ip", "x"]}, {"list": "\0"}]
+    "wrong",
+    [{}, {"list": "x"}, {"list": "log"}, {"list": "bin", "columns": ["ip", "x"]}, {"list": "\0"}],
 )
 def test_a_list_or_column_that_is_none_is_refused(client, alice, wrong):
     client.force_login(alice)
@@ -142,7 +162,8 @@ def test_a_tip_that_is_none_is_refused(client, alice):
 
 @pytest.mark.parametrize("target", ELSEWHERE)
 @pytest.mark.parametrize(
-    ("name", "data"), [("theme", {"theme": "dark"}), ("columns", {"list": "bin"}), ("dismiss_tip", {"tip": "bin"})]
+    ("name", "data"),
+    [("theme", {"theme": "dark"}), ("columns", {"list": "bin"}), ("dismiss_tip", {"tip": "bin"})],
 )
 def test_the_way_back_never_leads_to_another_host(client, alice, name, data, target):
     client.force_login(alice)
@@ -155,7 +176,9 @@ def test_the_way_back_never_leads_to_another_host(client, alice, name, data, tar
 def test_the_language_is_kept_and_its_way_back_stays_here(client, alice):
     client.force_login(alice)
 
-    response = client.post(reverse("set_language"), {"language": "zh-hans", "next": "//evil.example/"})
+    response = client.post(
+        reverse("set_language"), {"language": "zh-hans", "next": "//evil.example/"}
+    )
 
     assert "evil" not in response["Location"]
     assert '<html lang="zh-hans"' in client.get(reverse("recycle:bin")).text
@@ -170,7 +193,9 @@ def test_a_region_is_remembered_only_when_there_is_one(client, alice, zone):
     assert client.session["region"] == "cn-beijing-6"
 
 
-@pytest.mark.parametrize("cookie", ["Mars/Olympus", "../../etc/passwd", "a" * 3000, "Europe", "%00", "UTC\\0", ""])
+@pytest.mark.parametrize(
+    "cookie", ["Mars/Olympus", "../../etc/passwd", "a" * 3000, "Europe", "%00", "UTC\\0", ""]
+)
 def test_a_time_zone_that_is_none_is_passed_over(client, alice, cookie):
     client.cookies["tz"] = cookie
     client.force_login(alice)

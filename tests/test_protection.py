@@ -1,4 +1,6 @@
-"""What is protected or held is deleted by nobody and nothing until that ends, and not at once then."""
+"""What is protected or held is deleted by nobody and nothing until that ends, and not at
+once then.
+"""
 
 from datetime import timedelta
 
@@ -35,7 +37,9 @@ def state_of(instance):
 @pytest.fixture
 def hold(alice, now):
     def hold(instance, **options):
-        outcome = actions.hold(only(instance), by=alice, **{"now": now, "reason": "case 12", **options})
+        outcome = actions.hold(
+            only(instance), by=alice, **{"now": now, "reason": "case 12", **options}
+        )
         assert len(outcome.done) == 1
         instance.refresh_from_db()
         return instance
@@ -48,7 +52,7 @@ def held(hold, recycled):
     return hold(recycled)
 
 
-# --- Protection -------------------------------------------------------------------------------------
+# --- Protection -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", LIVING)
@@ -73,19 +77,29 @@ def test_who_switched_the_protection_off_and_why_is_told(oscar, make_instance, n
 
     event = Event.objects.get()
     assert not only(instance).get().protected
-    assert (event.action, event.by_name, event.reason) == ("unprotect", "oscar", "moved to the new cluster")
+    assert (event.action, event.by_name, event.reason) == (
+        "unprotect",
+        "oscar",
+        "moved to the new cluster",
+    )
 
 
 @pytest.mark.parametrize("billing_mode", [BillingMode.DAILY, BillingMode.HOURLY])
 @pytest.mark.parametrize("state", IN_USE)
-def test_a_protected_instance_is_neither_recycled_nor_released(alice, make_instance, bind, billing_mode, state):
+def test_a_protected_instance_is_neither_recycled_nor_released(
+    alice, make_instance, bind, billing_mode, state
+):
     instance = make_instance(state, billing_mode, protected=True)
     bind(instance)
 
     outcome = actions.delete(only(instance), by=alice, may_release=True)
 
     assert refusals(outcome) == [Refusal.PROTECTED]
-    assert (state_of(instance), instance.volumes.count(), instance.elastic_ips.count()) == (state, 2, 1)
+    assert (state_of(instance), instance.volumes.count(), instance.elastic_ips.count()) == (
+        state,
+        2,
+        1,
+    )
 
 
 def test_the_protected_ones_in_a_batch_do_not_hold_up_the_others(alice, make_instance):
@@ -94,7 +108,9 @@ def test_the_protected_ones_in_a_batch_do_not_hold_up_the_others(alice, make_ins
     outcome = actions.delete(Instance.objects.all(), by=alice, may_release=True)
 
     assert [done.id for done in outcome.done] == [free.pk]
-    assert [(refused.id, refused.refusal) for refused in outcome.refused] == [(protected.pk, Refusal.PROTECTED)]
+    assert [(refused.id, refused.refusal) for refused in outcome.refused] == [
+        (protected.pk, Refusal.PROTECTED)
+    ]
 
 
 def test_expiry_stops_a_protected_subscription_and_the_sweep_leaves_it(make_instance, bind, now):
@@ -105,13 +121,25 @@ def test_expiry_stops_a_protected_subscription_and_the_sweep_leaves_it(make_inst
     swept = actions.purge_due(now=now + 900 * DAY)
 
     instance.refresh_from_db()
-    assert ([done.id for done in expired.done], swept.done, swept.refused) == ([instance.pk], [], [])
-    assert (instance.state, instance.purge_at, instance.protected) == (State.EXPIRED, now + 7 * DAY, True)
+    assert ([done.id for done in expired.done], swept.done, swept.refused) == (
+        [instance.pk],
+        [],
+        [],
+    )
+    assert (instance.state, instance.purge_at, instance.protected) == (
+        State.EXPIRED,
+        now + 7 * DAY,
+        True,
+    )
     assert instance.volumes.count() == 2
 
 
-def test_a_protected_subscription_that_ended_long_ago_can_still_be_renewed(alice, make_instance, now):
-    instance = make_instance(State.EXPIRED, expires_at=now - 30 * DAY, purge_at=now - 23 * DAY, protected=True)
+def test_a_protected_subscription_that_ended_long_ago_can_still_be_renewed(
+    alice, make_instance, now
+):
+    instance = make_instance(
+        State.EXPIRED, expires_at=now - 30 * DAY, purge_at=now - 23 * DAY, protected=True
+    )
 
     outcome = actions.renew(only(instance), by=alice, months=1, now=now)
 
@@ -126,14 +154,24 @@ def test_nobody_protects_what_is_past_its_end_to_renew_it_all_the_same(oscar, ma
     outcome = actions.protect(only(instance), by=oscar, now=now)
 
     assert refusals(outcome) == [Refusal.PAST_DEADLINE]
-    assert refusals(actions.renew(only(instance), by=oscar, months=1, now=now)) == [Refusal.PAST_DEADLINE]
+    assert refusals(actions.renew(only(instance), by=oscar, months=1, now=now)) == [
+        Refusal.PAST_DEADLINE
+    ]
 
 
 @pytest.mark.parametrize(
     ("left", "given"),
-    [(-30 * DAY, GRACE), (timedelta(0), GRACE), (GRACE - MOMENT, GRACE), (GRACE, GRACE), (5 * DAY, 5 * DAY)],
+    [
+        (-30 * DAY, GRACE),
+        (timedelta(0), GRACE),
+        (GRACE - MOMENT, GRACE),
+        (GRACE, GRACE),
+        (5 * DAY, 5 * DAY),
+    ],
 )
-def test_what_is_no_longer_protected_has_a_quarter_of_an_hour_at_least(oscar, make_instance, now, left, given):
+def test_what_is_no_longer_protected_has_a_quarter_of_an_hour_at_least(
+    oscar, make_instance, now, left, given
+):
     end = now + left
     instance = make_instance(State.EXPIRED, expires_at=end - 7 * DAY, purge_at=end, protected=True)
 
@@ -161,7 +199,9 @@ def test_the_two_switches_say_when_they_are_where_they_should_be(oscar, make_ins
     assert not Event.objects.exists()
 
 
-@pytest.mark.parametrize(("state", "refusal"), [(State.RECYCLED, Refusal.IN_BIN), (State.PURGED, Refusal.GONE)])
+@pytest.mark.parametrize(
+    ("state", "refusal"), [(State.RECYCLED, Refusal.IN_BIN), (State.PURGED, Refusal.GONE)]
+)
 def test_nothing_is_protected_in_the_bin_or_after_its_end(alice, make_instance, state, refusal):
     instance = make_instance(state)
 
@@ -179,7 +219,9 @@ def test_a_viewer_and_a_stranger_switch_no_protection(victor, mallory, make_inst
     assert only(instance).get().protected is (verb is actions.unprotect)
 
 
-def test_what_is_protected_can_still_be_started_stopped_and_bound(oscar, make_instance, make_volume, now):
+def test_what_is_protected_can_still_be_started_stopped_and_bound(
+    oscar, make_instance, make_volume, now
+):
     instance = make_instance(protected=True)
 
     stopped = actions.stop(only(instance), by=oscar, now=now)
@@ -190,7 +232,7 @@ def test_what_is_protected_can_still_be_started_stopped_and_bound(oscar, make_in
     assert [len(outcome.done) for outcome in (stopped, started, attached)] == [1, 1, 1]
 
 
-# --- Legal hold -------------------------------------------------------------------------------------
+# --- Legal hold -----------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", [*LIVING, State.RECYCLED])
@@ -198,13 +240,19 @@ def test_an_administrator_places_a_hold_with_a_reason(alice, make_instance, now,
     instance = make_instance(state)
     end = instance.purge_at
 
-    outcome = actions.hold(only(instance), by=alice, now=now, reason="case 12", review_on=(now + 30 * DAY).date())
+    outcome = actions.hold(
+        only(instance), by=alice, now=now, reason="case 12", review_on=(now + 30 * DAY).date()
+    )
 
     event = Event.objects.get()
     instance.refresh_from_db()
     assert len(outcome.done) == 1
     assert (instance.held_at, instance.held_by, instance.hold_reason) == (now, "alice", "case 12")
-    assert (instance.hold_review_on, instance.state, instance.purge_at) == ((now + 30 * DAY).date(), state, end)
+    assert (instance.hold_review_on, instance.state, instance.purge_at) == (
+        (now + 30 * DAY).date(),
+        state,
+        end,
+    )
     assert (event.action, event.reason, event.by) == ("hold", "case 12", alice)
 
 
@@ -212,7 +260,12 @@ def test_the_end_of_a_hold_leaves_nothing_of_it_but_two_events(alice, held, now)
     actions.unhold(only(held), by=alice, now=now, reason="case closed")
 
     held.refresh_from_db()
-    assert (held.held_at, held.held_by, held.hold_reason, held.hold_review_on) == (None, "", "", None)
+    assert (held.held_at, held.held_by, held.hold_reason, held.hold_review_on) == (
+        None,
+        "",
+        "",
+        None,
+    )
     assert list(Event.objects.order_by("pk").values_list("action", "reason")) == [
         ("hold", "case 12"), ("unhold", "case closed"),
     ]  # fmt: skip
@@ -253,10 +306,14 @@ def test_what_is_not_held_has_no_hold_to_end(alice, recycled):
 
 
 def test_a_hold_in_the_bin_outlives_every_sweep(held, now):
-    outcomes = [actions.purge_due(now=held.purge_at + after) for after in (timedelta(0), HOUR, 900 * DAY)]
+    outcomes = [
+        actions.purge_due(now=held.purge_at + after) for after in (timedelta(0), HOUR, 900 * DAY)
+    ]
     tasks.purge_due()
 
-    assert [(outcome.done, outcome.refused, outcome.failed) for outcome in outcomes] == [([], [], [])] * 3
+    assert [(outcome.done, outcome.refused, outcome.failed) for outcome in outcomes] == [
+        ([], [], [])
+    ] * 3
     assert state_of(held) == State.RECYCLED
     assert actions.forget_tombstones(now=now + 2000 * DAY) == 0
 
@@ -281,13 +338,20 @@ def test_the_page_purges_the_others_and_not_what_is_held(client, alice, held, ma
     other = make_instance(State.RECYCLED)
 
     for instance in (held, other):
-        client.post(reverse("recycle:purge"), {"ids": [instance.pk], "confirmed": "on", "confirm": instance.name})
+        client.post(
+            reverse("recycle:purge"),
+            {"ids": [instance.pk], "confirmed": "on", "confirm": instance.name},
+        )
 
     assert (state_of(held), state_of(other)) == (State.RECYCLED, State.PURGED)
 
 
-@pytest.mark.parametrize(("action", "after"), [("purge", State.PURGED), ("delete_selected", State.RECYCLED)])
-def test_the_admin_purges_the_others_and_not_what_is_held(client, alice, held, make_instance, action, after):
+@pytest.mark.parametrize(
+    ("action", "after"), [("purge", State.PURGED), ("delete_selected", State.RECYCLED)]
+)
+def test_the_admin_purges_the_others_and_not_what_is_held(
+    client, alice, held, make_instance, action, after
+):
     alice.is_staff = alice.is_superuser = True
     alice.save()
     client.force_login(alice)
@@ -317,7 +381,9 @@ def test_the_database_itself_keeps_what_is_held_or_protected(hold, make_instance
     ("mode", "refused", "state"),
     [(BillingMode.DAILY, [], State.RECYCLED), (BillingMode.HOURLY, [Refusal.HELD], State.ACTIVE)],
 )
-def test_what_is_held_goes_into_the_bin_but_is_not_released(oscar, hold, make_instance, mode, refused, state):
+def test_what_is_held_goes_into_the_bin_but_is_not_released(
+    oscar, hold, make_instance, mode, refused, state
+):
     instance = hold(make_instance(billing_mode=mode))
 
     outcome = actions.delete(only(instance), by=oscar, may_release=True)
@@ -347,10 +413,21 @@ def test_what_is_held_can_be_restored_after_its_end_and_stays_held(oscar, held):
 
 @pytest.mark.parametrize(
     ("left", "given"),
-    [(-30 * DAY, GRACE), (timedelta(0), GRACE), (GRACE - MOMENT, GRACE), (GRACE, GRACE), (5 * DAY, 5 * DAY)],
+    [
+        (-30 * DAY, GRACE),
+        (timedelta(0), GRACE),
+        (GRACE - MOMENT, GRACE),
+        (GRACE, GRACE),
+        (5 * DAY, 5 * DAY),
+    ],
 )
-def test_when_a_hold_ends_a_quarter_of_an_hour_is_left_at_least(alice, hold, make_instance, now, left, given):
-    entry = hold(make_instance(State.RECYCLED, recycled_at=now - 40 * DAY, purge_at=now + left), now=now - 40 * DAY)
+def test_when_a_hold_ends_a_quarter_of_an_hour_is_left_at_least(
+    alice, hold, make_instance, now, left, given
+):
+    entry = hold(
+        make_instance(State.RECYCLED, recycled_at=now - 40 * DAY, purge_at=now + left),
+        now=now - 40 * DAY,
+    )
 
     actions.unhold(only(entry), by=alice, now=now)
 
@@ -360,7 +437,9 @@ def test_when_a_hold_ends_a_quarter_of_an_hour_is_left_at_least(alice, hold, mak
     assert [done.id for done in actions.purge_due(now=now + given).done] == [entry.pk]
 
 
-def test_a_hold_and_a_protection_each_keep_it_until_both_have_ended(alice, hold, make_instance, now):
+def test_a_hold_and_a_protection_each_keep_it_until_both_have_ended(
+    alice, hold, make_instance, now
+):
     end = now - DAY
     instance = make_instance(State.EXPIRED, expires_at=end - 7 * DAY, purge_at=end, protected=True)
     hold(instance)
@@ -375,7 +454,9 @@ def test_a_hold_and_a_protection_each_keep_it_until_both_have_ended(alice, hold,
 
 
 @pytest.mark.parametrize("state", LIVING)
-def test_neither_a_hold_nor_a_protection_nor_their_end_unbinds_anything(alice, make_instance, bind, now, state):
+def test_neither_a_hold_nor_a_protection_nor_their_end_unbinds_anything(
+    alice, make_instance, bind, now, state
+):
     instance = make_instance(state)
     bind(instance)
 
@@ -395,15 +476,21 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(alice, hold, make_inst
         hold(instance)
     was, events = only(instance).values().get(), Event.objects.count()
 
-    outcome = getattr(actions, verb)(only(instance), by=alice, now=now, reason="case 12", dry_run=True)
+    outcome = getattr(actions, verb)(
+        only(instance), by=alice, now=now, reason="case 12", dry_run=True
+    )
 
     assert [(done.id, done.action) for done in outcome.done] == [(instance.pk, verb)]
     assert (only(instance).values().get(), Event.objects.count()) == (was, events)
 
 
-def test_an_address_of_a_held_instance_stays_bound_through_its_expiry(hold, make_instance, make_address, oscar, now):
+def test_an_address_of_a_held_instance_stays_bound_through_its_expiry(
+    hold, make_instance, make_address, oscar, now
+):
     instance = hold(make_instance(State.ACTIVE, BillingMode.MONTHLY, expires_at=now + MINUTE))
-    addresses.associate(ElasticIP.objects.filter(pk=make_address().pk), instance, context=Context(by=oscar, now=now))
+    addresses.associate(
+        ElasticIP.objects.filter(pk=make_address().pk), instance, context=Context(by=oscar, now=now)
+    )
 
     actions.expire_due(now=now + HOUR)
     actions.purge_due(now=now + 900 * DAY)

@@ -79,10 +79,15 @@ def test_the_menu_over_the_list_offers_it_for_many(alices, oscar, make_instance)
             alices.force_login(who)
         page = alices.get(reverse("recycle:instances")).text
         offered[name] = [
-            verb for verb in ("protect", "unprotect", "hold", "unhold") if f'/instances/{verb}/" hx-post' in page
+            verb
+            for verb in ("protect", "unprotect", "hold", "unhold")
+            if f'/instances/{verb}/" hx-post' in page
         ]
 
-    assert offered == {"alice": ["protect", "unprotect", "hold", "unhold"], "oscar": ["protect", "unprotect"]}
+    assert offered == {
+        "alice": ["protect", "unprotect", "hold", "unhold"],
+        "oscar": ["protect", "unprotect"],
+    }
 
 
 def test_an_expired_subscription_that_is_protected_has_no_countdown(alices, make_instance):
@@ -140,13 +145,17 @@ def test_a_viewer_reads_why_they_may_not(client, victor, held, make_instance):
     protected = make_instance(protected=True)
     client.force_login(victor)
 
-    text = row(client.get(reverse("recycle:instances")), protected) + row(client.get(reverse("recycle:bin")), held)
+    text = row(client.get(reverse("recycle:instances")), protected) + row(
+        client.get(reverse("recycle:bin")), held
+    )
 
     assert "?ids=" not in text
     assert str(Refusal.ROLE.label) in text
 
 
-def test_held_and_protected_ones_are_not_announced_as_next_to_go(alices, held, recycled, make_instance, now):
+def test_held_and_protected_ones_are_not_announced_as_next_to_go(
+    alices, held, recycled, make_instance, now
+):
     make_instance(State.EXPIRED, name="kept", protected=True)
 
     page = alices.get(reverse("recycle:overview"))
@@ -200,6 +209,8 @@ def test_a_stranger_sees_nothing_of_it(client, mallory, held):
     client.force_login(mallory)
 
     for verb in ("hold", "unhold", "extend", "protect", "unprotect"):
-        answer = client.post(reverse(f"recycle:{verb}"), {"ids": held.pk, "confirmed": "1", "reason": "x"})
+        answer = client.post(
+            reverse(f"recycle:{verb}"), {"ids": held.pk, "confirmed": "1", "reason": "x"}
+        )
         assert answer.status_code == 404
     assert client.get(reverse("recycle:instance", args=[held.pk])).status_code == 404

@@ -1,4 +1,6 @@
-"""What a page costs: as many queries for sixty rows as for five, and nothing inline that its policy would block."""
+"""What a page costs: as many queries for sixty rows as for five, and nothing inline that its policy
+would block.
+"""
 
 import re
 
@@ -47,7 +49,9 @@ def captured(db):
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "partial"])
 @pytest.mark.parametrize("name", LISTS)
-def test_a_list_costs_the_same_few_queries_whatever_the_rows(client, alice, fill, captured, name, headers):
+def test_a_list_costs_the_same_few_queries_whatever_the_rows(
+    client, alice, fill, captured, name, headers
+):
     client.force_login(alice)
     query = {"size": "100", "q": "web" if name == "instances" else ""}
     url = reverse(f"recycle:{name}")
@@ -65,7 +69,9 @@ def test_a_list_costs_the_same_few_queries_whatever_the_rows(client, alice, fill
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "partial"])
 @pytest.mark.parametrize("name", RESOURCES)
-def test_a_list_of_resources_costs_the_same_few_queries_whatever_the_rows(client, alice, fill, captured, name, headers):
+def test_a_list_of_resources_costs_the_same_few_queries_whatever_the_rows(
+    client, alice, fill, captured, name, headers
+):
     client.force_login(alice)
     url = reverse(f"recycle:{name}")
 
@@ -109,13 +115,24 @@ def test_other_pages_cost_the_same_whatever_the_rows(client, alice, fill, captur
 
 
 @pytest.mark.parametrize("name", ["start", "stop", "delete", "renew", "restore", "purge"])
-def test_ok_costs_the_same_whatever_the_selection(client, make_instance, bind, captured, name, alice):
+def test_ok_costs_the_same_whatever_the_selection(
+    client, make_instance, bind, captured, name, alice
+):
     client.force_login(alice)
-    state = {"start": State.STOPPED, "restore": State.RECYCLED, "purge": State.RECYCLED, "renew": State.EXPIRED}
+    state = {
+        "start": State.STOPPED,
+        "restore": State.RECYCLED,
+        "purge": State.RECYCLED,
+        "renew": State.EXPIRED,
+    }
 
     def ask(count):
         instances = [make_instance(state.get(name, State.ACTIVE)) for _ in range(count)]
-        data = {"ids": [instance.pk for instance in instances], "confirmed": "1", "confirm": str(count)}
+        data = {
+            "ids": [instance.pk for instance in instances],
+            "confirmed": "1",
+            "confirm": str(count),
+        }
         with captured() as queries:
             response = client.post(reverse(f"recycle:{name}"), data, headers=HTMX)
         assert f" {count} instances" in response.text
@@ -125,7 +142,8 @@ def test_ok_costs_the_same_whatever_the_selection(client, make_instance, bind, c
 
 
 INLINE = re.compile(
-    r"<[a-z][^>]*\s(style|on[a-z]+|hx-on[:\w-]*)\s*=|<style|<script(?![^>]*\ssrc=)|javascript:", re.IGNORECASE
+    r"<[a-z][^>]*\s(style|on[a-z]+|hx-on[:\w-]*)\s*=|<style|<script(?![^>]*\ssrc=)|javascript:",
+    re.IGNORECASE,
 )
 
 
@@ -136,17 +154,27 @@ def test_no_page_has_anything_inline(client, alice, recycled, make_instance, bin
     client.force_login(alice)
     verbs = ("start", "stop", "restart", "delete", "renew", "restore", "purge")
 
-    answers = [login, client.get("/nowhere/"), client.get(reverse("recycle:instance", args=[instance.pk]))]
+    answers = [
+        login,
+        client.get("/nowhere/"),
+        client.get(reverse("recycle:instance", args=[instance.pk])),
+    ]
     for headers in ({}, HTMX):
-        answers += [client.get(reverse(f"recycle:{name}"), headers=headers) for name in (*LISTS, "overview")]
-        answers += [client.get(reverse(f"recycle:{name}"), {"ids": recycled.pk}, headers=headers) for name in verbs]
+        answers += [
+            client.get(reverse(f"recycle:{name}"), headers=headers) for name in (*LISTS, "overview")
+        ]
+        answers += [
+            client.get(reverse(f"recycle:{name}"), {"ids": recycled.pk}, headers=headers)
+            for name in verbs
+        ]
         answers += [client.get(reverse("recycle:bin"), {"sort": "x"}, headers=headers)]
 
     assert [found[0] for answer in answers if (found := INLINE.search(answer.text))] == []
 
 
 @pytest.mark.parametrize(
-    "inline", ['<p style="x">', "<a onclick='x'>", "<b hx-on:click='x'>", "<style>", "<script>x</script>"]
+    "inline",
+    ['<p style="x">', "<a onclick='x'>", "<b hx-on:click='x'>", "<style>", "<script>x</script>"],
 )
 def test_what_is_looked_for_is_found(inline):
     assert INLINE.search(inline)

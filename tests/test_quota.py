@@ -57,7 +57,9 @@ def refusals(outcome):
 # --- What counts ----------------------------------------------------------------------------------
 
 
-def test_what_lies_in_the_bin_counts_and_what_was_released_does_not(alice, order, account, make_instance):
+def test_what_lies_in_the_bin_counts_and_what_was_released_does_not(
+    alice, order, account, make_instance
+):
     make_instance(State.RECYCLED)
     make_instance(State.PURGED)
     limit(account, max_instances=2)
@@ -74,10 +76,16 @@ def test_disks_count_by_number_and_by_size(alice, order, account):
     too_large = actions.create(order(disks=[Disk("SSD3.0", 101)]), by=alice)
     fits = actions.create(order(disks=[Disk("SSD3.0", 50)] * 2), by=alice)
 
-    assert (refusals(too_many), refusals(too_large), len(fits.done)) == ([Refusal.QUOTA], [Refusal.QUOTA], 1)
+    assert (refusals(too_many), refusals(too_large), len(fits.done)) == (
+        [Refusal.QUOTA],
+        [Refusal.QUOTA],
+        1,
+    )
 
 
-def test_a_limit_below_the_use_leaves_nothing_and_takes_nothing(alice, order, account, make_instance):
+def test_a_limit_below_the_use_leaves_nothing_and_takes_nothing(
+    alice, order, account, make_instance
+):
     make_instance()
     make_instance()
     limit(account, max_instances=1)
@@ -95,17 +103,23 @@ def test_the_owner_is_charged_not_who_acts(alice, mallory, order, account, zone,
     limit(own, max_elastic_ips=0, max_volumes=0)
     mallory.memberships.create(account=account, role=30)
 
-    made = actions.create(order(bandwidth_mbps=1, disks=[Disk("SSD3.0", 10)]), by=User.objects.get(pk=mallory.pk))
+    made = actions.create(
+        order(bandwidth_mbps=1, disks=[Disk("SSD3.0", 10)]), by=User.objects.get(pk=mallory.pk)
+    )
 
     assert len(made.done) == 1
     assert ElasticIP.objects.get().account == Volume.objects.get().account == account
 
 
-def test_addresses_and_volumes_made_on_their_own_pages_obey_the_same_quota(alice, account, zone, now):
+def test_addresses_and_volumes_made_on_their_own_pages_obey_the_same_quota(
+    alice, account, zone, now
+):
     limit(account, max_elastic_ips=0, max_volume_gb=39)
     context = Context(by=alice, now=now)
     eip = ElasticIP(account=account, region=zone.region, address="120.92.9.1", created_at=now)
-    volume = Volume(account=account, zone=zone, name="data", type="SSD3.0", size_gb=40, created_at=now)
+    volume = Volume(
+        account=account, zone=zone, name="data", type="SSD3.0", size_gb=40, created_at=now
+    )
 
     assert refusals(addresses.create(eip, context=context)) == [Refusal.QUOTA]
     assert refusals(volumes.create(volume, context=context)) == [Refusal.QUOTA]
@@ -114,7 +128,9 @@ def test_addresses_and_volumes_made_on_their_own_pages_obey_the_same_quota(alice
 # --- Zones ----------------------------------------------------------------------------------------
 
 
-def test_no_fees_gives_back_and_starting_may_find_the_zone_sold_out(alice, order, zone, make_instance):
+def test_no_fees_gives_back_and_starting_may_find_the_zone_sold_out(
+    alice, order, zone, make_instance
+):
     sleeping = make_instance(State.STOPPED, billing_mode=BillingMode.HOURLY, no_fees=True)
     limit(zone, vcpu_capacity=2)
 
@@ -125,12 +141,16 @@ def test_no_fees_gives_back_and_starting_may_find_the_zone_sold_out(alice, order
     assert only(sleeping).get().no_fees
 
 
-def test_a_restore_may_find_the_zone_sold_out_and_says_so_beforehand(alice, zone, make_instance, recycled):
+def test_a_restore_may_find_the_zone_sold_out_and_says_so_beforehand(
+    alice, zone, make_instance, recycled
+):
     make_instance()
     limit(zone, memory_gb_capacity=7)
 
     for dry_run in (True, False):
-        assert refusals(actions.restore(only(recycled), by=alice, dry_run=dry_run)) == [Refusal.SOLD_OUT]
+        assert refusals(actions.restore(only(recycled), by=alice, dry_run=dry_run)) == [
+            Refusal.SOLD_OUT
+        ]
     assert only(recycled).get().state == State.RECYCLED
 
 
@@ -160,17 +180,25 @@ def test_use_is_summed_up_for_accounts_and_zones(account, zone, make_instance, b
         make_instance(state)
     bind(make_instance(State.STOPPED, billing_mode=BillingMode.HOURLY, no_fees=True))
 
-    of_account = {use.limit: use.used for use in uses(with_account_use(Account.objects.all()).get(pk=account.pk))}
-    of_zone = {use.limit: use.used for use in uses(with_zone_use(Zone.objects.all()).get(pk=zone.pk))}
+    of_account = {
+        use.limit: use.used
+        for use in uses(with_account_use(Account.objects.all()).get(pk=account.pk))
+    }
+    of_zone = {
+        use.limit: use.used for use in uses(with_zone_use(Zone.objects.all()).get(pk=zone.pk))
+    }
 
     assert of_account == {
-        Limit.INSTANCES: 3, Limit.ELASTIC_IPS: 1, Limit.VOLUMES: 2, Limit.VOLUME_GB: 80, Limit.LOAD_BALANCERS: 1,
+        Limit.INSTANCES: 3, Limit.ELASTIC_IPS: 1, Limit.VOLUMES: 2, Limit.VOLUME_GB: 80,
+        Limit.LOAD_BALANCERS: 1,
             Limit.TAGS: 1,
     }  # fmt: skip
     assert of_zone == {Limit.VCPU: 2, Limit.MEMORY_GB: 4}
 
 
-def test_the_overview_shows_the_quota_to_everybody_in_the_account(client, victor, account, make_instance):
+def test_the_overview_shows_the_quota_to_everybody_in_the_account(
+    client, victor, account, make_instance
+):
     make_instance()
     limit(account, max_instances=1)
     client.force_login(victor)
@@ -184,7 +212,9 @@ def test_the_overview_shows_the_quota_to_everybody_in_the_account(client, victor
 def test_what_others_use_of_a_zone_is_told_to_nobody(
     client, alice, mallory, account, zone, instance_type, make_instance, recycled
 ):
-    """Neither what a zone has nor what is free of it: both pages and answers say only that it does not suffice."""
+    """Neither what a zone has nor what is free of it: both pages and answers say only that it does
+    not suffice.
+    """
     theirs = mallory.memberships.get().account
     for _number in range(3):
         make_instance(account=theirs)
@@ -201,7 +231,9 @@ def test_what_others_use_of_a_zone_is_told_to_nobody(
     ]
 
     answers = [client.get(url, query).text for url, query in asked]
-    answers += [client.post(url, {**query, "confirmed": "1"}, follow=True).text for url, query in asked[2:]]
+    answers += [
+        client.post(url, {**query, "confirmed": "1"}, follow=True).text for url, query in asked[2:]
+    ]
 
     for answer in answers:
         assert not re.search(r"70,?919,?3\d\d", answer)
@@ -224,15 +256,25 @@ def test_the_overview_costs_the_same_whatever_is_used(client, victor, zone, make
     assert costs[0] == costs[1]
 
 
-def test_the_admin_shows_use_and_sets_limits_and_times(client, account, zone, make_instance, django_user_model):
+def test_the_admin_shows_use_and_sets_limits_and_times(
+    client, account, zone, make_instance, django_user_model
+):
     make_instance()
     client.force_login(django_user_model.objects.create_superuser("root"))
-    lists = [client.get(reverse(f"admin:recycle_{name}_changelist")).text for name in ("account", "zone")]
+    lists = [
+        client.get(reverse(f"admin:recycle_{name}_changelist")).text for name in ("account", "zone")
+    ]
     url = reverse("admin:recycle_account_change", args=[account.pk])
     inline = {f"memberships-{name}_FORMS": 0 for name in ("TOTAL", "INITIAL")}
 
     page = client.get(url).text
-    entered = {"name": account.name, "max_instances": "7", "keep_for_0": "3", "keep_for_1": "86400", **inline}
+    entered = {
+        "name": account.name,
+        "max_instances": "7",
+        "keep_for_0": "3",
+        "keep_for_1": "86400",
+        **inline,
+    }
     response = client.post(url, entered)
 
     account.refresh_from_db()
@@ -248,13 +290,17 @@ def test_the_admin_shows_use_and_sets_limits_and_times(client, account, zone, ma
 
 
 @pytest.mark.parametrize("number", ["1", "31"])
-def test_the_admin_refuses_times_that_are_too_short_or_too_long(client, account, django_user_model, number):
+def test_the_admin_refuses_times_that_are_too_short_or_too_long(
+    client, account, django_user_model, number
+):
     client.force_login(django_user_model.objects.create_superuser("root"))
     url = reverse("admin:recycle_account_change", args=[account.pk])
     inline = {f"memberships-{name}_FORMS": 0 for name in ("TOTAL", "INITIAL")}
     unit = "3600" if number == "1" else "86400"
 
-    response = client.post(url, {"name": account.name, "keep_for_0": number, "keep_for_1": unit, **inline})
+    response = client.post(
+        url, {"name": account.name, "keep_for_0": number, "keep_for_1": unit, **inline}
+    )
 
     account.refresh_from_db()
     assert response.status_code == 200
@@ -305,12 +351,22 @@ def test_two_creates_for_the_last_unit_of_the_quota_have_one_winner(threads, ali
 
 
 @race
-def test_two_creates_for_the_last_room_of_a_zone_have_one_winner(threads, alice, mallory, order, zone):  # noqa: F811
+def test_two_creates_for_the_last_room_of_a_zone_have_one_winner(
+    threads,  # noqa: F811
+    alice,
+    mallory,
+    order,
+    zone,
+):
     """Of two accounts, so that no quota's lock stands between them."""
     limit(zone, vcpu_capacity=3)
-    hers = Order(**{**vars(order()), "account": mallory.memberships.get().account, "token": order().token})
+    hers = Order(
+        **{**vars(order()), "account": mallory.memberships.get().account, "token": order().token}
+    )
 
-    first, second = both(threads, lambda: actions.create(order(), by=alice), lambda: actions.create(hers, by=mallory))
+    first, second = both(
+        threads, lambda: actions.create(order(), by=alice), lambda: actions.create(hers, by=mallory)
+    )
 
     assert (len(first.done), refusals(second)) == (1, [Refusal.SOLD_OUT])
 
@@ -327,7 +383,9 @@ def test_a_create_and_a_start_for_the_last_room_have_one_winner(
     limit(zone, vcpu_capacity=2)
 
     made, started = both(
-        threads, lambda: actions.create(order(), by=alice), lambda: actions.start(only(sleeping), by=alice)
+        threads,
+        lambda: actions.create(order(), by=alice),
+        lambda: actions.start(only(sleeping), by=alice),
     )
 
     assert (len(made.done), refusals(started)) == (1, [Refusal.SOLD_OUT])
@@ -352,9 +410,13 @@ def test_two_orders_for_one_free_address_have_one_winner_and_the_other_reads_who
     zone,
     now,
 ):
-    eip = ElasticIP.objects.create(account=account, region=zone.region, address="120.92.9.1", created_at=now)
+    eip = ElasticIP.objects.create(
+        account=account, region=zone.region, address="120.92.9.1", created_at=now
+    )
 
-    first, second = both(threads, *(lambda: actions.create(order(address=eip), by=alice) for _ in range(2)))
+    first, second = both(
+        threads, *(lambda: actions.create(order(address=eip), by=alice) for _ in range(2))
+    )
 
     assert (len(first.done), refusals(second)) == (1, [Refusal.TAKEN])
     assert second.refused[0].blocker.id == Instance.objects.get().pk

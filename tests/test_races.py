@@ -1,4 +1,6 @@
-"""Two at once, with real threads and real row locks. Gates, not sleeps, see to it that they meet."""
+"""Two at once, with real threads and real row locks. Gates, not sleeps, see to it that
+they meet.
+"""
 
 import threading
 from collections import Counter
@@ -75,9 +77,13 @@ def test_a_restore_against_a_purge_by_hand_has_one_winner(threads, alice, recycl
     assert Event.objects.get().to_state == only(recycled).get().state
 
 
-def test_many_restores_and_sweeps_let_loose_at_the_deadline_have_one_winner_each(threads, alice, make_instance, now):
+def test_many_restores_and_sweeps_let_loose_at_the_deadline_have_one_winner_each(
+    threads, alice, make_instance, now
+):
     end = now + HOUR
-    rows = [make_instance(State.RECYCLED, recycled_at=end - 2 * HOUR, purge_at=end) for _ in range(40)]
+    rows = [
+        make_instance(State.RECYCLED, recycled_at=end - 2 * HOUR, purge_at=end) for _ in range(40)
+    ]
     start = threading.Barrier(4)
 
     def at_once(call, **options):
@@ -121,7 +127,9 @@ def test_a_start_that_read_before_a_delete_is_refused(threads, alice, make_insta
     assert Event.objects.get().action == "recycle"
 
 
-def test_a_delete_that_read_before_a_start_says_from_where_it_took_it(threads, alice, make_instance):
+def test_a_delete_that_read_before_a_start_says_from_where_it_took_it(
+    threads, alice, make_instance
+):
     stopped = make_instance(State.STOPPED)
     with nobody_writes_events():
         start = threads.go(actions.start, only(stopped), by=alice)
@@ -136,7 +144,9 @@ def test_a_delete_that_read_before_a_start_says_from_where_it_took_it(threads, a
     ]  # fmt: skip
 
 
-def test_of_a_delete_and_a_start_let_loose_together_the_log_tells_one_story(threads, alice, make_instance):
+def test_of_a_delete_and_a_start_let_loose_together_the_log_tells_one_story(
+    threads, alice, make_instance
+):
     stopped = make_instance(State.STOPPED)
     with held(stopped):
         start = threads.go(actions.start, only(stopped), by=alice)
@@ -151,17 +161,23 @@ def test_of_a_delete_and_a_start_let_loose_together_the_log_tells_one_story(thre
 
 
 @pytest.mark.parametrize("billing_mode", [BillingMode.DAILY, BillingMode.HOURLY])
-def test_of_two_deletes_one_wins_and_cancels_once(threads, alice, make_instance, bind, billing_mode):
+def test_of_two_deletes_one_wins_and_cancels_once(
+    threads, alice, make_instance, bind, billing_mode
+):
     instance = make_instance(billing_mode=billing_mode)
     bind(instance)
     with held(instance):
-        deletes = [threads.go(actions.delete, only(instance), by=alice, may_release=True) for _ in range(2)]
+        deletes = [
+            threads.go(actions.delete, only(instance), by=alice, may_release=True) for _ in range(2)
+        ]
         threads.wait_until_blocked(2)
 
     outcomes = result(*deletes)
 
     assert done(*outcomes) == [instance.pk]
-    assert refusals(*outcomes) == [Refusal.IN_BIN if billing_mode == BillingMode.DAILY else Refusal.GONE]
+    assert refusals(*outcomes) == [
+        Refusal.IN_BIN if billing_mode == BillingMode.DAILY else Refusal.GONE
+    ]
     assert len(Event.objects.get().detail["volumes"]) == 2
     assert not RealServer.objects.exists()
 
@@ -189,14 +205,20 @@ def test_what_left_the_question_meanwhile_is_refused_as_changed(threads, alice, 
 
     restored, purged = result(restore, purge)
 
-    assert (done(restored), done(purged), refusals(purged)) == ([recycled.pk], [], [Refusal.CHANGED])
+    assert (done(restored), done(purged), refusals(purged)) == (
+        [recycled.pk],
+        [],
+        [Refusal.CHANGED],
+    )
     assert only(recycled).get().state == State.STOPPED
 
 
 # --- Renew against expiry -------------------------------------------------------------------------
 
 
-def test_a_renewal_that_came_first_keeps_a_subscription_from_expiring(threads, alice, make_instance, now):
+def test_a_renewal_that_came_first_keeps_a_subscription_from_expiring(
+    threads, alice, make_instance, now
+):
     subscription = make_instance(State.ACTIVE, BillingMode.MONTHLY, expires_at=now)
     with nobody_writes_events():
         renew = threads.go(actions.renew, only(subscription), by=alice, months=1, now=now)
@@ -213,15 +235,21 @@ def test_a_renewal_that_came_first_keeps_a_subscription_from_expiring(threads, a
 # --- Batches --------------------------------------------------------------------------------------
 
 
-def test_two_batches_that_name_the_same_in_opposite_order_do_not_deadlock(threads, alice, make_instance, bind):
+def test_two_batches_that_name_the_same_in_opposite_order_do_not_deadlock(
+    threads, alice, make_instance, bind
+):
     rows = [make_instance(name=f"row-{number:03}") for number in range(60)]
     for row in rows[::10]:
         bind(row)
     middle = sorted(rows, key=lambda row: row.pk)[30]
     with held(middle):
         # Each would hold its half and wait for the middle, then want the other's half.
-        forward = threads.go(actions.delete, Instance.objects.order_by("pk"), by=alice, may_release=False)
-        backward = threads.go(actions.delete, Instance.objects.order_by("-pk"), by=alice, may_release=False)
+        forward = threads.go(
+            actions.delete, Instance.objects.order_by("pk"), by=alice, may_release=False
+        )
+        backward = threads.go(
+            actions.delete, Instance.objects.order_by("-pk"), by=alice, may_release=False
+        )
         threads.wait_until_blocked(2)
 
     outcomes = result(forward, backward)
@@ -231,7 +259,9 @@ def test_two_batches_that_name_the_same_in_opposite_order_do_not_deadlock(thread
     assert Event.objects.count() == len(rows)
 
 
-def test_two_batches_in_small_chunks_and_opposite_order_do_not_deadlock(threads, monkeypatch, alice, make_instance):
+def test_two_batches_in_small_chunks_and_opposite_order_do_not_deadlock(
+    threads, monkeypatch, alice, make_instance
+):
     monkeypatch.setattr(moving, "CHUNK", 7)
     rows = [make_instance() for _ in range(40)]
     start = threading.Barrier(2)
@@ -251,7 +281,11 @@ def test_two_batches_in_small_chunks_and_opposite_order_do_not_deadlock(threads,
 
 @pytest.fixture
 def three_thousand_due(account, zone, instance_type, now):
-    times = {"created_at": now - 9 * HOUR, "changed_at": now - 3 * HOUR, "recycled_at": now - 3 * HOUR}
+    times = {
+        "created_at": now - 9 * HOUR,
+        "changed_at": now - 3 * HOUR,
+        "recycled_at": now - 3 * HOUR,
+    }
     Instance.objects.bulk_create(
         Instance(
             account=account,
@@ -269,7 +303,9 @@ def three_thousand_due(account, zone, instance_type, now):
     )
 
 
-def test_three_sweeps_at_once_share_three_thousand_and_purge_each_once(threads, three_thousand_due, now):
+def test_three_sweeps_at_once_share_three_thousand_and_purge_each_once(
+    threads, three_thousand_due, now
+):
     with nobody_writes_events():
         # Each has locked rows of its own, passing over those of the others, before any has written.
         sweeps = [threads.go(actions.purge_due, now=now) for _ in range(3)]
@@ -284,7 +320,9 @@ def test_three_sweeps_at_once_share_three_thousand_and_purge_each_once(threads, 
     assert Event.objects.values("instance_id").distinct().count() == Event.objects.count() == 3_000
 
 
-def test_three_sweeps_let_loose_together_purge_each_once(threads, monkeypatch, three_thousand_due, now):
+def test_three_sweeps_let_loose_together_purge_each_once(
+    threads, monkeypatch, three_thousand_due, now
+):
     monkeypatch.setattr(moving, "CHUNK", 100)
     start = threading.Barrier(3)
 
@@ -299,7 +337,9 @@ def test_three_sweeps_let_loose_together_purge_each_once(threads, monkeypatch, t
     assert Sweep.objects.filter(name="purge_due").count() == 1
 
 
-def test_a_sweep_passes_over_a_row_that_somebody_holds_and_takes_it_the_next_time(threads, make_instance, now):
+def test_a_sweep_passes_over_a_row_that_somebody_holds_and_takes_it_the_next_time(
+    threads, make_instance, now
+):
     due = {"recycled_at": now - 3 * HOUR, "purge_at": now - HOUR}
     taken, free = make_instance(State.RECYCLED, **due), make_instance(State.RECYCLED, **due)
     with held(taken):
@@ -312,8 +352,12 @@ def test_a_sweep_passes_over_a_row_that_somebody_holds_and_takes_it_the_next_tim
     assert Instance.objects.get(pk=taken.pk).attempts == 0
 
 
-def test_two_passes_over_the_tombstones_do_not_stand_in_each_others_way(threads, make_instance, now):
-    taken, free = (make_instance(State.PURGED, purged_at=now - timedelta(days=100)) for _ in range(2))
+def test_two_passes_over_the_tombstones_do_not_stand_in_each_others_way(
+    threads, make_instance, now
+):
+    taken, free = (
+        make_instance(State.PURGED, purged_at=now - timedelta(days=100)) for _ in range(2)
+    )
     with held(taken):
         [first] = result(threads.go(actions.forget_tombstones, now=now))
         assert not Instance.objects.filter(pk=free.pk).exists()
@@ -324,7 +368,9 @@ def test_two_passes_over_the_tombstones_do_not_stand_in_each_others_way(threads,
     assert not Instance.objects.exists()
 
 
-def test_two_sweeps_over_an_expired_subscription_cancel_what_it_had_once(threads, make_instance, bind, now):
+def test_two_sweeps_over_an_expired_subscription_cancel_what_it_had_once(
+    threads, make_instance, bind, now
+):
     end = {"expires_at": now - timedelta(days=8), "purge_at": now - timedelta(days=1)}
     expired = make_instance(State.EXPIRED, **end)
     bind(expired)
@@ -336,5 +382,8 @@ def test_two_sweeps_over_an_expired_subscription_cancel_what_it_had_once(threads
     outcomes = [*result(first), second]
 
     assert done(*outcomes) == [expired.pk]
-    assert {volume["name"] for volume in Event.objects.get().detail["volumes"]} == {"data", "scratch"}
+    assert {volume["name"] for volume in Event.objects.get().detail["volumes"]} == {
+        "data",
+        "scratch",
+    }
     assert Volume.objects.get().name == "data"

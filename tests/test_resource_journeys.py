@@ -1,4 +1,6 @@
-"""Volumes, EIPs, load balancers and tags in a real Chromium: bind what a restore left unbound, from either side."""
+"""Volumes, EIPs, load balancers and tags in a real Chromium: bind what a restore left unbound, from
+either side.
+"""
 
 import re
 from collections.abc import Callable
@@ -74,7 +76,9 @@ def test_a_person_binds_everything_from_the_page_of_an_instance(open_page, oscar
     expect(page.get_by_text("Nothing is bound to this instance.")).to_be_visible()
 
 
-def test_an_ambiguous_name_is_said_in_the_dialog(open_page, alice, rows, make_instance, complaints, ok):
+def test_an_ambiguous_name_is_said_in_the_dialog(
+    open_page, alice, rows, make_instance, complaints, ok
+):
     make_instance(name="web-01")
     page = open_page(alice)
     page.goto("/volumes/")
@@ -91,8 +95,12 @@ def test_an_ambiguous_name_is_said_in_the_dialog(open_page, alice, rows, make_in
     forgive(complaints, "422")
 
 
-def test_a_selection_is_deleted_and_what_is_bound_stays_selected(open_page, alice, rows, make_volume, ok):
-    bound = make_volume(name="bound", instance=Instance.objects.get(name="web-01"), mount_point="/dev/vdb")
+def test_a_selection_is_deleted_and_what_is_bound_stays_selected(
+    open_page, alice, rows, make_volume, ok
+):
+    bound = make_volume(
+        name="bound", instance=Instance.objects.get(name="web-01"), mount_point="/dev/vdb"
+    )
     page = open_page(alice)
     page.goto("/volumes/")
 
@@ -134,7 +142,9 @@ def test_it_works_without_javascript(open_page, alice, rows):
     [{"viewport": DESKTOP}, {"viewport": DESKTOP, "color_scheme": "dark"}, {"viewport": PHONE}],
     ids=["light", "dark", "phone"],
 )
-def test_axe_finds_nothing_and_nothing_sticks_out(open_page, alice, make_instance, bind, rows, looks):
+def test_axe_finds_nothing_and_nothing_sticks_out(
+    open_page, alice, make_instance, bind, rows, looks
+):
     bind(make_instance(name="bound"))
     page = open_page(alice, bypass_csp=True, reduced_motion="reduce", **looks)
     found = []

@@ -11,14 +11,28 @@ from django.urls import reverse
 
 from recycle.forms import MAX_NAMED
 from recycle.forms.resources import FILTERS
-from recycle.models import ElasticIP, Event, InstanceTag, Listener, LoadBalancer, RealServer, Tag, Volume
+from recycle.models import (
+    ElasticIP,
+    Event,
+    InstanceTag,
+    Listener,
+    LoadBalancer,
+    RealServer,
+    Tag,
+    Volume,
+)
 from tests.conftest import HTMX, SUBNET
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
 LISTS = ("volumes", "addresses", "balancers", "tags")
 PAGE = {"volumes": "volume", "addresses": "address", "balancers": "balancer", "tags": "tag"}
-MODEL: dict[str, Any] = {"volumes": Volume, "addresses": ElasticIP, "balancers": LoadBalancer, "tags": Tag}
+MODEL: dict[str, Any] = {
+    "volumes": Volume,
+    "addresses": ElasticIP,
+    "balancers": LoadBalancer,
+    "tags": Tag,
+}
 # What each dialog is about.
 VERBS: dict[str, Any] = {
     "attach": Volume,
@@ -64,10 +78,14 @@ def fill(make_volume, make_address, make_balancer, make_listener, make_tag, make
             elif name == "balancers":
                 listener = make_listener(load_balancer=make_balancer())
                 make_address(load_balancer=listener.load_balancer)
-                RealServer.objects.create(listener=listener, instance=instance, address=instance.private_ip, port=80)
+                RealServer.objects.create(
+                    listener=listener, instance=instance, address=instance.private_ip, port=80
+                )
             else:
                 number += Tag.objects.count()
-                InstanceTag.objects.create(instance=instance, tag=make_tag(f"key-{number}", "value"))
+                InstanceTag.objects.create(
+                    instance=instance, tag=make_tag(f"key-{number}", "value")
+                )
 
     return fill
 
@@ -145,7 +163,9 @@ def test_every_order_shows_every_row_once(client, alice, fill, name):
 
 
 @every_list
-@pytest.mark.parametrize("query", [{"sort": "secret"}, {"size": "7"}, {"cursor": "abc"}, {"q": "x" * 65}])
+@pytest.mark.parametrize(
+    "query", [{"sort": "secret"}, {"size": "7"}, {"cursor": "abc"}, {"q": "x" * 65}]
+)
 def test_an_address_that_makes_no_sense_is_refused(client, alice, fill, name, query):
     client.force_login(alice)
     fill(name, 1)
@@ -209,10 +229,13 @@ def test_columns_and_tips_are_remembered(client, alice, fill, name):
 @every_list
 def test_a_page_shows_what_was_done(client, alice, oscar, bound, name):
     row = MODEL[name]._default_manager.first()
-    kind = {"volumes": "volume", "addresses": "eip", "balancers": "load_balancer", "tags": "tag"}[name]
+    kind = {"volumes": "volume", "addresses": "eip", "balancers": "load_balancer", "tags": "tag"}[
+        name
+    ]
     for account in (bound.account, alice.memberships.get().account):
         Event.objects.create(
-            account=account, at=bound.created_at, batch=uuid4(), action="create", kind=kind, resource_id=str(row.pk),
+            account=account, at=bound.created_at, batch=uuid4(), action="create", kind=kind,
+            resource_id=str(row.pk),
             resource_name=str(row), by=oscar, by_name="oscar",
         )  # fmt: skip
     client.force_login(alice)
@@ -232,7 +255,9 @@ def test_a_page_of_another_account_is_not_there(client, mallory, bound, name):
 
 
 @pytest.mark.parametrize("name", ["balancers", "tags"])
-def test_a_page_costs_the_same_whatever_is_bound(client, alice, make_instance, make_balancer, make_tag, name):
+def test_a_page_costs_the_same_whatever_is_bound(
+    client, alice, make_instance, make_balancer, make_tag, name
+):
     balancer, tag = make_balancer(), make_tag("env", "prod")
     row = balancer if name == "balancers" else tag
     client.force_login(alice)
@@ -244,7 +269,9 @@ def test_a_page_costs_the_same_whatever_is_bound(client, alice, make_instance, m
             listener = Listener.objects.create(
                 load_balancer=balancer, protocol="TCP", port=port, created_at=instance.created_at
             )
-            RealServer.objects.create(listener=listener, instance=instance, address=instance.private_ip, port=80)
+            RealServer.objects.create(
+                listener=listener, instance=instance, address=instance.private_ip, port=80
+            )
             InstanceTag.objects.create(instance=instance, tag=tag)
         client.get(reverse(f"recycle:{PAGE[name]}", args=[row.pk]))
         with CaptureQueriesContext(connection) as queries:
@@ -263,7 +290,11 @@ def test_a_dialog_comes_as_page_and_as_piece_and_changes_nothing(client, alice, 
     before = everything()
     url, ids = reverse(f"recycle:{verb}"), {"ids": one(verb).pk}
 
-    page, piece, posted = client.get(url, ids), client.get(url, ids, headers=HTMX), client.post(url, ids)
+    page, piece, posted = (
+        client.get(url, ids),
+        client.get(url, ids, headers=HTMX),
+        client.post(url, ids),
+    )
 
     assert "<html" in page.text
     assert "<dialog" in page.text
@@ -291,7 +322,10 @@ def test_a_viewer_is_refused(client, victor, bound, verb):
     before = everything()
     answer = {"ids": one(verb).pk, "confirmed": "1", "other": str(bound.pk), "confirm": "1"}
 
-    for response in (client.get(reverse(f"recycle:{verb}"), answer), client.post(reverse(f"recycle:{verb}"), answer)):
+    for response in (
+        client.get(reverse(f"recycle:{verb}"), answer),
+        client.post(reverse(f"recycle:{verb}"), answer),
+    ):
         assert response.status_code == 403
         assert "Your role does not allow this." in response.text
     assert everything() == before
@@ -308,7 +342,9 @@ def test_a_viewer_sees_no_buttons_and_why(client, victor, bound, name):
 
 
 @every_verb
-@pytest.mark.parametrize("ids", [["not-an-id"], [str(SUBNET)], ["99999999"], ["9" * 30], ["-1"], ["' OR 1=1"]])
+@pytest.mark.parametrize(
+    "ids", [["not-an-id"], [str(SUBNET)], ["99999999"], ["9" * 30], ["-1"], ["' OR 1=1"]]
+)
 def test_an_unknown_id_is_not_found(client, alice, bound, verb, ids):
     client.force_login(alice)
     before = everything()
@@ -335,7 +371,11 @@ def test_too_many_or_all_at_once_are_refused(client, alice, make_volume):
     client.force_login(alice)
     make_volume()
 
-    many = client.post(reverse("recycle:detach"), {"ids": [str(uuid4()) for _ in range(MAX_NAMED + 1)]}, headers=HTMX)
+    many = client.post(
+        reverse("recycle:detach"),
+        {"ids": [str(uuid4()) for _ in range(MAX_NAMED + 1)]},
+        headers=HTMX,
+    )
     everyone = client.post(reverse("recycle:detach"), {"all": "1"}, headers=HTMX)
 
     assert (many.status_code, everyone.status_code) == (400, 400)
@@ -396,7 +436,9 @@ def test_an_empty_form_says_what_is_missing(client, alice, zone, name):
     client.force_login(alice)
     before = everything()
 
-    response = client.post(reverse(f"recycle:create_{PAGE[name]}"), {"confirmed": "1"}, headers=HTMX)
+    response = client.post(
+        reverse(f"recycle:create_{PAGE[name]}"), {"confirmed": "1"}, headers=HTMX
+    )
 
     assert response.status_code == 422
     assert "errorlist" in response.text
@@ -427,7 +469,9 @@ def test_suggestions_are_near_and_can_be_bound(client, alice, make_instance, oth
     make_instance(name="web-there", zone=other_zone)
     make_instance("recycled", name="web-gone")
 
-    found = client.get(reverse("recycle:suggest", args=["instance"]), {"other": "WEB", "near": "cn-beijing-6a"}).text
+    found = client.get(
+        reverse("recycle:suggest", args=["instance"]), {"other": "WEB", "near": "cn-beijing-6a"}
+    ).text
 
     assert "web-here" in found
     assert "web-there" not in found
@@ -438,12 +482,22 @@ def test_unknown_suggestions_are_not_there(client, alice):
     client.force_login(alice)
 
     assert client.get(reverse("recycle:suggest", args=["secret"])).status_code == 404
-    assert client.get(reverse("recycle:suggest", args=["tag"]), {"other": "x" * 501}).status_code == 200
+    assert (
+        client.get(reverse("recycle:suggest", args=["tag"]), {"other": "x" * 501}).status_code
+        == 200
+    )
 
 
-@pytest.mark.parametrize("text", ["=" * 500, "\x00", "%", "a\u0300", "' OR 1=1", "10.0.", "::1", "f" * 36])
+@pytest.mark.parametrize(
+    "text", ["=" * 500, "\x00", "%", "a\u0300", "' OR 1=1", "10.0.", "::1", "f" * 36]
+)
 @pytest.mark.parametrize("kind", ["instance", "holder", "volume", "address", "listener", "tag"])
 def test_whatever_is_typed_is_only_looked_for(client, alice, bound, kind, text):
     client.force_login(alice)
 
-    assert client.get(reverse("recycle:suggest", args=[kind]), {"other": text, "near": text[:32]}).status_code == 200
+    assert (
+        client.get(
+            reverse("recycle:suggest", args=[kind]), {"other": text, "near": text[:32]}
+        ).status_code
+        == 200
+    )

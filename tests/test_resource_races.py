@@ -47,12 +47,18 @@ def rows(row):
 
 
 def blockers(*outcomes):
-    return [refused.blocker and refused.blocker.id for outcome in outcomes for refused in outcome.refused]
+    return [
+        refused.blocker and refused.blocker.id
+        for outcome in outcomes
+        for refused in outcome.refused
+    ]
 
 
 @pytest.fixture
 def race(threads):
-    """Let calls loose on a row that somebody holds, so that each has read it before; what they answer."""
+    """Let calls loose on a row that somebody holds, so that each has read it before; what they
+    answer.
+    """
 
     def race(row, *calls):
         with held(row):
@@ -78,55 +84,84 @@ def in_turn(threads):
     return in_turn
 
 
-# --- Two people want the same -----------------------------------------------------------------------
+# --- Two people want the same ---------------------------------------------------------------------
 
 
-def test_of_two_who_attach_one_volume_one_wins_and_the_other_reads_who(race, context, make_instance, make_volume):
+def test_of_two_who_attach_one_volume_one_wins_and_the_other_reads_who(
+    race, context, make_instance, make_volume
+):
     volume, one, two = make_volume(), make_instance(), make_instance()
 
     outcomes = race(
         volume,
-        *(lambda target=target: volumes.attach(rows(volume), target, context=context()) for target in (one, two)),
+        *(
+            lambda target=target: volumes.attach(rows(volume), target, context=context())
+            for target in (one, two)
+        ),
     )
 
     winner = rows(volume).get().instance_id
     assert winner in (one.pk, two.pk)
-    assert (done(*outcomes), refusals(*outcomes), blockers(*outcomes)) == ([volume.pk], [Refusal.TAKEN], [winner])
+    assert (done(*outcomes), refusals(*outcomes), blockers(*outcomes)) == (
+        [volume.pk],
+        [Refusal.TAKEN],
+        [winner],
+    )
     assert Event.objects.get().instance_id == winner
 
 
-def test_of_two_who_attach_one_volume_to_one_instance_one_wins(race, context, make_instance, make_volume):
+def test_of_two_who_attach_one_volume_to_one_instance_one_wins(
+    race, context, make_instance, make_volume
+):
     volume, target = make_volume(), make_instance()
 
     outcomes = race(target, *[lambda: volumes.attach(rows(volume), target, context=context())] * 2)
 
-    assert (done(*outcomes), refusals(*outcomes), blockers(*outcomes)) == ([volume.pk], [Refusal.ALREADY], [target.pk])
+    assert (done(*outcomes), refusals(*outcomes), blockers(*outcomes)) == (
+        [volume.pk],
+        [Refusal.ALREADY],
+        [target.pk],
+    )
     assert Event.objects.count() == 1
 
 
-def test_two_volumes_at_one_instance_get_two_mount_points(race, context, make_instance, make_volume):
+def test_two_volumes_at_one_instance_get_two_mount_points(
+    race, context, make_instance, make_volume
+):
     target, one, two = make_instance(), make_volume(), make_volume()
 
     outcomes = race(
         target,
-        *(lambda volume=volume: volumes.attach(rows(volume), target, context=context()) for volume in (one, two)),
+        *(
+            lambda volume=volume: volumes.attach(rows(volume), target, context=context())
+            for volume in (one, two)
+        ),
     )
 
     assert sorted(done(*outcomes)) == sorted([one.pk, two.pk])
     assert sorted(Volume.objects.values_list("mount_point", flat=True)) == ["/dev/vdb", "/dev/vdc"]
 
 
-def test_of_two_who_associate_one_address_one_wins_and_the_other_reads_who(race, context, make_instance, make_address):
+def test_of_two_who_associate_one_address_one_wins_and_the_other_reads_who(
+    race, context, make_instance, make_address
+):
     address, one, two = make_address(), make_instance(), make_instance()
 
     outcomes = race(
         address,
-        *(lambda target=target: addresses.associate(rows(address), target, context=context()) for target in (one, two)),
+        *(
+            lambda target=target: addresses.associate(rows(address), target, context=context())
+            for target in (one, two)
+        ),
     )
 
     winner = rows(address).get().instance_id
     assert winner in (one.pk, two.pk)
-    assert (done(*outcomes), refusals(*outcomes), blockers(*outcomes)) == ([address.pk], [Refusal.TAKEN], [winner])
+    assert (done(*outcomes), refusals(*outcomes), blockers(*outcomes)) == (
+        [address.pk],
+        [Refusal.TAKEN],
+        [winner],
+    )
 
 
 def test_of_an_instance_and_a_load_balancer_one_gets_the_address(
@@ -142,7 +177,11 @@ def test_of_an_instance_and_a_load_balancer_one_gets_the_address(
 
     bound = rows(address).get()
     winner = bound.instance_id or bound.load_balancer_id
-    assert (done(*outcomes), refusals(*outcomes), blockers(*outcomes)) == ([address.pk], [Refusal.TAKEN], [winner])
+    assert (done(*outcomes), refusals(*outcomes), blockers(*outcomes)) == (
+        [address.pk],
+        [Refusal.TAKEN],
+        [winner],
+    )
 
 
 @pytest.mark.parametrize("kind", ["instance", "balancer"])
@@ -153,7 +192,11 @@ def test_of_two_addresses_for_one_instance_or_load_balancer_one_wins(
     one, two = make_address(), make_address()
 
     outcomes = race(
-        target, *(lambda each=each: addresses.associate(rows(each), target, context=context()) for each in (one, two))
+        target,
+        *(
+            lambda each=each: addresses.associate(rows(each), target, context=context())
+            for each in (one, two)
+        ),
     )
 
     assert refusals(*outcomes) == [Refusal.TOO_MANY]
@@ -181,10 +224,15 @@ def test_of_two_who_register_one_address_and_port_one_wins_and_the_other_reads_w
     assert (refusals(*outcomes), blockers(*outcomes)) == ([Refusal.PORT_TAKEN], [winner])
 
 
-def test_of_two_who_register_one_instance_at_one_port_one_wins(race, context, make_instance, make_listener):
+def test_of_two_who_register_one_instance_at_one_port_one_wins(
+    race, context, make_instance, make_listener
+):
     listener, instance = make_listener(), make_instance()
 
-    outcomes = race(instance, *[lambda: balancers.register(listener, rows(instance), port=8080, context=context())] * 2)
+    outcomes = race(
+        instance,
+        *[lambda: balancers.register(listener, rows(instance), port=8080, context=context())] * 2,
+    )
 
     assert (done(*outcomes), refusals(*outcomes)) == ([instance.pk], [Refusal.ALREADY])
     assert RealServer.objects.count() == Event.objects.count() == 1
@@ -201,18 +249,31 @@ def test_of_two_who_add_one_tag_to_one_instance_one_wins(race, context, make_ins
     assert InstanceTag.objects.count() == Event.objects.count() == 1
 
 
-def test_of_two_who_create_one_tag_one_wins_and_the_other_is_told_that_it_is_there(in_turn, context, make_tag):
-    outcomes = in_turn(*[lambda: tags.create(make_tag("env", "prod", new=True), context=context())] * 2)
+def test_of_two_who_create_one_tag_one_wins_and_the_other_is_told_that_it_is_there(
+    in_turn, context, make_tag
+):
+    outcomes = in_turn(
+        *[lambda: tags.create(make_tag("env", "prod", new=True), context=context())] * 2
+    )
 
     tag = Tag.objects.get()
-    assert (done(*outcomes), refusals(*outcomes), blockers(*outcomes)) == ([tag.pk], [Refusal.ALREADY], [tag.pk])
+    assert (done(*outcomes), refusals(*outcomes), blockers(*outcomes)) == (
+        [tag.pk],
+        [Refusal.ALREADY],
+        [tag.pk],
+    )
 
 
 def test_of_two_who_open_one_port_one_wins(in_turn, context, make_balancer, make_listener):
     balancer = make_balancer()
 
     outcomes = in_turn(
-        *[lambda: balancers.create_listener(make_listener(load_balancer=balancer, new=True), context=context())] * 2
+        *[
+            lambda: balancers.create_listener(
+                make_listener(load_balancer=balancer, new=True), context=context()
+            )
+        ]
+        * 2
     )
 
     listener = Listener.objects.get()
@@ -240,7 +301,7 @@ def test_of_two_who_want_the_last_of_the_quota_one_gets_it(
     assert (len(done(*outcomes)), refusals(*outcomes)) == (1, [Refusal.QUOTA])
 
 
-# --- Bind against delete ----------------------------------------------------------------------------
+# --- Bind against delete --------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -248,11 +309,18 @@ def bindings_of(context, make_volume, make_address, make_listener, make_tag):
     """What binds something of each kind to an instance."""
 
     def bindings_of(instance):
-        volume, address, listener, tag = make_volume(), make_address(), make_listener(), make_tag("team")
+        volume, address, listener, tag = (
+            make_volume(),
+            make_address(),
+            make_listener(),
+            make_tag("team"),
+        )
         return {
             "volume": lambda: volumes.attach(rows(volume), instance, context=context()),
             "address": lambda: addresses.associate(rows(address), instance, context=context()),
-            "real server": lambda: balancers.register(listener, rows(instance), port=8080, context=context()),
+            "real server": lambda: balancers.register(
+                listener, rows(instance), port=8080, context=context()
+            ),
             "tag": lambda: tags.add(tag, rows(instance), context=context()),
         }
 
@@ -263,7 +331,10 @@ KINDS = ["volume", "address", "real server", "tag"]
 
 
 def bound_to(instance):
-    return [model.objects.filter(instance=instance).count() for model in (Volume, ElasticIP, RealServer, InstanceTag)]
+    return [
+        model.objects.filter(instance=instance).count()
+        for model in (Volume, ElasticIP, RealServer, InstanceTag)
+    ]
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -274,7 +345,8 @@ def test_a_bind_that_comes_while_the_instance_is_deleted_is_refused(
     instance = make_instance(billing_mode=billing_mode)
 
     deleted, bound = in_turn(
-        lambda: actions.delete(rows(instance), by=alice, may_release=True), bindings_of(instance)[kind]
+        lambda: actions.delete(rows(instance), by=alice, may_release=True),
+        bindings_of(instance)[kind],
     )
 
     gone = Refusal.IN_BIN if billing_mode == BillingMode.DAILY else Refusal.GONE
@@ -290,7 +362,8 @@ def test_a_delete_that_comes_while_something_is_bound_cancels_that_as_well(
     instance = make_instance()
 
     bound, deleted = in_turn(
-        bindings_of(instance)[kind], lambda: actions.delete(rows(instance), by=alice, may_release=False)
+        bindings_of(instance)[kind],
+        lambda: actions.delete(rows(instance), by=alice, may_release=False),
     )
 
     assert (len(done(bound)), done(deleted)) == (1, [instance.pk])
@@ -335,16 +408,20 @@ def test_binds_and_deletes_let_loose_together_leave_nothing_bound_in_the_bin(
         assert not model.objects.filter(instance__state=State.RECYCLED).exists()
 
 
-# --- Delete of what is bound, against delete of the instances it is bound to --------------------------
+# --- Delete of what is bound, against delete of the instances it is bound to ----------------------
 
 
 @pytest.fixture
 def pair(make_instance, make_listener, make_tag):
-    """Two instances behind one listener and with one tag, bound in the order opposite to that of their locks."""
+    """Two instances behind one listener and with one tag, bound in the order opposite to that of
+    their locks.
+    """
     listener, tag = make_listener(), make_tag()
     pair = sorted([make_instance(), make_instance()], key=lambda instance: instance.pk)
     for instance in reversed(pair):
-        RealServer.objects.create(listener=listener, instance=instance, address=instance.private_ip, port=80)
+        RealServer.objects.create(
+            listener=listener, instance=instance, address=instance.private_ip, port=80
+        )
         InstanceTag.objects.create(tag=tag, instance=instance)
     return pair
 
@@ -353,8 +430,12 @@ def pair(make_instance, make_listener, make_tag):
 def removals(context):
     return {
         "tag": lambda: tags.remove(Tag.objects.all(), context=context(), unbind=True),
-        "listener": lambda: balancers.remove_listeners(Listener.objects.all(), context=context(), unbind=True),
-        "balancer": lambda: balancers.remove(LoadBalancer.objects.all(), context=context(), unbind=True),
+        "listener": lambda: balancers.remove_listeners(
+            Listener.objects.all(), context=context(), unbind=True
+        ),
+        "balancer": lambda: balancers.remove(
+            LoadBalancer.objects.all(), context=context(), unbind=True
+        ),
     }
 
 
@@ -379,7 +460,9 @@ def test_a_delete_of_what_binds_and_one_of_what_is_bound_do_not_deadlock(
 def test_a_delete_of_what_binds_waits_for_the_instances_before_it_holds_anything_they_want(
     threads, alice, pair, removals, kind
 ):
-    """It stands at the first instance, so it holds none of the rows that a delete of the second writes."""
+    """It stands at the first instance, so it holds none of the rows that a delete of the second
+    writes.
+    """
     first, second = pair
     with held(first):
         removal = threads.go(removals[kind])
@@ -391,10 +474,12 @@ def test_a_delete_of_what_binds_waits_for_the_instances_before_it_holds_anything
     assert (done(deleted), len(done(removed))) == ([second.pk], 1)
 
 
-# --- Remove against bind ------------------------------------------------------------------------------
+# --- Remove against bind --------------------------------------------------------------------------
 
 
-def test_a_volume_that_is_attached_meanwhile_is_not_deleted(in_turn, context, make_instance, make_volume):
+def test_a_volume_that_is_attached_meanwhile_is_not_deleted(
+    in_turn, context, make_instance, make_volume
+):
     volume, instance = make_volume(), make_instance()
 
     attached, removed = in_turn(
@@ -407,7 +492,9 @@ def test_a_volume_that_is_attached_meanwhile_is_not_deleted(in_turn, context, ma
     assert rows(volume).get().instance_id == instance.pk
 
 
-def test_a_volume_that_is_deleted_meanwhile_is_not_attached(in_turn, context, make_instance, make_volume):
+def test_a_volume_that_is_deleted_meanwhile_is_not_attached(
+    in_turn, context, make_instance, make_volume
+):
     volume, instance = make_volume(), make_instance()
 
     removed, attached = in_turn(
@@ -418,7 +505,9 @@ def test_a_volume_that_is_deleted_meanwhile_is_not_attached(in_turn, context, ma
     assert (done(removed), refusals(attached)) == ([volume.pk], [Refusal.GONE])
 
 
-def test_a_volume_that_moved_to_another_instance_meanwhile_stays_there(threads, context, make_instance, make_volume):
+def test_a_volume_that_moved_to_another_instance_meanwhile_stays_there(
+    threads, context, make_instance, make_volume
+):
     here, there = make_instance(), make_instance()
     volume = make_volume(instance=here, mount_point="/dev/vdb")
     with held(here):
@@ -433,7 +522,9 @@ def test_a_volume_that_moved_to_another_instance_meanwhile_stays_there(threads, 
     assert rows(volume).get().instance_id == there.pk
 
 
-def test_an_address_that_is_associated_meanwhile_is_not_released(in_turn, context, make_instance, make_address):
+def test_an_address_that_is_associated_meanwhile_is_not_released(
+    in_turn, context, make_instance, make_address
+):
     address, instance = make_address(), make_instance()
 
     associated, removed = in_turn(
@@ -445,7 +536,9 @@ def test_an_address_that_is_associated_meanwhile_is_not_released(in_turn, contex
     assert (refusals(removed), blockers(removed)) == ([Refusal.BOUND], [instance.pk])
 
 
-def test_an_address_that_moved_to_another_instance_meanwhile_stays_there(threads, context, make_instance, make_address):
+def test_an_address_that_moved_to_another_instance_meanwhile_stays_there(
+    threads, context, make_instance, make_address
+):
     here, there = make_instance(), make_instance()
     address = make_address(instance=here)
     with held(here):
@@ -460,7 +553,9 @@ def test_an_address_that_moved_to_another_instance_meanwhile_stays_there(threads
 
 
 @pytest.mark.parametrize("kind", ["listener", "balancer"])
-def test_who_is_registered_meanwhile_is_not_dropped_unasked(in_turn, context, make_instance, make_listener, kind):
+def test_who_is_registered_meanwhile_is_not_dropped_unasked(
+    in_turn, context, make_instance, make_listener, kind
+):
     listener, instance = make_listener(), make_instance()
 
     registered, removed = in_turn(
@@ -495,7 +590,9 @@ def test_with_a_listener_that_is_deleted_meanwhile_nobody_is_registered(
     assert (len(done(removed)), refusals(registered)) == (1, [Refusal.GONE])
 
 
-def test_a_tag_that_is_added_meanwhile_is_not_deleted_unasked(in_turn, context, make_instance, make_tag):
+def test_a_tag_that_is_added_meanwhile_is_not_deleted_unasked(
+    in_turn, context, make_instance, make_tag
+):
     tag, instance = make_tag(), make_instance()
 
     added, removed = in_turn(
@@ -530,7 +627,9 @@ def test_who_is_bound_after_the_person_said_yes_is_not_unbound_unseen(
         if kind == "tag":
             [late] = result(threads.go(tags.add, tag, rows(third), context=context()))
         else:
-            [late] = result(threads.go(balancers.register, listener, rows(third), port=80, context=context()))
+            [late] = result(
+                threads.go(balancers.register, listener, rows(third), port=80, context=context())
+            )
 
     [removed] = result(removal)
 
@@ -539,7 +638,7 @@ def test_who_is_bound_after_the_person_said_yes_is_not_unbound_unseen(
     assert bound_to(third) in ([0, 0, 1, 0], [0, 0, 0, 1])
 
 
-# --- Protection and hold ------------------------------------------------------------------------------
+# --- Protection and hold --------------------------------------------------------------------------
 
 
 def test_a_protection_that_came_first_keeps_it_from_the_bin(in_turn, alice, make_instance):
@@ -593,7 +692,9 @@ def test_a_hold_that_comes_while_the_sweep_purges_is_refused(in_turn, alice, rec
     assert (done(swept), refusals(on_hold)) == ([recycled.pk], [Refusal.GONE])
 
 
-def test_the_end_of_a_hold_gives_a_sweep_that_waits_nothing_for_a_quarter_of_an_hour(in_turn, alice, recycled):
+def test_the_end_of_a_hold_gives_a_sweep_that_waits_nothing_for_a_quarter_of_an_hour(
+    in_turn, alice, recycled
+):
     end = recycled.purge_at
     actions.hold(rows(recycled), by=alice, now=end - timedelta(minutes=1), reason="case 12")
     Event.objects.all().delete()

@@ -1,4 +1,6 @@
-"""Volumes, addresses, load balancers and tags: each verb, each refusal with what stands in the way, each event."""
+"""Volumes, addresses, load balancers and tags: each verb, each refusal with what stands in the way,
+each event.
+"""
 
 from typing import Any
 from uuid import UUID
@@ -25,7 +27,11 @@ from recycle.policy import BillingMode, Refusal
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
 HERE, THERE = UUID(int=1), UUID(int=2)
-UNBINDABLE = [(State.EXPIRED, Refusal.EXPIRED), (State.RECYCLED, Refusal.IN_BIN), (State.PURGED, Refusal.GONE)]
+UNBINDABLE = [
+    (State.EXPIRED, Refusal.EXPIRED),
+    (State.RECYCLED, Refusal.IN_BIN),
+    (State.PURGED, Refusal.GONE),
+]
 EVERYTHING = (Volume, ElasticIP, LoadBalancer, Listener, RealServer, Tag, InstanceTag, Event)
 
 
@@ -60,23 +66,32 @@ def rows(*named):
 def refused(outcome):
     """Of each: which, why, and what stands in the way."""
     assert outcome.failed == []
-    return [(each.id, each.refusal, each.blocker and (each.blocker.id, each.blocker.name)) for each in outcome.refused]
+    return [
+        (each.id, each.refusal, each.blocker and (each.blocker.id, each.blocker.name))
+        for each in outcome.refused
+    ]
 
 
 def is_done(outcome, *named):
-    return [each.id for each in outcome.done] == [row.pk for row in named] and refused(outcome) == []
+    return [each.id for each in outcome.done] == [row.pk for row in named] and refused(
+        outcome
+    ) == []
 
 
 def told():
     """The events, oldest first: what was done to what of which instance."""
-    return list(Event.objects.order_by("pk").values_list("action", "kind", "resource_name", "instance_name"))
+    return list(
+        Event.objects.order_by("pk").values_list("action", "kind", "resource_name", "instance_name")
+    )
 
 
 def everything():
-    return [list(model._default_manager.order_by("pk").values()) for model in (*EVERYTHING, Instance)]
+    return [
+        list(model._default_manager.order_by("pk").values()) for model in (*EVERYTHING, Instance)
+    ]
 
 
-# --- Create -------------------------------------------------------------------------------------------
+# --- Create ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -95,7 +110,9 @@ KINDS = ["volume", "eip", "load_balancer", "listener", "tag"]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_what_is_created_is_there_and_an_event_says_who_made_it(new, context, oscar, account, now, kind):
+def test_what_is_created_is_there_and_an_event_says_who_made_it(
+    new, context, oscar, account, now, kind
+):
     make, create = new[kind]
     row = make()
 
@@ -104,11 +121,21 @@ def test_what_is_created_is_there_and_an_event_says_who_made_it(new, context, os
     event = Event.objects.get()
     assert is_done(outcome, row)
     assert rows(row).exists()
-    assert (event.action, event.kind, event.resource_id, event.resource_name) == ("create", kind, str(row.pk), str(row))
+    assert (event.action, event.kind, event.resource_id, event.resource_name) == (
+        "create",
+        kind,
+        str(row.pk),
+        str(row),
+    )
     assert (event.by, event.by_name, event.at, event.batch, event.account) == (
         oscar, "oscar", now, outcome.batch, account,
     )  # fmt: skip
-    assert (event.instance_id, event.instance_name, event.from_state, event.to_state) == (None, "", "", "")
+    assert (event.instance_id, event.instance_name, event.from_state, event.to_state) == (
+        None,
+        "",
+        "",
+        "",
+    )
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -144,7 +171,9 @@ def test_more_than_the_quota_is_not_created(new, context, account, kind, limit, 
     assert Event.objects.count() == 1
 
 
-def test_the_quota_is_that_of_the_owner_and_room_comes_back_with_a_removal(new, context, account, foreign, make_volume):
+def test_the_quota_is_that_of_the_owner_and_room_comes_back_with_a_removal(
+    new, context, account, foreign, make_volume
+):
     make, create = new["volume"]
     Account.objects.update(max_volumes=1, max_volume_gb=40)
     make_volume(account=foreign)
@@ -207,11 +236,13 @@ def test_a_listener_is_not_opened_at_a_load_balancer_that_is_gone(context, make_
     assert [each.refusal for each in outcome.refused] == [Refusal.GONE]
 
 
-# --- Volumes ------------------------------------------------------------------------------------------
+# --- Volumes --------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", [State.ACTIVE, State.STOPPED])
-def test_a_volume_is_attached_at_the_first_free_mount_point(context, make_instance, make_volume, state):
+def test_a_volume_is_attached_at_the_first_free_mount_point(
+    context, make_instance, make_volume, state
+):
     instance, volume = make_instance(state), make_volume()
     make_volume(instance=instance, mount_point="/dev/vdb")
     make_volume(instance=instance, mount_point="/dev/vdd")
@@ -221,15 +252,22 @@ def test_a_volume_is_attached_at_the_first_free_mount_point(context, make_instan
     volume.refresh_from_db()
     event = Event.objects.get()
     assert is_done(outcome, volume)
-    assert (volume.instance, volume.mount_point, volume.delete_with_instance) == (instance, "/dev/vdc", False)
+    assert (volume.instance, volume.mount_point, volume.delete_with_instance) == (
+        instance,
+        "/dev/vdc",
+        False,
+    )
     assert (event.instance_id, event.detail) == (instance.pk, {"mount_point": "/dev/vdc"})
     assert told() == [("bind", "volume", volume.name, instance.name)]
 
 
 @pytest.mark.parametrize(
-    ("wanted", "got"), [("/dev/vde", "/dev/vde"), ("/dev/vdb", "/dev/vdc"), ("/dev/sda", "/dev/vdc")]
+    ("wanted", "got"),
+    [("/dev/vde", "/dev/vde"), ("/dev/vdb", "/dev/vdc"), ("/dev/sda", "/dev/vdc")],
 )
-def test_the_mount_point_that_is_wanted_is_given_when_it_is_free(context, make_instance, make_volume, wanted, got):
+def test_the_mount_point_that_is_wanted_is_given_when_it_is_free(
+    context, make_instance, make_volume, wanted, got
+):
     instance, volume = make_instance(), make_volume()
     make_volume(instance=instance, mount_point="/dev/vdb")
 
@@ -238,8 +276,12 @@ def test_the_mount_point_that_is_wanted_is_given_when_it_is_free(context, make_i
     assert rows(volume).get().mount_point == got
 
 
-@pytest.mark.parametrize(("own", "asked", "after"), [(False, True, True), (True, None, True), (True, False, False)])
-def test_who_attaches_says_whether_it_goes_with_the_instance(context, make_instance, make_volume, own, asked, after):
+@pytest.mark.parametrize(
+    ("own", "asked", "after"), [(False, True, True), (True, None, True), (True, False, False)]
+)
+def test_who_attaches_says_whether_it_goes_with_the_instance(
+    context, make_instance, make_volume, own, asked, after
+):
     volume = make_volume(delete_with_instance=own)
 
     volumes.attach(rows(volume), make_instance(), context=context, delete_with_instance=asked)
@@ -254,7 +296,9 @@ def test_eight_volumes_fit_an_instance_and_a_ninth_is_refused(context, make_inst
 
     assert [each.id for each in outcome.done] == [volume.pk for volume in all_[:8]]
     assert refused(outcome) == [(all_[8].pk, Refusal.TOO_MANY, (instance.pk, instance.name))]
-    assert sorted(instance.volumes.values_list("mount_point", flat=True)) == [f"/dev/vd{at}" for at in "bcdefghi"]
+    assert sorted(instance.volumes.values_list("mount_point", flat=True)) == [
+        f"/dev/vd{at}" for at in "bcdefghi"
+    ]
 
 
 def test_a_volume_without_a_known_mount_point_counts_as_well(context, make_instance, make_volume):
@@ -298,13 +342,18 @@ def test_a_volume_is_attached_in_its_own_zone_only(context, make_instance, make_
     assert refused(outcome) == [(volume.pk, Refusal.OTHER_ZONE, (instance.pk, instance.name))]
 
 
-def test_one_that_is_refused_does_not_hold_up_the_others(context, make_instance, make_volume, other_zone):
+def test_one_that_is_refused_does_not_hold_up_the_others(
+    context, make_instance, make_volume, other_zone
+):
     instance = make_instance()
     far, near = make_volume(name="a", zone=other_zone), make_volume(name="b")
 
     outcome = volumes.attach(rows(far, near).order_by("name"), instance, context=context)
 
-    assert ([each.id for each in outcome.done], [each.id for each in outcome.refused]) == ([near.pk], [far.pk])
+    assert ([each.id for each in outcome.done], [each.id for each in outcome.refused]) == (
+        [near.pk],
+        [far.pk],
+    )
     assert told() == [("bind", "volume", "b", instance.name)]
 
 
@@ -325,7 +374,9 @@ def test_a_volume_is_detached_from_whatever_lives(context, make_instance, make_v
 def test_a_free_volume_has_nothing_to_be_detached_from(context, make_volume):
     volume = make_volume()
 
-    assert refused(volumes.detach(rows(volume), context=context)) == [(volume.pk, Refusal.NOT_BOUND, None)]
+    assert refused(volumes.detach(rows(volume), context=context)) == [
+        (volume.pk, Refusal.NOT_BOUND, None)
+    ]
 
 
 def test_a_free_volume_is_deleted_and_the_event_says_what_it_was(context, make_volume):
@@ -336,11 +387,17 @@ def test_a_free_volume_is_deleted_and_the_event_says_what_it_was(context, make_v
     event = Event.objects.get()
     assert is_done(outcome, volume)
     assert not Volume.objects.exists()
-    assert (event.action, event.resource_id, event.resource_name) == ("remove", str(volume.pk), str(volume.pk))
+    assert (event.action, event.resource_id, event.resource_name) == (
+        "remove",
+        str(volume.pk),
+        str(volume.pk),
+    )
     assert event.detail == {"size_gb": 70, "type": "SSD3.0"}
 
 
-def test_an_attached_volume_is_not_deleted_unless_it_is_detached_first(context, make_instance, make_volume):
+def test_an_attached_volume_is_not_deleted_unless_it_is_detached_first(
+    context, make_instance, make_volume
+):
     instance = make_instance()
     volume = make_volume(instance=instance, mount_point="/dev/vdb")
 
@@ -349,10 +406,13 @@ def test_an_attached_volume_is_not_deleted_unless_it_is_detached_first(context, 
 
     assert refused(kept) == [(volume.pk, Refusal.BOUND, (instance.pk, instance.name))]
     assert is_done(gone, volume)
-    assert told() == [("unbind", "volume", volume.name, instance.name), ("remove", "volume", volume.name, "")]
+    assert told() == [
+        ("unbind", "volume", volume.name, instance.name),
+        ("remove", "volume", volume.name, ""),
+    ]
 
 
-# --- Addresses ----------------------------------------------------------------------------------------
+# --- Addresses ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", [State.ACTIVE, State.STOPPED])
@@ -368,7 +428,9 @@ def test_an_address_is_associated_with_an_instance_of_its_region(
     assert told() == [("bind", "eip", address.address, instance.name)]
 
 
-def test_an_address_is_associated_with_a_load_balancer_of_its_region(context, make_balancer, make_address):
+def test_an_address_is_associated_with_a_load_balancer_of_its_region(
+    context, make_balancer, make_address
+):
     balancer, address = make_balancer(), make_address()
 
     outcome = addresses.associate(rows(address), balancer, context=context)
@@ -379,20 +441,30 @@ def test_an_address_is_associated_with_a_load_balancer_of_its_region(context, ma
     assert Event.objects.get().detail == {"load_balancer": balancer.name}
 
 
-def test_an_instance_takes_one_address_and_so_does_a_load_balancer(context, make_instance, make_balancer, make_address):
+def test_an_instance_takes_one_address_and_so_does_a_load_balancer(
+    context, make_instance, make_balancer, make_address
+):
     instance, balancer, address = make_instance(), make_balancer(), make_address()
     make_address(instance=instance)
     make_address(load_balancer=balancer)
 
-    outcomes = [addresses.associate(rows(address), target, context=context) for target in (instance, balancer)]
+    outcomes = [
+        addresses.associate(rows(address), target, context=context)
+        for target in (instance, balancer)
+    ]
 
     assert [refused(outcome) for outcome in outcomes] == [
-        [(address.pk, Refusal.TOO_MANY, (target.pk, target.name))] for target in (instance, balancer)
+        [(address.pk, Refusal.TOO_MANY, (target.pk, target.name))]
+        for target in (instance, balancer)
     ]
 
 
 def test_of_a_batch_of_addresses_an_instance_takes_the_first(context, make_instance, make_address):
-    instance, one, two = make_instance(), make_address(address="120.94.0.1"), make_address(address="120.94.0.2")
+    instance, one, two = (
+        make_instance(),
+        make_address(address="120.94.0.1"),
+        make_address(address="120.94.0.2"),
+    )
 
     outcome = addresses.associate(rows(one, two).order_by("address"), instance, context=context)
 
@@ -420,19 +492,27 @@ def test_an_address_is_not_taken_away_from_what_has_it(
     assert told() == []
 
 
-def test_an_address_of_another_region_is_refused(context, make_instance, make_balancer, make_address, far_zone):
+def test_an_address_of_another_region_is_refused(
+    context, make_instance, make_balancer, make_address, far_zone
+):
     address = make_address(region=far_zone.region)
     instance, balancer = make_instance(), make_balancer()
 
-    outcomes = [addresses.associate(rows(address), target, context=context) for target in (instance, balancer)]
+    outcomes = [
+        addresses.associate(rows(address), target, context=context)
+        for target in (instance, balancer)
+    ]
 
     assert [refused(outcome) for outcome in outcomes] == [
-        [(address.pk, Refusal.OTHER_REGION, (target.pk, target.name))] for target in (instance, balancer)
+        [(address.pk, Refusal.OTHER_REGION, (target.pk, target.name))]
+        for target in (instance, balancer)
     ]
 
 
 @pytest.mark.parametrize("state", [State.ACTIVE, State.STOPPED, State.EXPIRED])
-def test_an_address_is_disassociated_from_whatever_lives(context, make_instance, make_address, state):
+def test_an_address_is_disassociated_from_whatever_lives(
+    context, make_instance, make_address, state
+):
     instance = make_instance(state)
     address = make_address(instance=instance)
 
@@ -443,7 +523,9 @@ def test_an_address_is_disassociated_from_whatever_lives(context, make_instance,
     assert told() == [("unbind", "eip", address.address, instance.name)]
 
 
-def test_an_address_is_disassociated_from_a_load_balancer_and_the_event_names_it(context, make_balancer, make_address):
+def test_an_address_is_disassociated_from_a_load_balancer_and_the_event_names_it(
+    context, make_balancer, make_address
+):
     balancer = make_balancer()
     address = make_address(load_balancer=balancer)
 
@@ -457,7 +539,9 @@ def test_an_address_is_disassociated_from_a_load_balancer_and_the_event_names_it
 def test_a_free_address_has_nothing_to_be_disassociated_from(context, make_address):
     address = make_address()
 
-    assert refused(addresses.disassociate(rows(address), context=context)) == [(address.pk, Refusal.NOT_BOUND, None)]
+    assert refused(addresses.disassociate(rows(address), context=context)) == [
+        (address.pk, Refusal.NOT_BOUND, None)
+    ]
 
 
 @pytest.mark.parametrize("kind", ["instance", "load_balancer"])
@@ -472,7 +556,10 @@ def test_a_bound_address_is_not_released_unless_it_is_disassociated_first(
 
     assert refused(kept) == [(address.pk, Refusal.BOUND, (bound.pk, bound.name))]
     assert is_done(gone, address)
-    assert [event[:3] for event in told()] == [("unbind", "eip", address.address), ("remove", "eip", address.address)]
+    assert [event[:3] for event in told()] == [
+        ("unbind", "eip", address.address),
+        ("remove", "eip", address.address),
+    ]
 
 
 def test_a_free_address_is_released(context, make_address):
@@ -482,36 +569,55 @@ def test_a_free_address_is_released(context, make_address):
     assert not ElasticIP.objects.exists()
 
 
-# --- Load balancers -----------------------------------------------------------------------------------
+# --- Load balancers -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", [State.ACTIVE, State.STOPPED])
-def test_instances_are_registered_at_their_private_ips(context, make_instance, make_listener, state):
-    listener, one, two = make_listener(), make_instance(state, name="a"), make_instance(state, name="b")
+def test_instances_are_registered_at_their_private_ips(
+    context, make_instance, make_listener, state
+):
+    listener, one, two = (
+        make_listener(),
+        make_instance(state, name="a"),
+        make_instance(state, name="b"),
+    )
 
-    outcome = balancers.register(listener, rows(one, two).order_by("name"), port=8080, weight=5, context=context)
+    outcome = balancers.register(
+        listener, rows(one, two).order_by("name"), port=8080, weight=5, context=context
+    )
 
     assert is_done(outcome, one, two)
-    assert list(RealServer.objects.order_by("instance__name").values_list("address", "port", "weight", "listener")) == [
-        (each.private_ip, 8080, 5, listener.pk) for each in (one, two)
+    assert list(
+        RealServer.objects.order_by("instance__name").values_list(
+            "address", "port", "weight", "listener"
+        )
+    ) == [(each.private_ip, 8080, 5, listener.pk) for each in (one, two)]
+    assert told() == [
+        ("bind", "real_server", f"{each.private_ip}:8080", each.name) for each in (one, two)
     ]
-    assert told() == [("bind", "real_server", f"{each.private_ip}:8080", each.name) for each in (one, two)]
     assert Event.objects.earliest("pk").detail == {
         "listener": str(listener),
         "load_balancer": listener.load_balancer.name,
     }
 
 
-def test_an_instance_is_behind_a_listener_at_more_than_one_port_but_once_at_each(context, make_instance, make_listener):
+def test_an_instance_is_behind_a_listener_at_more_than_one_port_but_once_at_each(
+    context, make_instance, make_listener
+):
     listener, instance = make_listener(), make_instance()
 
-    outcomes = [balancers.register(listener, rows(instance), port=port, context=context) for port in (80, 81, 80)]
+    outcomes = [
+        balancers.register(listener, rows(instance), port=port, context=context)
+        for port in (80, 81, 80)
+    ]
 
     assert [len(outcome.done) for outcome in outcomes] == [1, 1, 0]
     assert refused(outcomes[2]) == [(instance.pk, Refusal.ALREADY, (instance.pk, instance.name))]
 
 
-def test_of_two_with_one_private_ip_the_second_reads_who_has_the_port(context, make_instance, make_listener):
+def test_of_two_with_one_private_ip_the_second_reads_who_has_the_port(
+    context, make_instance, make_listener
+):
     listener = make_listener()
     first = make_instance(private_ip="10.9.0.1")
     second = make_instance(private_ip="10.9.0.1", subnet_id=THERE)
@@ -534,9 +640,13 @@ def test_a_load_balancer_and_its_real_servers_stand_in_one_vpc(
 ):
     balancer, instance = make_balancer(vpc_id=balancer_vpc), make_instance(vpc_id=instance_vpc)
 
-    outcome = balancers.register(make_listener(load_balancer=balancer), rows(instance), port=80, context=context)
+    outcome = balancers.register(
+        make_listener(load_balancer=balancer), rows(instance), port=80, context=context
+    )
 
-    assert refused(outcome) == ([(instance.pk, refusal, (balancer.pk, balancer.name))] if refusal else [])
+    assert refused(outcome) == (
+        [(instance.pk, refusal, (balancer.pk, balancer.name))] if refusal else []
+    )
 
 
 def test_a_load_balancer_and_its_real_servers_stand_in_one_region(
@@ -546,14 +656,18 @@ def test_a_load_balancer_and_its_real_servers_stand_in_one_region(
     far, near = make_instance(zone=far_zone), make_instance(zone=other_zone)
     listener = make_listener(load_balancer=balancer)
 
-    outcomes = [balancers.register(listener, rows(each), port=80, context=context) for each in (far, near)]
+    outcomes = [
+        balancers.register(listener, rows(each), port=80, context=context) for each in (far, near)
+    ]
 
     assert refused(outcomes[0]) == [(far.pk, Refusal.OTHER_REGION, (balancer.pk, balancer.name))]
     assert is_done(outcomes[1], near)
 
 
 @pytest.mark.parametrize("state", [State.ACTIVE, State.STOPPED, State.EXPIRED])
-def test_a_real_server_is_deregistered_from_whatever_lives(context, make_instance, make_server, state):
+def test_a_real_server_is_deregistered_from_whatever_lives(
+    context, make_instance, make_server, state
+):
     instance = make_instance(state)
     server, other = make_server(instance), make_server(instance)
 
@@ -565,7 +679,9 @@ def test_a_real_server_is_deregistered_from_whatever_lives(context, make_instanc
     assert Event.objects.get().detail["load_balancer"] == server.listener.load_balancer.name
 
 
-def test_a_listener_with_real_servers_is_not_deleted_unless_these_go_with_it(context, make_instance, make_server):
+def test_a_listener_with_real_servers_is_not_deleted_unless_these_go_with_it(
+    context, make_instance, make_server
+):
     instance = make_instance()
     server = make_server(instance)
     listener = server.listener
@@ -575,7 +691,10 @@ def test_a_listener_with_real_servers_is_not_deleted_unless_these_go_with_it(con
 
     assert refused(kept) == [(listener.pk, Refusal.BOUND, (instance.pk, instance.name))]
     assert is_done(gone, listener)
-    assert told() == [("unbind", "real_server", str(server), instance.name), ("remove", "listener", str(listener), "")]
+    assert told() == [
+        ("unbind", "real_server", str(server), instance.name),
+        ("remove", "listener", str(listener), ""),
+    ]
     assert Event.objects.latest("pk").detail == {
         "load_balancer": listener.load_balancer.name, "real_servers": [str(server)],
     }  # fmt: skip
@@ -589,7 +708,9 @@ def test_a_listener_without_real_servers_is_deleted(context, make_listener):
     assert list(Listener.objects.all()) == [other]
 
 
-def test_a_load_balancer_with_nothing_behind_it_is_deleted_with_its_listeners(context, make_listener):
+def test_a_load_balancer_with_nothing_behind_it_is_deleted_with_its_listeners(
+    context, make_listener
+):
     listener, other = make_listener(port=443), make_listener()
     balancer = listener.load_balancer
 
@@ -629,7 +750,9 @@ def test_a_load_balancer_that_is_in_use_is_not_deleted_unless_all_is_unbound_fir
     )
 
 
-def test_an_address_alone_keeps_its_load_balancer_from_being_deleted(context, make_balancer, make_address):
+def test_an_address_alone_keeps_its_load_balancer_from_being_deleted(
+    context, make_balancer, make_address
+):
     balancer = make_balancer()
     address = make_address(load_balancer=balancer)
 
@@ -638,12 +761,16 @@ def test_an_address_alone_keeps_its_load_balancer_from_being_deleted(context, ma
     assert refused(outcome) == [(balancer.pk, Refusal.BOUND, (address.pk, address.address))]
 
 
-# --- Tags ---------------------------------------------------------------------------------------------
+# --- Tags -----------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", [State.ACTIVE, State.STOPPED])
 def test_a_tag_is_added_to_instances_once(context, make_instance, make_tag, state):
-    tag, one, two = make_tag("env", "prod"), make_instance(state, name="a"), make_instance(state, name="b")
+    tag, one, two = (
+        make_tag("env", "prod"),
+        make_instance(state, name="a"),
+        make_instance(state, name="b"),
+    )
     InstanceTag.objects.create(instance=one, tag=tag)
 
     outcome = tags.add(tag, rows(one, two).order_by("name"), context=context)
@@ -666,8 +793,14 @@ def test_a_tag_is_taken_off_whatever_lives(context, make_instance, make_tag, sta
     assert Event.objects.get().resource_id == str(tag.pk)
 
 
-def test_a_tag_that_is_on_instances_is_not_deleted_unless_it_is_taken_off_first(context, make_instance, make_tag):
-    tag, other, instances = make_tag("env", "prod"), make_tag("team"), [make_instance(), make_instance()]
+def test_a_tag_that_is_on_instances_is_not_deleted_unless_it_is_taken_off_first(
+    context, make_instance, make_tag
+):
+    tag, other, instances = (
+        make_tag("env", "prod"),
+        make_tag("team"),
+        [make_instance(), make_instance()],
+    )
     for instance in instances:
         InstanceTag.objects.create(instance=instance, tag=tag)
     left = InstanceTag.objects.create(instance=instances[0], tag=other)
@@ -691,17 +824,26 @@ def test_a_tag_on_nothing_is_deleted(context, make_tag):
     assert not Tag.objects.exists()
 
 
-# --- What holds for all of them -----------------------------------------------------------------------
+# --- What holds for all of them -------------------------------------------------------------------
 
 
 @pytest.fixture
 def binds(make_volume, make_address, make_listener, make_tag):
     """Of each kind: a call that binds something of the account to an instance."""
-    volume, address, listener, tag = make_volume(), make_address(), make_listener(port=9000), make_tag("bound")
+    volume, address, listener, tag = (
+        make_volume(),
+        make_address(),
+        make_listener(port=9000),
+        make_tag("bound"),
+    )
     return {
         "volume": lambda instance, context: volumes.attach(rows(volume), instance, context=context),
-        "address": lambda instance, context: addresses.associate(rows(address), instance, context=context),
-        "real server": lambda instance, context: balancers.register(listener, rows(instance), port=80, context=context),
+        "address": lambda instance, context: addresses.associate(
+            rows(address), instance, context=context
+        ),
+        "real server": lambda instance, context: balancers.register(
+            listener, rows(instance), port=80, context=context
+        ),
         "tag": lambda instance, context: tags.add(tag, rows(instance), context=context),
     }
 
@@ -747,7 +889,9 @@ def test_only_what_runs_or_stands_can_be_bound(context, binds, make_instance, ki
 
 @pytest.mark.parametrize("kind", ALL)
 @pytest.mark.parametrize("who", ["victor", "mallory"])
-def test_a_viewer_and_a_stranger_bind_and_unbind_nothing(request, binds, unbinds, make_instance, now, kind, who):
+def test_a_viewer_and_a_stranger_bind_and_unbind_nothing(
+    request, binds, unbinds, make_instance, now, kind, who
+):
     context = Context(by=request.getfixturevalue(who), now=now)
     row, calls = unbinds(kind, make_instance())
     bound = make_instance()
@@ -755,7 +899,9 @@ def test_a_viewer_and_a_stranger_bind_and_unbind_nothing(request, binds, unbinds
 
     outcomes = [binds[kind](bound, context), *(call(rows(row), context=context) for call in calls)]
 
-    assert [[each.refusal for each in outcome.refused] for outcome in outcomes] == [[Refusal.ROLE]] * len(outcomes)
+    assert [[each.refusal for each in outcome.refused] for outcome in outcomes] == [
+        [Refusal.ROLE]
+    ] * len(outcomes)
     assert everything() == before
 
 
@@ -776,7 +922,9 @@ def test_a_viewer_and_a_stranger_delete_nothing(
 
     outcomes = [remove(rows(row), context=context, unbind=unbind) for remove, row in named]
 
-    assert [refused(outcome) for outcome in outcomes] == [[(row.pk, Refusal.ROLE, None)] for _, row in named]
+    assert [refused(outcome) for outcome in outcomes] == [
+        [(row.pk, Refusal.ROLE, None)] for _, row in named
+    ]
     assert all(rows(row).exists() for _, row in named)
     assert told() == []
 
@@ -791,7 +939,9 @@ def test_nothing_is_bound_to_an_instance_of_another_account(
     calls = {
         "volume": lambda: volumes.attach(rows(make_volume()), instance, context=context),
         "address": lambda: addresses.associate(rows(make_address()), instance, context=context),
-        "real server": lambda: balancers.register(listener, rows(instance), port=80, context=context),
+        "real server": lambda: balancers.register(
+            listener, rows(instance), port=80, context=context
+        ),
         "tag": lambda: tags.add(tag, rows(instance), context=context),
     }
 
@@ -826,7 +976,16 @@ def test_a_superuser_sees_and_so_changes_what_they_belong_to(alice, foreign, mak
 
 
 def test_each_kind_shows_its_own_to_its_people_only(
-    oscar, victor, mallory, foreign, make_instance, make_volume, make_address, make_server, make_tag, account
+    oscar,
+    victor,
+    mallory,
+    foreign,
+    make_instance,
+    make_volume,
+    make_address,
+    make_server,
+    make_tag,
+    account,
 ):
     instance = make_instance()
     make_volume()
@@ -835,7 +994,11 @@ def test_each_kind_shows_its_own_to_its_people_only(
     InstanceTag.objects.create(instance=instance, tag=make_tag())
 
     for model in (Volume, ElasticIP, LoadBalancer, Listener, RealServer, Tag, InstanceTag):
-        assert [model.objects.visible_to(user).count() for user in (oscar, victor, mallory)] == [1, 1, 0]
+        assert [model.objects.visible_to(user).count() for user in (oscar, victor, mallory)] == [
+            1,
+            1,
+            0,
+        ]
         assert [model.objects.of(owner).count() for owner in (account, foreign, None)] == [1, 0, 0]
 
 
@@ -856,11 +1019,15 @@ def test_what_is_gone_by_now_is_refused_as_gone(context, unbinds, binds, make_in
 
     outcomes = [call(Read(), context=context) for call in calls[:1]]
 
-    assert [each[:2] for outcome in outcomes for each in refused(outcome)] == [(row.pk, Refusal.GONE)]
+    assert [each[:2] for outcome in outcomes for each in refused(outcome)] == [
+        (row.pk, Refusal.GONE)
+    ]
 
 
 @pytest.mark.parametrize("kind", ALL)
-def test_a_bind_and_an_unbind_are_a_change_of_the_instance(context, binds, unbinds, make_instance, now, kind):
+def test_a_bind_and_an_unbind_are_a_change_of_the_instance(
+    context, binds, unbinds, make_instance, now, kind
+):
     bound, unbound = make_instance(), make_instance()
     row, calls = unbinds(kind, unbound)
 
@@ -881,7 +1048,9 @@ def test_all_of_one_request_is_one_batch(context, make_instance, make_volume):
     assert Event.objects.count() == 3
 
 
-def test_what_was_bound_by_these_verbs_is_what_a_delete_cancels(context, alice, binds, make_instance, now):
+def test_what_was_bound_by_these_verbs_is_what_a_delete_cancels(
+    context, alice, binds, make_instance, now
+):
     instance = make_instance(billing_mode=BillingMode.DAILY)
     for bind in binds.values():
         bind(instance, context)

@@ -1,4 +1,6 @@
-"""How long something is kept in the bin: the standard, the account's time, the rules of its tags, an extension."""
+"""How long something is kept in the bin: the standard, the account's time, the rules of its tags,
+an extension.
+"""
 
 from datetime import timedelta
 from typing import Any
@@ -45,7 +47,9 @@ def make_tagged(account, make_instance, make_tag):
 @pytest.fixture
 def make_rule(account):
     def make(key, value="", keep_for=None, **fields):
-        return RetentionRule.objects.create(**{"account": account, **fields}, key=key, value=value, keep_for=keep_for)
+        return RetentionRule.objects.create(
+            **{"account": account, **fields}, key=key, value=value, keep_for=keep_for
+        )
 
     return make
 
@@ -70,9 +74,15 @@ def test_the_standard_is_two_hours(kept, make_instance):
 
 @pytest.mark.parametrize(
     ("time", "kept_for"),
-    [(7 * DAY, (7 * DAY, "account")), (HOUR, (2 * HOUR, "standard")), (30 * DAY, (30 * DAY, "account"))],
+    [
+        (7 * DAY, (7 * DAY, "account")),
+        (HOUR, (2 * HOUR, "standard")),
+        (30 * DAY, (30 * DAY, "account")),
+    ],
 )
-def test_the_time_of_the_account_makes_it_longer_and_never_shorter(kept, account, make_instance, time, kept_for):
+def test_the_time_of_the_account_makes_it_longer_and_never_shorter(
+    kept, account, make_instance, time, kept_for
+):
     Account.objects.update(keep_for=time)
 
     assert kept(make_instance()) == kept_for
@@ -107,7 +117,9 @@ def test_the_time_of_another_account_is_not_asked(kept, mallory, make_instance):
         (["prod=env"], (2 * HOUR, "standard")),
     ],
 )
-def test_the_longest_rule_of_its_tags_wins_unless_one_excludes(kept, make_rule, make_tagged, tags, kept_for):
+def test_the_longest_rule_of_its_tags_wins_unless_one_excludes(
+    kept, make_rule, make_tagged, tags, kept_for
+):
     make_rule("env", "prod", 7 * DAY)
     make_rule("team", keep_for=3 * DAY)
     make_rule("tier", "cheap", HOUR)
@@ -118,7 +130,11 @@ def test_the_longest_rule_of_its_tags_wins_unless_one_excludes(kept, make_rule, 
 
 @pytest.mark.parametrize(
     ("rule", "kept_for"),
-    [(DAY, (5 * DAY, "account")), (7 * DAY, (7 * DAY, "rule env=prod")), (None, (2 * HOUR, "standard"))],
+    [
+        (DAY, (5 * DAY, "account")),
+        (7 * DAY, (7 * DAY, "rule env=prod")),
+        (None, (2 * HOUR, "standard")),
+    ],
 )
 def test_a_rule_and_the_time_of_the_account_are_weighed_against_each_other(
     kept, make_rule, make_tagged, rule, kept_for
@@ -135,7 +151,9 @@ def test_the_rules_of_another_account_are_not_asked(kept, mallory, make_rule, ma
     assert kept(make_tagged("env=prod")) == (2 * HOUR, "standard")
 
 
-def test_each_of_a_batch_gets_the_time_of_its_own(alice, mallory, make_rule, make_tagged, make_instance, now):
+def test_each_of_a_batch_gets_the_time_of_its_own(
+    alice, mallory, make_rule, make_tagged, make_instance, now
+):
     make_rule("env", "prod", 7 * DAY)
     make_rule("env", "test", DAY)
     instances = [make_tagged("env=prod"), make_tagged("env=test"), make_tagged()]
@@ -146,7 +164,9 @@ def test_each_of_a_batch_gets_the_time_of_its_own(alice, mallory, make_rule, mak
 
 
 @pytest.mark.parametrize("count", [2, 40])
-def test_what_the_times_cost_does_not_depend_on_how_many_are_deleted(alice, make_rule, make_tagged, count):
+def test_what_the_times_cost_does_not_depend_on_how_many_are_deleted(
+    alice, make_rule, make_tagged, count
+):
     make_rule("env", "prod", 7 * DAY)
     for number in range(count):
         make_tagged("env=prod", f"number={number}")
@@ -154,7 +174,11 @@ def test_what_the_times_cost_does_not_depend_on_how_many_are_deleted(alice, make
     with CaptureQueriesContext(connection) as queries:
         outcome = actions.delete(Instance.objects.all(), by=alice, may_release=False)
 
-    asked = [query["sql"] for query in queries if "retentionrule" in query["sql"] or "keep_for" in query["sql"]]
+    asked = [
+        query["sql"]
+        for query in queries
+        if "retentionrule" in query["sql"] or "keep_for" in query["sql"]
+    ]
     assert len(outcome.done) == count
     assert len(asked) == 2
     assert len(queries) <= 18
@@ -170,7 +194,9 @@ def test_no_rule_gives_pay_as_you_go_a_bin(alice, make_rule, make_tagged, now):
     assert only(instance).get().state == State.PURGED
 
 
-def test_an_expired_subscription_is_kept_for_seven_days_whatever_the_rules_say(make_rule, make_tagged, now):
+def test_an_expired_subscription_is_kept_for_seven_days_whatever_the_rules_say(
+    make_rule, make_tagged, now
+):
     Account.objects.update(keep_for=30 * DAY)
     make_rule("env", "prod", 30 * DAY)
     instance = make_tagged("env=prod", billing_mode=BillingMode.MONTHLY, expires_at=now)
@@ -180,10 +206,12 @@ def test_an_expired_subscription_is_kept_for_seven_days_whatever_the_rules_say(m
     assert only(instance).get().purge_at == now + 7 * DAY
 
 
-# --- Stamped at the moment of entry -------------------------------------------------------------------
+# --- Stamped at the moment of entry ---------------------------------------------------------------
 
 
-def test_what_lies_in_the_bin_keeps_its_time_whatever_is_changed_later(kept, account, make_rule, make_tagged, alice):
+def test_what_lies_in_the_bin_keeps_its_time_whatever_is_changed_later(
+    kept, account, make_rule, make_tagged, alice
+):
     rule = make_rule("env", "prod", 7 * DAY)
     instance = make_tagged("env=prod")
     kept(instance)
@@ -197,7 +225,11 @@ def test_what_lies_in_the_bin_keeps_its_time_whatever_is_changed_later(kept, acc
     actions.purge_due(now=end - MOMENT)
 
     instance.refresh_from_db()
-    assert (instance.state, instance.purge_at, instance.retention) == (State.RECYCLED, end, "rule env=prod")
+    assert (instance.state, instance.purge_at, instance.retention) == (
+        State.RECYCLED,
+        end,
+        "rule env=prod",
+    )
 
 
 def test_it_is_purged_at_the_time_that_was_stamped(kept, make_rule, make_tagged, now):
@@ -234,7 +266,7 @@ def test_a_refused_restore_moves_no_clock(kept, victor, mallory, make_instance):
     assert only(instance).values().get() == was
 
 
-# --- Extend -------------------------------------------------------------------------------------------
+# --- Extend ---------------------------------------------------------------------------------------
 
 
 def test_an_operator_extends_an_entry_and_is_named(oscar, recycled, now):
@@ -245,8 +277,17 @@ def test_an_operator_extends_an_entry_and_is_named(oscar, recycled, now):
     event = Event.objects.get()
     recycled.refresh_from_db()
     assert [done.id for done in outcome.done] == [recycled.pk]
-    assert (recycled.purge_at, recycled.retention, recycled.state) == (end + DAY, "extended oscar", State.RECYCLED)
-    assert (event.action, event.by, event.from_state, event.to_state) == ("extend", oscar, "recycled", "recycled")
+    assert (recycled.purge_at, recycled.retention, recycled.state) == (
+        end + DAY,
+        "extended oscar",
+        State.RECYCLED,
+    )
+    assert (event.action, event.by, event.from_state, event.to_state) == (
+        "extend",
+        oscar,
+        "recycled",
+        "recycled",
+    )
 
 
 def test_an_extended_entry_outlives_its_first_end_and_not_its_second(oscar, recycled):
@@ -261,14 +302,20 @@ def test_an_extended_entry_outlives_its_first_end_and_not_its_second(oscar, recy
 def test_nothing_is_kept_longer_than_thirty_days_in_all(oscar, make_instance, now):
     recycled_at = now - DAY
     fits, over = (
-        make_instance(State.RECYCLED, recycled_at=recycled_at, purge_at=recycled_at + LONGEST_KEEP - DAY + more)
+        make_instance(
+            State.RECYCLED,
+            recycled_at=recycled_at,
+            purge_at=recycled_at + LONGEST_KEEP - DAY + more,
+        )
         for more in (timedelta(0), MOMENT)
     )
 
     outcome = actions.extend(Instance.objects.all(), by=oscar, longer=DAY, now=now)
 
     assert [done.id for done in outcome.done] == [fits.pk]
-    assert [(refused.id, refused.refusal) for refused in outcome.refused] == [(over.pk, Refusal.NO_LONGER)]
+    assert [(refused.id, refused.refusal) for refused in outcome.refused] == [
+        (over.pk, Refusal.NO_LONGER)
+    ]
     assert only(fits).get().purge_at == recycled_at + LONGEST_KEEP
     assert only(over).get().purge_at == over.purge_at
 
@@ -310,15 +357,20 @@ def test_a_viewer_and_a_stranger_extend_nothing(victor, mallory, recycled):
 
 
 def test_entries_with_many_different_ends_are_extended_in_one_go(oscar, make_instance, now):
-    entries = [make_instance(State.RECYCLED, recycled_at=now, purge_at=now + number * HOUR) for number in range(1, 15)]
+    entries = [
+        make_instance(State.RECYCLED, recycled_at=now, purge_at=now + number * HOUR)
+        for number in range(1, 15)
+    ]
 
     outcome = actions.extend(Instance.objects.all(), by=oscar, longer=DAY, now=now)
 
     assert len(outcome.done) == len(entries)
-    assert [only(each).get().purge_at for each in entries] == [each.purge_at + DAY for each in entries]
+    assert [only(each).get().purge_at for each in entries] == [
+        each.purge_at + DAY for each in entries
+    ]
 
 
-# --- A dry run says what then happens -----------------------------------------------------------------
+# --- A dry run says what then happens -------------------------------------------------------------
 
 
 VERBS: dict[str, dict[str, Any]] = {
@@ -351,7 +403,9 @@ def one_of_each(make_instance, now):
 
 @pytest.mark.parametrize("who", ["alice", "oscar", "victor"])
 @pytest.mark.parametrize("verb", VERBS)
-def test_a_dry_run_answers_as_the_action_then_does_and_changes_nothing(request, one_of_each, now, verb, who):
+def test_a_dry_run_answers_as_the_action_then_does_and_changes_nothing(
+    request, one_of_each, now, verb, who
+):
     by = request.getfixturevalue(who)
     call, options = getattr(actions, verb), {**VERBS[verb], "by": by, "now": now}
     before = list(Instance.objects.order_by("pk").values())
@@ -369,4 +423,8 @@ def test_a_dry_run_locks_nothing(alice, one_of_each):
     with CaptureQueriesContext(connection) as queries:
         actions.restore(Instance.objects.all(), by=alice, dry_run=True)
 
-    assert not [query["sql"] for query in queries if "FOR NO KEY UPDATE" in query["sql"] or "UPDATE " in query["sql"]]
+    assert not [
+        query["sql"]
+        for query in queries
+        if "FOR NO KEY UPDATE" in query["sql"] or "UPDATE " in query["sql"]
+    ]

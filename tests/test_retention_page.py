@@ -63,7 +63,12 @@ def test_a_change_of_the_time_is_an_event_that_says_from_what_to_what(alice, acc
         {"tag": "", "before": 259_200, "after": None},
     ]
     event = Event.objects.latest("id")
-    assert (event.action, event.kind, event.by_name, event.instance_id) == ("update", "", "alice", None)
+    assert (event.action, event.kind, event.by_name, event.instance_id) == (
+        "update",
+        "",
+        "alice",
+        None,
+    )
 
 
 def test_rules_are_set_set_anew_and_removed(alice, account, now):
@@ -74,7 +79,9 @@ def test_rules_are_set_set_anew_and_removed(alice, account, now):
 
     for keep_for in (DAY, None):
         assert add_rule(rule(keep_for), context=context).done
-    assert [refused.refusal for refused in add_rule(rule(None), context=context).refused] == [Refusal.ALREADY]
+    assert [refused.refusal for refused in add_rule(rule(None), context=context).refused] == [
+        Refusal.ALREADY
+    ]
     assert RetentionRule.objects.get().keep_for is None
     remove_rules(RetentionRule.objects.all(), context=context)
 
@@ -94,7 +101,9 @@ def test_only_administrators_of_the_account_change_it(oscar, mallory, account, r
             add_rule(RetentionRule(account=account, key="a"), context=context),
             remove_rules(RetentionRule.objects.all(), context=context),
         ]
-        assert [refused.refusal for outcome in outcomes for refused in outcome.refused] == [Refusal.ROLE] * 3
+        assert [refused.refusal for outcome in outcomes for refused in outcome.refused] == [
+            Refusal.ROLE
+        ] * 3
     assert RetentionRule.objects.get() == rule
     assert not Event.objects.exists()
 
@@ -111,7 +120,7 @@ def test_what_lies_in_the_bin_keeps_the_time_it_was_promised(alice, account, mak
     assert (instance.purge_at, instance.retention) == (now + 10 * DAY, "account")
 
 
-# --- What a change would mean -----------------------------------------------------------------------
+# --- What a change would mean ---------------------------------------------------------------------
 
 
 @pytest.fixture
@@ -161,7 +170,11 @@ def test_a_rule_means_only_what_had_its_tag_then(history, account, now):
     InstanceTag.objects.all().delete()
 
     told = forecast(
-        account, [], keep_for=None, new_rules=[RetentionRule(key="env", value="prod", keep_for=DAY)], now=now
+        account,
+        [],
+        keep_for=None,
+        new_rules=[RetentionRule(key="env", value="prod", keep_for=DAY)],
+        now=now,
     )
 
     assert (told.deletions, told.longer) == (2, 1)
@@ -206,22 +219,39 @@ def test_the_page_shows_the_time_and_the_rules(alices, account, rule):
 
     text = alices.get(URL).text
 
-    for words in ("<b>env</b> prod", "1 day", "any value", "Standard only", 'value="36"', "2 hours"):
+    for words in (
+        "<b>env</b> prod",
+        "1 day",
+        "any value",
+        "Standard only",
+        'value="36"',
+        "2 hours",
+    ):
         assert words in text
 
 
 def test_a_change_is_previewed_then_saved(alices, account, scope, history):
     history(3)
 
-    preview = alices.post(f"{URL}account/", {"keep_for_0": "7", "keep_for_1": "86400", **scope}, headers=HTMX)
+    preview = alices.post(
+        f"{URL}account/", {"keep_for_0": "7", "keep_for_1": "86400", **scope}, headers=HTMX
+    )
     account.refresh_from_db()
     before = account.keep_for
-    saved = alices.post(f"{URL}account/", {"keep_for_0": "7", "keep_for_1": "86400", "confirmed": "1", **scope})
+    saved = alices.post(
+        f"{URL}account/", {"keep_for_0": "7", "keep_for_1": "86400", "confirmed": "1", **scope}
+    )
 
     account.refresh_from_db()
     assert preview["HX-Retarget"] == "#dialog"
     assert preview.text.count("<dialog") == 1
-    for words in ("standard, 2 hours", "<b>7 days</b>", "1 deletion", "1 would have been kept longer", "+291.7"):
+    for words in (
+        "standard, 2 hours",
+        "<b>7 days</b>",
+        "1 deletion",
+        "1 would have been kept longer",
+        "+291.7",
+    ):
         assert words in preview.text, words
     assert 'name="keep_for_0" value="7"' in preview.text
     assert before is None
@@ -248,7 +278,14 @@ def test_without_script_the_preview_is_a_page(alices, scope):
 
 
 def test_a_rule_is_added_and_removed(alices, account, scope):
-    entered = {"key": "env", "value": "", "means": "keep", "keep_for_0": "3", "keep_for_1": "86400", **scope}
+    entered = {
+        "key": "env",
+        "value": "",
+        "means": "keep",
+        "keep_for_0": "3",
+        "keep_for_1": "86400",
+        **scope,
+    }
     preview = alices.post(f"{URL}rules/add/", entered)
     assert not RetentionRule.objects.exists()
     alices.post(f"{URL}rules/add/", {**entered, "confirmed": "1"})
@@ -264,7 +301,14 @@ def test_a_rule_is_added_and_removed(alices, account, scope):
 
 
 def test_an_exclusion_has_no_time_of_its_own(alices, account, scope):
-    entered = {"key": "env", "value": "test", "means": "exclude", "keep_for_0": "1", "keep_for_1": "3600", **scope}
+    entered = {
+        "key": "env",
+        "value": "test",
+        "means": "exclude",
+        "keep_for_0": "1",
+        "keep_for_1": "3600",
+        **scope,
+    }
 
     alices.post(f"{URL}rules/add/", {**entered, "confirmed": "1"})
 
@@ -272,7 +316,14 @@ def test_an_exclusion_has_no_time_of_its_own(alices, account, scope):
 
 
 def test_saving_what_somebody_else_has_saved_says_so(alices, account, scope, rule):
-    entered = {"key": "env", "value": "prod", "means": "keep", "keep_for_0": "1", "keep_for_1": "86400", **scope}
+    entered = {
+        "key": "env",
+        "value": "prod",
+        "means": "keep",
+        "keep_for_0": "1",
+        "keep_for_1": "86400",
+        **scope,
+    }
 
     response = alices.post(f"{URL}rules/add/", {**entered, "confirmed": "1"})
 
@@ -319,7 +370,14 @@ def test_times_that_make_no_sense_are_refused(alices, account, scope, number, un
     ids=str,
 )
 def test_rules_that_make_no_sense_are_refused(alices, scope, entered):
-    fields = {"key": "env", "value": "", "means": "keep", "keep_for_0": "3", "keep_for_1": "86400", "confirmed": "1"}
+    fields = {
+        "key": "env",
+        "value": "",
+        "means": "keep",
+        "keep_for_0": "3",
+        "keep_for_1": "86400",
+        "confirmed": "1",
+    }
 
     response = alices.post(f"{URL}rules/add/", {**fields, **entered, **scope})
 
@@ -333,7 +391,8 @@ def test_a_page_made_for_another_account_changes_nothing(alices, alice, account)
     alice.memberships.create(account=other, role=30)
 
     response = alices.post(
-        f"{URL}account/", {"keep_for_0": "7", "keep_for_1": "86400", "confirmed": "1", "scope": f"{other.pk}:"}
+        f"{URL}account/",
+        {"keep_for_0": "7", "keep_for_1": "86400", "confirmed": "1", "scope": f"{other.pk}:"},
     )
 
     account.refresh_from_db()
@@ -349,7 +408,8 @@ def test_who_is_no_administrator_reads_why_not(client, request, name, scope, rul
 
     answers = [client.get(URL), client.get(removed)]
     answers += [
-        client.post(url, {**scope, "confirmed": "1"}) for url in (f"{URL}account/", f"{URL}rules/add/", removed)
+        client.post(url, {**scope, "confirmed": "1"})
+        for url in (f"{URL}account/", f"{URL}rules/add/", removed)
     ]
 
     assert [answer.status_code for answer in answers] == [403] * 5
@@ -362,7 +422,12 @@ def test_a_strangers_rule_is_not_there(client, mallory, rule):
     client.force_login(mallory)
 
     for method in (client.get, client.post):
-        assert method(f"{URL}rules/{rule.pk}/remove/", {"confirmed": "1", "scope": f"{own.pk}:"}).status_code == 404
+        assert (
+            method(
+                f"{URL}rules/{rule.pk}/remove/", {"confirmed": "1", "scope": f"{own.pk}:"}
+            ).status_code
+            == 404
+        )
     assert "<b>env</b> prod" not in client.get(URL).text
     assert RetentionRule.objects.exists()
 
@@ -388,13 +453,24 @@ def test_the_operation_log_tells_what_was_changed(alices, alice, account, rule, 
 
     text = alices.get(reverse("recycle:log"), {"action": "update"}).text
 
-    for words in ("Retention of the account", "standard → 3 days", "Retention, rule env=prod", "1 day → none"):
+    for words in (
+        "Retention of the account",
+        "standard → 3 days",
+        "Retention, rule env=prod",
+        "1 day → none",
+    ):
         assert words in text
 
 
 def test_the_admin_records_the_same_events(client, account, django_user_model):
     client.force_login(django_user_model.objects.create_superuser("root"))
-    entered = {"account": account.pk, "key": "env", "value": "", "keep_for_0": "2", "keep_for_1": "86400"}
+    entered = {
+        "account": account.pk,
+        "key": "env",
+        "value": "",
+        "keep_for_0": "2",
+        "keep_for_1": "86400",
+    }
 
     client.post(reverse("admin:recycle_retentionrule_add"), entered)
     rule = RetentionRule.objects.get()
@@ -402,7 +478,9 @@ def test_the_admin_records_the_same_events(client, account, django_user_model):
     client.post(change, {"keep_for_0": "", "keep_for_1": "86400"})
     client.post(reverse("admin:recycle_retentionrule_delete", args=[rule.pk]), {"post": "yes"})
 
-    found = Event.objects.order_by("id").values_list("by_name", "detail__retention__before", "detail__retention__after")
+    found = Event.objects.order_by("id").values_list(
+        "by_name", "detail__retention__before", "detail__retention__after"
+    )
     assert list(found) == [("root", None, 172_800), ("root", 172_800, 0), ("root", 0, None)]
 
 
@@ -422,12 +500,16 @@ def test_where_the_time_comes_from_is_said_in_words(basis, time, words):
     assert kept_label(basis, time) == words
 
 
-@pytest.mark.parametrize(("time", "words"), [(timedelta(0), "0 minutes"), (timedelta(minutes=61), "1 hour 1 minute")])
+@pytest.mark.parametrize(
+    ("time", "words"), [(timedelta(0), "0 minutes"), (timedelta(minutes=61), "1 hour 1 minute")]
+)
 def test_a_length_of_time_is_said_in_its_units(time, words):
     assert duration_label(time) == words
 
 
-def test_the_delete_dialog_says_where_the_time_comes_from(alices, account, rule, make_instance, bind):
+def test_the_delete_dialog_says_where_the_time_comes_from(
+    alices, account, rule, make_instance, bind
+):
     instance = make_instance()
     bind(instance)
     assert Instance.objects.exists()

@@ -1,4 +1,6 @@
-"""Retyping to confirm: what the dialog shows can be typed, whatever the name is made of, in every dialog that asks."""
+"""Retyping to confirm: what the dialog shows can be typed, whatever the name is made of, in every
+dialog that asks.
+"""
 
 import re
 import unicodedata
@@ -32,7 +34,9 @@ ASKED = re.compile(r'data-must-equal="([^"]*)"')
 
 @pytest.fixture
 def subjects(make_instance, make_volume):
-    """Rows of one name that lose data when they go, each with the address of the dialog that says so."""
+    """Rows of one name that lose data when they go, each with the address of the dialog that says
+    so.
+    """
 
     def subjects(name):
         return [
@@ -70,10 +74,14 @@ def spelled(name):
 
 def test_every_dialog_that_asks_is_one_we_know(alice_in, subjects):
     """The tests below are about all of them: a dialog that begins to ask belongs among them."""
-    verbs = [f"recycle:{pattern.name}" for pattern in urlpatterns if "<" not in str(pattern.pattern)]
+    verbs = [
+        f"recycle:{pattern.name}" for pattern in urlpatterns if "<" not in str(pattern.pattern)
+    ]
     known = subjects("web")
 
-    asking = {(row.pk, verb) for row, _verb in known for verb in verbs if asked_in(alice_in, verb, row)}
+    asking = {
+        (row.pk, verb) for row, _verb in known for verb in verbs if asked_in(alice_in, verb, row)
+    }
 
     assert asking == {(row.pk, verb) for row, verb in known}
 

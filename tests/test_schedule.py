@@ -30,7 +30,9 @@ def make_due(make_instance, now):
     """An instance in the bin whose time is over for so long."""
 
     def make(overdue=timedelta(0), **fields):
-        return make_instance(State.RECYCLED, recycled_at=now - overdue - 2 * HOUR, purge_at=now - overdue, **fields)
+        return make_instance(
+            State.RECYCLED, recycled_at=now - overdue - 2 * HOUR, purge_at=now - overdue, **fields
+        )
 
     return make
 
@@ -46,7 +48,9 @@ def make_run_out(make_instance, now):
 
 
 class Poison:
-    """A trigger in the database that rejects whatever is done to some instances, until it is lifted."""
+    """A trigger in the database that rejects whatever is done to some instances, until it is
+    lifted.
+    """
 
     def __init__(self, instances, event="UPDATE OF state"):
         ids = [instance.pk.hex for instance in instances]
@@ -97,7 +101,9 @@ def everything():
 # --- Twice, late, in order ------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("scheduled", [actions.purge_due, actions.expire_due, actions.forget_tombstones])
+@pytest.mark.parametrize(
+    "scheduled", [actions.purge_due, actions.expire_due, actions.forget_tombstones]
+)
 def test_a_second_pass_changes_nothing(scheduled, make_instance, make_due, make_run_out, bind, now):
     for make in (make_due, make_run_out):
         bind(make())
@@ -129,7 +135,9 @@ def test_a_purge_of_an_expired_subscription_lets_its_relationships_go(make_insta
     }  # fmt: skip
 
 
-def test_an_expiry_stops_it_keeps_its_relationships_and_counts_seven_days_from_expiry(make_run_out, bind, now):
+def test_an_expiry_stops_it_keeps_its_relationships_and_counts_seven_days_from_expiry(
+    make_run_out, bind, now
+):
     late = make_run_out(overdue=2 * DAY)
     bind(late)
     bound = everything()[2:]
@@ -141,7 +149,9 @@ def test_an_expiry_stops_it_keeps_its_relationships_and_counts_seven_days_from_e
     assert everything()[2:] == bound
 
 
-def test_a_backlog_is_worked_off_in_bounded_batches_longest_overdue_first(monkeypatch, make_due, now):
+def test_a_backlog_is_worked_off_in_bounded_batches_longest_overdue_first(
+    monkeypatch, make_due, now
+):
     monkeypatch.setattr(moving, "CHUNK", 2)
     backlog = [make_due(overdue=HOUR * hours) for hours in (3, 9, 1, 7, 5, 8, 2, 6, 4)]
     order = [instance.pk for instance in sorted(backlog, key=lambda instance: instance.purge_at)]
@@ -161,7 +171,9 @@ def test_subscriptions_expire_in_bounded_batches_longest_overdue_first(make_run_
     assert passes == [set(order[:2]), set(order[2:]), set()]
 
 
-@pytest.mark.parametrize("scheduled", [actions.purge_due, actions.expire_due, actions.forget_tombstones])
+@pytest.mark.parametrize(
+    "scheduled", [actions.purge_due, actions.expire_due, actions.forget_tombstones]
+)
 def test_no_pass_is_without_bounds(scheduled):
     limit = inspect.signature(scheduled).parameters["limit"].default
 
@@ -195,7 +207,9 @@ def unchecked(db):
         connection.check_constraints()
         with connection.cursor() as cursor:
             if connection.vendor == "postgresql":
-                cursor.execute("ALTER TABLE recycle_instance DROP CONSTRAINT instance_bin_times_follow_state")
+                cursor.execute(
+                    "ALTER TABLE recycle_instance DROP CONSTRAINT instance_bin_times_follow_state"
+                )
             else:
                 cursor.execute("PRAGMA ignore_check_constraints = ON")
 
@@ -219,7 +233,9 @@ def test_a_missing_deadline_means_never(unchecked, make_instance, now, state):
 # --- A row that the database rejects --------------------------------------------------------------
 
 
-def test_a_poisoned_row_waits_and_neither_holds_up_nor_rolls_back_its_neighbours(quiet, make_due, bind, now):
+def test_a_poisoned_row_waits_and_neither_holds_up_nor_rolls_back_its_neighbours(
+    quiet, make_due, bind, now
+):
     first, bad, last = (make_due(overdue=hours * HOUR) for hours in (3, 2, 1))
     Poison([bad])
 
@@ -229,7 +245,12 @@ def test_a_poisoned_row_waits_and_neither_holds_up_nor_rolls_back_its_neighbours
     assert {done.id for done in outcome.done} == {first.pk, last.pk}
     assert [failed.id for failed in outcome.failed] == [bad.pk]
     assert (state_of(first), state_of(last)) == (State.PURGED, State.PURGED)
-    assert (bad.state, bad.attempts, bad.retry_at, bad.last_error) == (State.RECYCLED, 1, now + MINUTE, bad.last_error)
+    assert (bad.state, bad.attempts, bad.retry_at, bad.last_error) == (
+        State.RECYCLED,
+        1,
+        now + MINUTE,
+        bad.last_error,
+    )
     assert "poisoned" in bad.last_error
     assert Event.objects.count() == 2
     assert set(Event.objects.values_list("instance_id", flat=True)) == {first.pk, last.pk}
@@ -319,7 +340,9 @@ def test_a_row_that_cannot_even_be_marked_holds_up_nobody(quiet, make_due, now):
     assert Sweep.objects.get(name="purge_due").failed == 1
 
 
-def test_what_is_asked_for_by_a_person_fails_for_the_poisoned_row_alone(quiet, alice, make_instance, bind, now):
+def test_what_is_asked_for_by_a_person_fails_for_the_poisoned_row_alone(
+    quiet, alice, make_instance, bind, now
+):
     bad, good = make_instance(), make_instance()
     for instance in (bad, good):
         bind(instance)
@@ -330,7 +353,12 @@ def test_what_is_asked_for_by_a_person_fails_for_the_poisoned_row_alone(quiet, a
     bad.refresh_from_db()
     assert [failed.id for failed in outcome.failed] == [bad.pk]
     assert [done.id for done in outcome.done] == [good.pk]
-    assert (bad.state, bad.attempts, bad.elastic_ips.count(), bad.volumes.count()) == (State.ACTIVE, 0, 1, 2)
+    assert (bad.state, bad.attempts, bad.elastic_ips.count(), bad.volumes.count()) == (
+        State.ACTIVE,
+        0,
+        1,
+        2,
+    )
 
 
 # --- Tombstones -----------------------------------------------------------------------------------
@@ -345,7 +373,11 @@ def test_tombstones_are_forgotten_and_their_events_stay_with_name_and_id(make_du
     event = Event.objects.get()
     assert forgotten == 1
     assert not Instance.objects.exists()
-    assert (event.instance_id, event.instance_name, event.action) == (instance.pk, "db-primary", "purge")
+    assert (event.instance_id, event.instance_name, event.action) == (
+        instance.pk,
+        "db-primary",
+        "purge",
+    )
 
 
 @pytest.mark.parametrize(("days", "left"), [(30, 0), (31, 1)])
@@ -368,7 +400,9 @@ def test_only_tombstones_are_forgotten(make_instance, make_due, now):
 
 def test_tombstones_are_forgotten_in_bounded_batches_oldest_first(monkeypatch, make_instance, now):
     monkeypatch.setattr(schedule, "CHUNK", 2)
-    stones = [make_instance(State.PURGED, purged_at=now - DAY * days) for days in (95, 93, 97, 94, 96)]
+    stones = [
+        make_instance(State.PURGED, purged_at=now - DAY * days) for days in (95, 93, 97, 94, 96)
+    ]
     oldest = sorted(stones, key=lambda stone: stone.purged_at)
 
     forgotten = actions.forget_tombstones(now=now, limit=3)
@@ -454,7 +488,9 @@ def test_a_task_run_twice_is_a_task_run_once(task, before, after, make_instance,
     task()
     task()
 
-    assert list(Instance.objects.values_list("pk", "state")) == ([(instance.pk, after)] if after else [])
+    assert list(Instance.objects.values_list("pk", "state")) == (
+        [(instance.pk, after)] if after else []
+    )
     assert Event.objects.count() == (1 if after else 0)
 
 
@@ -476,7 +512,10 @@ def test_every_schedule_entry_names_a_task_there_is_and_expires_before_the_next(
 def test_a_lost_task_comes_back_only_after_the_time_it_may_take():
     assert settings.CELERY_TASK_ACKS_LATE
     assert settings.CELERY_TASK_REJECT_ON_WORKER_LOST
-    assert settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"] > settings.CELERY_TASK_TIME_LIMIT
+    assert (
+        settings.CELERY_BROKER_TRANSPORT_OPTIONS["visibility_timeout"]
+        > settings.CELERY_TASK_TIME_LIMIT
+    )
 
 
 # --- SQL of our own -------------------------------------------------------------------------------
@@ -491,10 +530,14 @@ def test_among_takes_none_one_and_very_many_ids(make_instance):
     assert Instance.objects.get(pk__among=[*strangers, instance.pk]) == instance
 
 
-def test_a_batch_that_changes_each_row_in_its_own_way_still_writes_all(alice, make_run_out, make_instance, now):
+def test_a_batch_that_changes_each_row_in_its_own_way_still_writes_all(
+    alice, make_run_out, make_instance, now
+):
     """More different new values than are written with an UPDATE each."""
     expired = [
-        make_instance(State.ACTIVE, BillingMode.MONTHLY, expires_at=now + DAY * days, name=f"s-{days}")
+        make_instance(
+            State.ACTIVE, BillingMode.MONTHLY, expires_at=now + DAY * days, name=f"s-{days}"
+        )
         for days in range(moving.ALIKE + 4)
     ]
 
@@ -510,7 +553,9 @@ def test_a_batch_that_changes_each_row_in_its_own_way_still_writes_all(alice, ma
 def test_an_instance_that_a_join_names_twice_is_worked_on_once(alice, account, make_instance, now):
     instance = make_instance()
     for key in ("env", "team"):
-        InstanceTag.objects.create(instance=instance, tag=Tag.objects.create(account=account, key=key))
+        InstanceTag.objects.create(
+            instance=instance, tag=Tag.objects.create(account=account, key=key)
+        )
     named_twice = Instance.objects.filter(instance_tags__tag__key__in=["env", "team"])
 
     outcome = actions.stop(named_twice, by=alice, now=now)
@@ -519,10 +564,16 @@ def test_an_instance_that_a_join_names_twice_is_worked_on_once(alice, account, m
     assert Event.objects.count() == 1
 
 
-def test_an_event_tells_of_relationships_in_one_way_on_either_database(alice, make_instance, bind, now):
+def test_an_event_tells_of_relationships_in_one_way_on_either_database(
+    alice, make_instance, bind, now
+):
     instance = make_instance()
     bind(instance)
-    ids = {str(pk) for model in (ElasticIP, RealServer, Volume) for pk in model.objects.values_list("pk", flat=True)}
+    ids = {
+        str(pk)
+        for model in (ElasticIP, RealServer, Volume)
+        for pk in model.objects.values_list("pk", flat=True)
+    }
     behind = RealServer.objects.select_related("listener").get().listener
 
     actions.delete(Instance.objects.all(), by=alice, may_release=False, now=now)

@@ -1,4 +1,6 @@
-"""Searches and text filters find what looks the same, on both databases; everybody writes what they look into."""
+"""Searches and text filters find what looks the same, on both databases; everybody writes what they
+look into.
+"""
 
 import re
 from importlib import import_module
@@ -17,7 +19,17 @@ from recycle import actions
 from recycle.forms import LISTS, LogFilter
 from recycle.forms.resources import FILTERS
 from recycle.lifecycle import State
-from recycle.models import Account, Event, Instance, InstanceTag, Region, RetentionRule, Tag, User, Volume
+from recycle.models import (
+    Account,
+    Event,
+    Instance,
+    InstanceTag,
+    Region,
+    RetentionRule,
+    Tag,
+    User,
+    Volume,
+)
 from recycle.models.folded import FoldedField
 from recycle.policy import Role
 from recycle.text import fold
@@ -67,7 +79,14 @@ def named(account, zone, make_instance, make_volume, make_address, make_balancer
         make_address(load_balancer=make_balancer(name=text))
         InstanceTag.objects.create(instance=living, tag=make_tag(key=text, value="x"))
         make_tag(key="x", value=text)
-        Event.objects.create(account=account, at=now, batch="0" * 32, action="start", instance_name=text, by_name=text)
+        Event.objects.create(
+            account=account,
+            at=now,
+            batch="0" * 32,
+            action="start",
+            instance_name=text,
+            by_name=text,
+        )
         return [
             ("instances", "q", 2),
             ("bin", "q", 1),
@@ -85,7 +104,9 @@ def named(account, zone, make_instance, make_volume, make_address, make_balancer
 
 
 @looks_alike
-def test_every_search_box_and_text_filter_finds_what_looks_the_same(alice_in, named, make_instance, text, typed):
+def test_every_search_box_and_text_filter_finds_what_looks_the_same(
+    alice_in, named, make_instance, text, typed
+):
     make_instance(name="other")
 
     for name, field, count in named(text):
@@ -128,7 +149,9 @@ def test_a_sign_is_no_wildcard(alice_in, make_tag, typed):
 
 
 @looks_alike
-def test_suggestions_are_found_the_same_way(alice_in, named, make_listener, make_balancer, text, typed):
+def test_suggestions_are_found_the_same_way(
+    alice_in, named, make_listener, make_balancer, text, typed
+):
     named(text)
     make_listener(load_balancer=make_balancer(name="front"), name=text)
 
@@ -139,7 +162,9 @@ def test_suggestions_are_found_the_same_way(alice_in, named, make_listener, make
 
 
 def test_no_search_asks_the_database_what_is_alike(alice_in, named):
-    """A database's own way of ignoring case is not the other's: only folded columns and addresses are looked into."""
+    """A database's own way of ignoring case is not the other's: only folded columns and addresses
+    are looked into.
+    """
     columns = set()
     for name, field, _count in named("web"):
         with CaptureQueriesContext(connection) as queries:
@@ -149,10 +174,13 @@ def test_no_search_asks_the_database_what_is_alike(alice_in, named):
         columns |= set(re.findall(r'"(\w+)"(?:::text)? LIKE', sql))
 
     assert columns
-    assert {column for column in columns if not column.endswith("_folded")} <= {"address", "private_ip"}
+    assert {column for column in columns if not column.endswith("_folded")} <= {
+        "address",
+        "private_ip",
+    }
 
 
-# --- The admin ---------------------------------------------------------------------------------------------
+# --- The admin ------------------------------------------------------------------------------------
 
 # What is searched as it is: numbers, and words that are ASCII by nature.
 PLAIN = {
@@ -188,7 +216,7 @@ def test_the_admin_finds_what_looks_the_same(client, alice, make_instance):
     assert [row.name for row in page.context["cl"].result_list] == ["Ärger"]
 
 
-# --- What is looked into, and who writes it -----------------------------------------------------------------
+# --- What is looked into, and who writes it -------------------------------------------------------
 
 
 def fields_of(model):
@@ -202,7 +230,10 @@ def all_folded():
         for row in model._default_manager.all() if fields_of(model) else ():
             for field in fields_of(model):
                 # Null where there is nothing to be found by.
-                assert (getattr(row, field.attname) or "") == fold(getattr(row, field.of) or ""), (row, field)
+                assert (getattr(row, field.attname) or "") == fold(getattr(row, field.of) or ""), (
+                    row,
+                    field,
+                )
             count += 1
     return count
 
@@ -223,7 +254,9 @@ def test_events_that_the_database_writes_from_the_rows_carry_them(account, make_
 
     actions.stop(Instance.objects.filter(pk=instance.pk), by=person, now=now)
 
-    assert {(event.instance_name_folded, event.by_name_folded) for event in Event.objects.all()} == {("ärger", "ölga")}
+    assert {
+        (event.instance_name_folded, event.by_name_folded) for event in Event.objects.all()
+    } == {("ärger", "ölga")}
 
 
 def test_the_demo_and_the_admin_write_them(client, settings, db):
@@ -237,9 +270,15 @@ def test_the_demo_and_the_admin_write_them(client, settings, db):
 
     assert Instance.objects.get(pk=instance.pk).name_folded == "ärger"
     page = client.get(reverse("admin:recycle_account_change", args=[account.pk]))
-    data = {name: value or "" for name, value in page.context["adminform"].form.initial.items() if name != "keep_for"}
+    data = {
+        name: value or ""
+        for name, value in page.context["adminform"].form.initial.items()
+        if name != "keep_for"
+    }
     totals = {f"memberships-{name}": 0 for name in ("TOTAL_FORMS", "INITIAL_FORMS")}
-    client.post(reverse("admin:recycle_account_change", args=[account.pk]), {**data, **totals, "name": "Öl"})
+    client.post(
+        reverse("admin:recycle_account_change", args=[account.pk]), {**data, **totals, "name": "Öl"}
+    )
     assert Account.objects.get().name_folded == "öl"
     assert all_folded() > 100
 
@@ -247,11 +286,19 @@ def test_the_demo_and_the_admin_write_them(client, settings, db):
 def test_a_statement_that_forgets_them_is_noticed():
     """The watch over the suite can fail."""
     assert BESIDE["recycle_volume"] == {"name": "name_folded"}
-    assert bypasses('UPDATE "recycle_instance" SET "name" = %s WHERE "recycle_instance"."id" = %s') == ["name"]
+    assert bypasses(
+        'UPDATE "recycle_instance" SET "name" = %s WHERE "recycle_instance"."id" = %s'
+    ) == ["name"]
     assert bypasses('INSERT INTO "recycle_event" ("at", "by_name") SELECT 1, 2') == ["by_name"]
-    assert bypasses('INSERT INTO "recycle_tag" ("key", "value", "key_folded") VALUES (%s)') == ["value"]
-    assert not bypasses('UPDATE "recycle_tag" SET "key" = %s, "key_folded" = %s WHERE "recycle_tag"."id" = 1')
-    assert not bypasses('UPDATE "recycle_instance" SET "state" = %s WHERE "recycle_instance"."name" = %s')
+    assert bypasses('INSERT INTO "recycle_tag" ("key", "value", "key_folded") VALUES (%s)') == [
+        "value"
+    ]
+    assert not bypasses(
+        'UPDATE "recycle_tag" SET "key" = %s, "key_folded" = %s WHERE "recycle_tag"."id" = 1'
+    )
+    assert not bypasses(
+        'UPDATE "recycle_instance" SET "state" = %s WHERE "recycle_instance"."name" = %s'
+    )
     with pytest.raises(AssertionError, match="not written along"):
         Instance.objects.update(name="x")
 
@@ -270,5 +317,7 @@ def test_the_migration_fills_them_for_the_rows_there_are(named, make_instance, m
 
     assert all_folded() > 15
     assert {name: set(sources) for name, sources in fill.SOURCES.items()} == {
-        model._meta.model_name: {field.of for field in fields_of(model)} for model in MODELS if fields_of(model)
+        model._meta.model_name: {field.of for field in fields_of(model)}
+        for model in MODELS
+        if fields_of(model)
     }

@@ -30,7 +30,12 @@ def every_address():
             elif isinstance(entry, URLPattern) and entry.name:
                 yield f"{namespace}{entry.name}", "/" + path
 
-    made_up = {"<uuid:pk>": str(uuid4()), "<path:object_id>": "1", "<id>": "1", "<int:content_type_id>": "1"}
+    made_up = {
+        "<uuid:pk>": str(uuid4()),
+        "<path:object_id>": "1",
+        "<id>": "1",
+        "<int:content_type_id>": "1",
+    }
     made_up |= {"<path:content_type_id>": "1"}
     for name, path in walk(get_resolver().url_patterns, "", ""):
         for placeholder, value in made_up.items():
@@ -46,7 +51,13 @@ def test_the_addresses_are_all_there():
     names = {name for name, _ in ADDRESSES}
 
     assert names >= PUBLIC
-    assert {"recycle:overview", "recycle:instance", "recycle:purge", "recycle:export_log", "admin:index"} <= names
+    assert {
+        "recycle:overview",
+        "recycle:instance",
+        "recycle:purge",
+        "recycle:export_log",
+        "admin:index",
+    } <= names
     assert len([name for name in names if name.startswith("recycle:")]) >= 21
 
 
@@ -73,8 +84,14 @@ def test_a_stranger_finds_no_instance_at_any_address(client, mallory, make_insta
         if not name.startswith("recycle:"):
             continue
         for instance in instances:
-            path_ = reverse("recycle:instance", args=[instance.pk]) if name == "recycle:instance" else path
-            answer = client.get(path_, {"ids": ids, "q": "secret"} if name == "recycle:restore" else {"ids": ids})
+            path_ = (
+                reverse("recycle:instance", args=[instance.pk])
+                if name == "recycle:instance"
+                else path
+            )
+            answer = client.get(
+                path_, {"ids": ids, "q": "secret"} if name == "recycle:restore" else {"ids": ids}
+            )
             assert answer.status_code < 500
             assert b"secret-" not in b"".join(answer)
 
@@ -110,7 +127,12 @@ def test_every_answer_has_a_strict_policy_and_stays_out_of_frames(client, alice,
         assert "unsafe" not in policy
         assert "*" not in policy
         assert "http:" not in policy
-        for directive in ("default-src 'self'", "frame-ancestors 'none'", "base-uri 'none'", "form-action 'self'"):
+        for directive in (
+            "default-src 'self'",
+            "frame-ancestors 'none'",
+            "base-uri 'none'",
+            "form-action 'self'",
+        ):
             assert directive in policy
         assert answer["X-Content-Type-Options"] == "nosniff"
         assert answer["Referrer-Policy"] == "same-origin"
@@ -118,7 +140,9 @@ def test_every_answer_has_a_strict_policy_and_stays_out_of_frames(client, alice,
         assert answer["X-Frame-Options"] == "DENY"
 
 
-def test_the_error_of_a_broken_view_is_a_page_without_details_but_with_the_policy(client, alice, monkeypatch):
+def test_the_error_of_a_broken_view_is_a_page_without_details_but_with_the_policy(
+    client, alice, monkeypatch
+):
     client.force_login(alice)
     client.raise_request_exception = False
     monkeypatch.setattr("recycle.views.lists.render", lambda *arguments, **options: 1 / 0)
@@ -138,13 +162,22 @@ def test_cookies_are_closed_to_scripts_and_other_sites(client, alice, settings, 
     alice.save()
     client.get(reverse("login"))
 
-    response = client.post(reverse("login"), {"login": "alice", "password": "correct horse battery"})
+    response = client.post(
+        reverse("login"), {"login": "alice", "password": "correct horse battery"}
+    )
     theme = client.post(reverse("recycle:theme"), {"theme": "dark"})
 
     session = response.cookies[settings.SESSION_COOKIE_NAME]
-    assert (session["httponly"], session["samesite"], bool(session["secure"])) == (True, "Lax", https)
+    assert (session["httponly"], session["samesite"], bool(session["secure"])) == (
+        True,
+        "Lax",
+        https,
+    )
     assert response.cookies[settings.CSRF_COOKIE_NAME]["samesite"] == "Lax"
-    assert (theme.cookies["theme"]["samesite"], bool(theme.cookies["theme"]["secure"])) == ("Lax", https)
+    assert (theme.cookies["theme"]["samesite"], bool(theme.cookies["theme"]["secure"])) == (
+        "Lax",
+        https,
+    )
 
 
 # --- Forged requests ------------------------------------------------------------------------------
@@ -154,7 +187,13 @@ def test_a_post_without_its_token_changes_nothing_at_any_address(static_files, a
     client = Client(enforce_csrf_checks=True)
     client.force_login(alice)
     posts = [(name, path) for name, path in ADDRESSES if not name.startswith("admin:")]
-    data = {"ids": [recycled.pk], "confirmed": "1", "confirm": recycled.name, "theme": "dark", "language": "zh-hans"}
+    data = {
+        "ids": [recycled.pk],
+        "confirmed": "1",
+        "confirm": recycled.name,
+        "theme": "dark",
+        "language": "zh-hans",
+    }
 
     for name, path in posts:
         answer = client.post(path, data)
@@ -181,7 +220,9 @@ def test_the_login_leads_nowhere_else(client, alice, target):
     alice.set_password("correct horse battery")
     alice.save()
 
-    response = client.post(reverse("login"), {"login": "alice", "password": "correct horse battery", "next": target})
+    response = client.post(
+        reverse("login"), {"login": "alice", "password": "correct horse battery", "next": target}
+    )
 
     assert response["Location"] == reverse("recycle:overview")
 
@@ -245,7 +286,9 @@ def test_no_secret_is_written_to_the_log(client, alice, caplog, monkeypatch):
     client.get(reverse("recycle:bin"))
 
     # The database's own log of statements is off outside of debugging.
-    written = [record.getMessage() for record in caplog.records if not record.name.startswith("django.db")]
+    written = [
+        record.getMessage() for record in caplog.records if not record.name.startswith("django.db")
+    ]
     secrets = ["wrong password", "correct horse", configured.SECRET_KEY, client.session.session_key]
     assert written
     assert not [line for line in written for secret in secrets if secret in line]

@@ -1,6 +1,8 @@
-"""The console as `up` starts it, under clients that are slow, break off, or only hold on: it answers all the others.
+"""The console as `up` starts it, under clients that are slow, break off, or only hold on: it
+answers all the others.
 
-Nothing here measures a time. A request either has its answer long before PATIENCE is over, or never.
+Nothing here measures a time. A request either has its answer long before PATIENCE is over, or
+never.
 """
 
 import os
@@ -62,7 +64,9 @@ class Console(NamedTuple):
         """The answer to a client who is in order, on a connection of its own."""
         connection = HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE)
         try:
-            connection.request(method, path, headers={"Cookie": f"sessionid={self.session}", "Connection": "close"})
+            connection.request(
+                method, path, headers={"Cookie": f"sessionid={self.session}", "Connection": "close"}
+            )
             answer = connection.getresponse()
             return answer.status, answer.read()
         finally:
@@ -89,8 +93,14 @@ class Console(NamedTuple):
 
     def web(self) -> set[int]:
         """The web processes."""
-        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
-        return {int(pid) for pid in children if b"console.web" in Path(f"/proc/{pid}/cmdline").read_bytes()}
+        children = (
+            Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        )
+        return {
+            int(pid)
+            for pid in children
+            if b"console.web" in Path(f"/proc/{pid}/cmdline").read_bytes()
+        }
 
     def both(self) -> set[int]:
         """The same, once both are there."""
@@ -107,19 +117,30 @@ def console() -> Iterator[Console]:
             probe.bind(("127.0.0.1", 0))
             port = probe.getsockname()[1]
         own = ("DATABASE_URL", "REDIS_URL")
-        env = {name: value for name, value in os.environ.items() if name not in own and not name.startswith("CONSOLE_")}
+        env = {
+            name: value
+            for name, value in os.environ.items()
+            if name not in own and not name.startswith("CONSOLE_")
+        }
         # Also on a machine with one core: what holds one process must not hold the other.
         env |= {"CONSOLE_DATA_DIR": data_dir, "CONSOLE_WEB_PROCESSES": "2"}
         command = [sys.executable, "manage.py", "up", "--port", str(port), "--data-dir", data_dir]
         process = subprocess.Popen(
-            command, cwd=PROJECT, env=env, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            command,
+            cwd=PROJECT,
+            env=env,
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         with process:
             try:
                 started = Console(port, "", process)
                 started.says("The console is ready")
                 prepare = [sys.executable, "manage.py", "shell", "-c", PREPARE]
-                said = subprocess.run(prepare, cwd=PROJECT, env=env, text=True, capture_output=True, check=True).stdout
+                said = subprocess.run(
+                    prepare, cwd=PROJECT, env=env, text=True, capture_output=True, check=True
+                ).stdout
                 yield started._replace(session=said.split()[said.split().index("session") + 1])
             finally:
                 process.send_signal(signal.SIGINT)
@@ -149,7 +170,12 @@ def trickle(clients: list[socket.socket], *, send: bool) -> Iterator[None]:
 
 
 def frame(kind: int, flags: int, stream: int, payload: bytes) -> bytes:
-    return struct.pack(">I", len(payload))[1:] + bytes([kind, flags]) + struct.pack(">I", stream) + payload
+    return (
+        struct.pack(">I", len(payload))[1:]
+        + bytes([kind, flags])
+        + struct.pack(">I", stream)
+        + payload
+    )
 
 
 def http2_that_ends_in_a_body(port: int) -> bytes:
@@ -158,9 +184,13 @@ def http2_that_ends_in_a_body(port: int) -> bytes:
     def literal(name: bytes, value: bytes) -> bytes:
         return name + bytes([len(value)]) + value
 
-    headers = b"\x83\x86" + literal(b"\x04", b"/login/") + literal(b"\x01", f"127.0.0.1:{port}".encode())
+    headers = (
+        b"\x83\x86" + literal(b"\x04", b"/login/") + literal(b"\x01", f"127.0.0.1:{port}".encode())
+    )
     # Content-Length, Cookie and Content-Type.
-    headers += literal(b"\x0f\x0d", b"1000") + literal(b"\x0f\x11", TOKEN) + literal(b"\x0f\x10", FORM)
+    headers += (
+        literal(b"\x0f\x0d", b"1000") + literal(b"\x0f\x11", TOKEN) + literal(b"\x0f\x10", FORM)
+    )
     frames = frame(4, 0, 0, b"") + frame(1, 4, 1, headers) + frame(0, 0, 1, b"username=")
     return b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + frames
 
@@ -169,7 +199,11 @@ def test_slow_senders_slow_readers_and_broken_bodies_stop_nobody(console):
     host = b"Host: 127.0.0.1:%d\r\n" % console.port
     post = b"POST /login/ HTTP/1.1\r\n%bCookie: %b\r\nContent-Type: %b\r\n" % (host, TOKEN, FORM)
     post += b"Content-Length: 1000\r\n\r\nusername="
-    export = f"GET {EXPORT} HTTP/1.1\r\nCookie: sessionid={console.session}\r\n".encode() + host + b"\r\n"
+    export = (
+        f"GET {EXPORT} HTTP/1.1\r\nCookie: sessionid={console.session}\r\n".encode()
+        + host
+        + b"\r\n"
+    )
     senders = [console.open(post) for _ in range(SLOW)]
     senders += [console.open(b"GET / HTTP/1.1\r\nX-Slow: ") for _ in range(SLOW)]
     readers = [console.open(export, receive_buffer=4096) for _ in range(SLOW)]
@@ -232,11 +266,31 @@ LOGIN = b"POST /login/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: "
     ("text", "answer", "sentence"),
     [
         (LOGIN + FORM + b"\r\nContent-Length: 90000000\r\n\r\n", b"413", b"at most 2.5 MB"),
-        (LOGIN + FORM + b"\r\nContent-Length: 90000000\r\nExpect: 100-continue\r\n\r\n", b"413", b"at most 2.5 MB"),
-        (LOGIN + FORM + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + 400 * CHUNK, b"413", b"at most 2.5 MB"),
-        (LOGIN + b"multipart/form-data; boundary=x\r\nContent-Length: 9\r\n\r\n", b"415", b"takes no files"),
-        (LOGIN + b"Multipart/Mixed\r\nTransfer-Encoding: chunked\r\n\r\n", b"415", b"takes no files"),
-        (LOGIN + FORM + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 2_000, b"400", b"understood"),
+        (
+            LOGIN + FORM + b"\r\nContent-Length: 90000000\r\nExpect: 100-continue\r\n\r\n",
+            b"413",
+            b"at most 2.5 MB",
+        ),
+        (
+            LOGIN + FORM + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + 400 * CHUNK,
+            b"413",
+            b"at most 2.5 MB",
+        ),
+        (
+            LOGIN + b"multipart/form-data; boundary=x\r\nContent-Length: 9\r\n\r\n",
+            b"415",
+            b"takes no files",
+        ),
+        (
+            LOGIN + b"Multipart/Mixed\r\nTransfer-Encoding: chunked\r\n\r\n",
+            b"415",
+            b"takes no files",
+        ),
+        (
+            LOGIN + FORM + b"\r\nTransfer-Encoding: chunked\r\n\r\n" + b"0" * 2_000,
+            b"400",
+            b"understood",
+        ),
         (LOGIN + FORM + b"\r\nContent-Length: -1\r\n\r\n", b"400", b"understood"),
     ],
 )
@@ -285,7 +339,13 @@ def test_requests_that_come_before_their_turn_are_answered_in_order(console):
         while more := client.recv(65536):
             said += more
 
-    assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"200", b"404", b"200"]
+    assert [part[:3] for part in said.split(b"HTTP/1.1 ")[1:]] == [
+        b"200",
+        b"200",
+        b"200",
+        b"404",
+        b"200",
+    ]
 
 
 def test_a_web_process_that_lives_but_does_not_answer_is_replaced(console):

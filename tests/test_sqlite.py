@@ -8,7 +8,9 @@ pytestmark = pytest.mark.django_db
 
 
 def test_a_new_connection_needs_no_lock_to_know_what_its_database_can_do():
-    """While somebody writes for long the question would fail, and every page with JSON from then on."""
+    """While somebody writes for long the question would fail, and every page with JSON from then
+    on.
+    """
     fresh = connection.copy()
     try:
         with CaptureQueriesContext(fresh) as asked:
@@ -16,4 +18,8 @@ def test_a_new_connection_needs_no_lock_to_know_what_its_database_can_do():
     finally:
         fresh.close()
 
-    assert not [query for query in asked.captured_queries if "BEGIN" in query["sql"] or "JSON" in query["sql"]]
+    assert not [
+        query
+        for query in asked.captured_queries
+        if "BEGIN" in query["sql"] or "JSON" in query["sql"]
+    ]

@@ -1,4 +1,6 @@
-"""Any verbs by anybody in any order, the schedule, and the clock: after each step all promises still hold."""
+"""Any verbs by anybody in any order, the schedule, and the clock: after each step all promises
+still hold.
+"""
 
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
@@ -49,7 +51,12 @@ START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
-KINDS: dict[str, type[Any]] = {"eips": ElasticIP, "volumes": Volume, "real_servers": RealServer, "tags": InstanceTag}
+KINDS: dict[str, type[Any]] = {
+    "eips": ElasticIP,
+    "volumes": Volume,
+    "real_servers": RealServer,
+    "tags": InstanceTag,
+}
 VOLUME = ("pk", "instance", "delete_with_instance")
 
 # Said once more and in other words than the product's own tables.
@@ -70,7 +77,8 @@ IN_USE = {"active", "stopped"}
 LIVING = IN_USE | {"expired"}
 QUARTER = timedelta(minutes=15)
 STANDARD = 2 * HOUR
-# Billing mode and type of what is there from the start; one of each, and two that can go to the bin.
+# Billing mode and type of what is there from the start; one of each, and two that can go to the
+# bin.
 FLEET = [
     (BillingMode.DAILY, "N3.2B"),
     (BillingMode.DAILY, "S6.4A"),
@@ -85,7 +93,9 @@ Rows = dict[UUID, dict[str, Any]]
 Bound = dict[str, set[Any]]
 # Which instances a request names, counted from the oldest: all, some, or none.
 ALL = frozenset(range(30))
-some = st.sampled_from([ALL, ALL, ALL, {0, 1}, {0}, {1, 2}, {2, 3}, {4}, {0, 4, 5}, {6, 7, 8}, {1, 6}, frozenset()])
+some = st.sampled_from(
+    [ALL, ALL, ALL, {0, 1}, {0}, {1, 2}, {2, 3}, {4}, {0, 4, 5}, {6, 7, 8}, {1, 6}, frozenset()]
+)
 somebody = st.sampled_from([*["alice"] * 10, *["oscar"] * 5, "victor", "mallory", "nobody"])
 a_while = st.sampled_from(
     [
@@ -104,7 +114,14 @@ a_while = st.sampled_from(
 around = st.sampled_from([-MOMENT, timedelta(0), MOMENT])
 verbs = st.sampled_from(
     [
-        *(actions.delete, actions.delete, actions.delete, actions.restore, actions.restore, actions.restore),
+        *(
+            actions.delete,
+            actions.delete,
+            actions.delete,
+            actions.restore,
+            actions.restore,
+            actions.restore,
+        ),
         *(actions.start, actions.stop, actions.restart, actions.renew, actions.purge),
         *(actions.extend, actions.protect, actions.protect, actions.unprotect),
         *(actions.hold, actions.unhold, actions.unhold),
@@ -113,12 +130,16 @@ verbs = st.sampled_from(
 # How much longer an extension is, by the months that a renewal would be for.
 LONGER = {1: HOUR, 12: 7 * DAY, 36: 29 * DAY}
 pauses = st.sampled_from([*[timedelta(0)] * 6, timedelta(minutes=1), HOUR, HOUR + MOMENT, 2 * HOUR])
-# Who asks for what, of which, whether they are sure, for how many months, and how long after the one before.
+# Who asks for what, of which, whether they are sure, for how many months, and how long after the
+# one before.
 requests = st.lists(
-    st.tuples(verbs, some, somebody, st.booleans(), st.sampled_from([1, 12, 36]), pauses), min_size=4, max_size=8
+    st.tuples(verbs, some, somebody, st.booleans(), st.sampled_from([1, 12, 36]), pauses),
+    min_size=4,
+    max_size=8,
 )
 
-# Which instance, what kind of thing, who asks for what, and whether they are sure: to unbind it first, and so on.
+# Which instance, what kind of thing, who asks for what, and whether they are sure: to unbind it
+# first, and so on.
 bindings = st.lists(
     st.tuples(
         st.integers(0, 7),
@@ -131,7 +152,9 @@ bindings = st.lists(
     max_size=8,
 )
 protection, legal_hold = (actions.protect, actions.unprotect), (actions.hold, actions.unhold)
-suspensions = st.sampled_from([[protection], [legal_hold], [protection, legal_hold], [legal_hold, protection]])
+suspensions = st.sampled_from(
+    [[protection], [legal_hold], [protection, legal_hold], [legal_hold, protection]]
+)
 
 
 class Machine(RuleBasedStateMachine):
@@ -168,24 +191,30 @@ class Machine(RuleBasedStateMachine):
             for kind in KINDS:
                 self._bind(kind, instance)
 
-    # --- The clock ---------------------------------------------------------------------------------
+    # --- The clock --------------------------------------------------------------------------------
 
     @rule(delta=a_while)
     def wait(self, delta: timedelta) -> None:
         self.now += delta
 
-    @rule(off=around, deadline=st.sampled_from(["purge_at", "purge_at", "expires_at", "created_at"]))
+    @rule(
+        off=around, deadline=st.sampled_from(["purge_at", "purge_at", "expires_at", "created_at"])
+    )
     def wait_for_a_deadline(self, off: timedelta, deadline: str) -> None:
-        """Promises break at the edges: a moment before, on, or after the next thing that has a time."""
+        """Promises break at the edges: a moment before, on, or after the next thing that has a
+        time.
+        """
         edges = [row[deadline] + off for row in self._rows().values() if row[deadline] is not None]
         if deadline == "created_at":
             edges = [edge + HOUR for edge in edges]
         self.now = min((edge for edge in edges if edge > self.now), default=self.now)
 
-    # --- What people do ------------------------------------------------------------------------------
+    # --- What people do ---------------------------------------------------------------------------
 
     @rule(requests=requests)
-    def ask_more(self, requests: list[tuple[Any, Collection[int], str, bool, int, timedelta]]) -> None:
+    def ask_more(
+        self, requests: list[tuple[Any, Collection[int], str, bool, int, timedelta]]
+    ) -> None:
         """Twice as often as any other rule: most promises are about what people ask for."""
         self.ask(requests)
 
@@ -221,15 +250,21 @@ class Machine(RuleBasedStateMachine):
         expected: dict[UUID, Refusal | None] = {}
         for instance in Instance.objects.filter(pk__in=named):
             role = by.role_in(instance.account_id)
-            expected[instance.pk] = why_not(action, instance, role=role, now=self.now) or also(instance)
+            expected[instance.pk] = why_not(action, instance, role=role, now=self.now) or also(
+                instance
+            )
 
         def act(**dry_run: bool) -> Outcome:
             instances = Instance.objects.filter(pk__in=named)
-            outcome: Outcome = verb(instances, by=by, now=self.now, reason="drill", **options.get(verb, {}), **dry_run)
+            outcome: Outcome = verb(
+                instances, by=by, now=self.now, reason="drill", **options.get(verb, {}), **dry_run
+            )
             return outcome
 
         foretold = act(dry_run=True)
-        assert {each.id for each in foretold.done} == {pk for pk, refusal in expected.items() if refusal is None}
+        assert {each.id for each in foretold.done} == {
+            pk for pk, refusal in expected.items() if refusal is None
+        }
         assert {each.id: each.refusal for each in foretold.refused} == {
             pk: refusal for pk, refusal in expected.items() if refusal is not None
         }
@@ -252,15 +287,25 @@ class Machine(RuleBasedStateMachine):
             self._resources(kind, what, instances[number % len(instances)], context, sure)
 
     @rule(suspended=suspensions, run_out=st.booleans(), off=around)
-    def outlive_the_end(self, suspended: list[tuple[Any, Any]], run_out: bool, off: timedelta) -> None:
-        """Suspend what waits, let its end go by, let go of it, and come by when its quarter of an hour is over."""
+    def outlive_the_end(
+        self, suspended: list[tuple[Any, Any]], run_out: bool, off: timedelta
+    ) -> None:
+        """Suspend what waits, let its end go by, let go of it, and come by when its quarter of an
+        hour is over.
+        """
         if run_out:
-            ends = [row["expires_at"] for row in self._rows().values() if row["state"] in IN_USE and row["expires_at"]]
+            ends = [
+                row["expires_at"]
+                for row in self._rows().values()
+                if row["state"] in IN_USE and row["expires_at"]
+            ]
             self.now = max([self.now, *ends])
             self.sweep(1000)
         for begin, _end in suspended:
             self._ask(begin, ALL, "alice", True, 1)
-        self.now = max([self.now, *(row["purge_at"] + off for row in self._rows().values() if row["purge_at"])])
+        self.now = max(
+            [self.now, *(row["purge_at"] + off for row in self._rows().values() if row["purge_at"])]
+        )
         self.sweep(1000)
         for _begin, end in suspended:
             self._ask(end, ALL, "alice", True, 1)
@@ -268,7 +313,9 @@ class Machine(RuleBasedStateMachine):
         self.now += QUARTER + off
         self.sweep(1000)
 
-    def _resources(self, kind: str, what: str, instance: Instance, context: Context, sure: bool) -> None:
+    def _resources(
+        self, kind: str, what: str, instance: Instance, context: Context, sure: bool
+    ) -> None:
         before, bound, events = self._rows(), self._pairs(), Event.objects.count()
 
         outcome = self._act(kind, what, instance, context, sure)
@@ -284,7 +331,8 @@ class Machine(RuleBasedStateMachine):
         assert not went or (what != "bind" and instance.state in LIVING)
         assert not done or context.by.role_in(instance.account_id) >= Role.OPERATOR
         assert len(came | went) == len(done)
-        # What is deleted is taken off first, which is an event of its own; the other two kinds are only taken off.
+        # What is deleted is taken off first, which is an event of its own; the other two kinds are
+        # only taken off.
         removed = what == "remove" and kind in ("volumes", "eips")
         written = len(done) + (len(went) if removed else 0)
         assert Event.objects.count() == events + written
@@ -298,11 +346,15 @@ class Machine(RuleBasedStateMachine):
             self.volumes -= done
             self.eips -= done
 
-    def _act(self, kind: str, what: str, instance: Instance, context: Context, sure: bool) -> Outcome:
+    def _act(
+        self, kind: str, what: str, instance: Instance, context: Context, sure: bool
+    ) -> Outcome:
         free_first = F("instance").asc(nulls_first=True)
         itself = Instance.objects.filter(pk=instance.pk)
         if kind == "real_servers" and what == "bind":
-            return balancers.register(Listener.objects.get(), itself, port=9000 + sure, context=context)
+            return balancers.register(
+                Listener.objects.get(), itself, port=9000 + sure, context=context
+            )
         if kind == "tags" and what == "bind":
             return tags.add(Tag.objects.filter(account=self.account)[0], itself, context=context)
         rows = KINDS[kind].objects.order_by(free_first, "pk")
@@ -327,7 +379,9 @@ class Machine(RuleBasedStateMachine):
     @rule(
         account=st.sampled_from([None, HOUR, DAY, 30 * DAY]),
         rules=st.dictionaries(
-            st.sampled_from(["", "prod", "test"]), st.sampled_from([None, HOUR, 7 * DAY]), max_size=2
+            st.sampled_from(["", "prod", "test"]),
+            st.sampled_from([None, HOUR, 7 * DAY]),
+            max_size=2,
         ),
     )
     def legislate(self, account: timedelta | None, rules: dict[str, timedelta | None]) -> None:
@@ -335,7 +389,9 @@ class Machine(RuleBasedStateMachine):
         Account.objects.filter(pk=self.account.pk).update(keep_for=account)
         RetentionRule.objects.all().delete()
         for value, keep_for in rules.items():
-            RetentionRule.objects.create(account=self.account, key="env", value=value, keep_for=keep_for)
+            RetentionRule.objects.create(
+                account=self.account, key="env", value=value, keep_for=keep_for
+            )
 
     @rule(pick=st.integers(0, 7))
     def rename(self, pick: int) -> None:
@@ -348,21 +404,34 @@ class Machine(RuleBasedStateMachine):
     @rule(made=st.sampled_from(FLEET), address=st.sampled_from(ADDRESSES))
     def launch(self, made: tuple[str, str], address: str) -> None:
         """The private IP of the living and the binned is taken, that of the purged is free."""
-        free = all(row["private_ip"] != address or row["state"] == "purged" for row in self._rows().values())
+        free = all(
+            row["private_ip"] != address or row["state"] == "purged"
+            for row in self._rows().values()
+        )
         if free:
             self._make(self.account, *made, age=timedelta(0), private_ip=address)
 
-    # --- What happens by itself ----------------------------------------------------------------------
+    # --- What happens by itself -------------------------------------------------------------------
 
     @rule(limit=st.sampled_from([1, 2, 1000, 1000]))
     def sweep(self, limit: int) -> None:
         run_out = self._due("expires_at", IN_USE)[:limit]
-        self._check(Action.EXPIRE, dict.fromkeys(run_out), lambda: actions.expire_due(now=self.now, limit=limit), None)
+        self._check(
+            Action.EXPIRE,
+            dict.fromkeys(run_out),
+            lambda: actions.expire_due(now=self.now, limit=limit),
+            None,
+        )
         due = self._due("purge_at", {"recycled", "expired"})[:limit]
-        self._check(Action.PURGE, dict.fromkeys(due), lambda: actions.purge_due(now=self.now, limit=limit), None)
+        self._check(
+            Action.PURGE,
+            dict.fromkeys(due),
+            lambda: actions.purge_due(now=self.now, limit=limit),
+            None,
+        )
         self._check_forgotten()
 
-    # --- What always holds ---------------------------------------------------------------------------
+    # --- What always holds ------------------------------------------------------------------------
 
     @invariant()
     def every_promise_holds(self) -> None:
@@ -384,7 +453,9 @@ class Machine(RuleBasedStateMachine):
                 assert (row["purge_at"] is not None) == waits
                 assert (row["recycled_at"] is not None) == (row["state"] == "recycled")
             assert (row["purged_at"] is not None) == (row["state"] == "purged")
-            assert not row["no_fees"] or (row["state"] == "stopped" and row["billing_mode"] == BillingMode.HOURLY)
+            assert not row["no_fees"] or (
+                row["state"] == "stopped" and row["billing_mode"] == BillingMode.HOURLY
+            )
             if row["state"] == "recycled":
                 assert row["billing_mode"] == BillingMode.DAILY
                 assert row["purge_at"] >= row["recycled_at"] + STANDARD
@@ -393,9 +464,14 @@ class Machine(RuleBasedStateMachine):
                 assert row["purge_at"] >= row["expires_at"] + 7 * DAY
 
     def _no_deadline_has_moved(self, rows: Rows) -> None:
-        waiting = {pk: row["purge_at"] for pk, row in rows.items() if row["state"] in ("recycled", "expired")}
+        waiting = {
+            pk: row["purge_at"]
+            for pk, row in rows.items()
+            if row["state"] in ("recycled", "expired")
+        }
         for pk in waiting.keys() & self.promised.keys():
-            # Out of the bin and into it again within one step is another entry, later than the first.
+            # Out of the bin and into it again within one step is another entry, later than the
+            # first.
             moved = waiting[pk] - self.promised[pk]
             assert not moved or pk in self.left or (pk in self.lengthened and moved > timedelta(0))
         self.promised, self.left, self.lengthened = waiting, set(), set()
@@ -403,7 +479,9 @@ class Machine(RuleBasedStateMachine):
     def _nothing_protected_is_in_the_bin_and_nothing_held_is_gone(self, rows: Rows) -> None:
         for row in rows.values():
             assert not row["protected"] or row["state"] in LIVING
-            assert row["held_at"] is None or (row["state"] != "purged" and row["hold_reason"] == "drill")
+            assert row["held_at"] is None or (
+                row["state"] != "purged" and row["hold_reason"] == "drill"
+            )
             assert (row["held_at"] is None) == (row["held_by"] == "")
 
     def _nothing_is_bound_to_what_is_in_the_bin_or_gone(self, rows: Rows) -> None:
@@ -412,7 +490,9 @@ class Machine(RuleBasedStateMachine):
             assert not unbound & bound.keys()
 
     def _eips_and_volumes_are_still_there(self) -> None:
-        volumes = {pk: (instance, goes) for pk, instance, goes in Volume.objects.values_list(*VOLUME)}
+        volumes = {
+            pk: (instance, goes) for pk, instance, goes in Volume.objects.values_list(*VOLUME)
+        }
         assert set(ElasticIP.objects.values_list("pk", flat=True)) == self.eips
         assert volumes.keys() == self.volumes
         assert (None, True) not in volumes.values()
@@ -421,7 +501,9 @@ class Machine(RuleBasedStateMachine):
         held = Counter(row["private_ip"] for row in rows.values() if row["state"] != "purged")
         assert all(count == 1 for count in held.values())
 
-    def _events_are_one_unbroken_chain_for_each_instance(self, rows: Rows, events: list[Event]) -> None:
+    def _events_are_one_unbroken_chain_for_each_instance(
+        self, rows: Rows, events: list[Event]
+    ) -> None:
         assert len(events) == self.events
         chains: dict[UUID, list[Event]] = defaultdict(list)
         for event in events:
@@ -430,22 +512,28 @@ class Machine(RuleBasedStateMachine):
                 chains[event.instance_id].append(event)
         for chain in chains.values():
             assert chain[0].from_state == "active"
-            assert [event.from_state for event in chain[1:]] == [event.to_state for event in chain[:-1]]
+            assert [event.from_state for event in chain[1:]] == [
+                event.to_state for event in chain[:-1]
+            ]
             assert [event.at for event in chain] == sorted(event.at for event in chain)
         for pk, row in rows.items():
             assert row["state"] == (chains[pk][-1].to_state if pk in chains else "active")
 
     def _nobody_acted_in_an_account_they_do_not_operate(self, events: list[Event]) -> None:
         for event in events:
-            assert event.by_name in ({"alice", "oscar", ""} if event.account_id == self.account.pk else {"mallory", ""})
+            assert event.by_name in (
+                {"alice", "oscar", ""} if event.account_id == self.account.pk else {"mallory", ""}
+            )
             assert (event.by_id is None) == (event.by_name == "")
             assert event.by_id or event.action in ("purge", "expire")
             assert event.action not in ("purge", "hold", "unhold") or event.by_name != "oscar"
 
-    # --- How each step is looked at ------------------------------------------------------------------
+    # --- How each step is looked at ---------------------------------------------------------------
 
     def _rows(self) -> Rows:
-        return {row["id"]: dict(row) for row in Instance.objects.order_by("created_at", "pk").values()}
+        return {
+            row["id"]: dict(row) for row in Instance.objects.order_by("created_at", "pk").values()
+        }
 
     def _due(self, deadline: str, states: set[str]) -> list[UUID]:
         rows = (row for row in self._rows().values() if row["state"] in states)
@@ -454,8 +542,12 @@ class Machine(RuleBasedStateMachine):
             due = [row for row in due if not row["protected"] and row["held_at"] is None]
         return [row["id"] for row in sorted(due, key=lambda row: (row[deadline], row["id"].hex))]
 
-    def _check(self, action: Action, expected: dict[UUID, Refusal | None], act: Any, by: User | None) -> None:
-        """What was foretold is what was done, to these and to no others, and each done one has its event."""
+    def _check(
+        self, action: Action, expected: dict[UUID, Refusal | None], act: Any, by: User | None
+    ) -> None:
+        """What was foretold is what was done, to these and to no others, and each done one has its
+        event.
+        """
         before, bound, kept = self._rows(), self._bound(), self._kept()
         done = {pk for pk, refusal in expected.items() if refusal is None}
 
@@ -480,18 +572,34 @@ class Machine(RuleBasedStateMachine):
             self._check_done(each.action, before[pk], after[pk], events[pk], by)
             if each.action == Action.RECYCLE:
                 assert after[pk]["purge_at"] == self.now + kept[pk]
-            was, still = ({kind: among[kind].get(pk, set()) for kind in KINDS} for among in (bound, still_bound))
+            was, still = (
+                {kind: among[kind].get(pk, set()) for kind in KINDS}
+                for among in (bound, still_bound)
+            )
             self._check_bindings(each.action, was, still, events[pk])
             if after[pk]["state"] == "purged":
                 self.volumes -= was["volumes"] & self.goes
 
     def _check_done(
-        self, action: Action, before: dict[str, Any], after: dict[str, Any], event: Event, by: User | None
+        self,
+        action: Action,
+        before: dict[str, Any],
+        after: dict[str, Any],
+        event: Event,
+        by: User | None,
     ) -> None:
         renewed_in_use = action == Action.RENEW and before["state"] in IN_USE
         target = before["state"] if renewed_in_use or action in STAYS else BECOMES[action]
         assert (after["state"], after["changed_at"]) == (target, self.now)
-        kept = ("account_id", "zone_id", "instance_type_id", "name", "billing_mode", "private_ip", "created_at")
+        kept = (
+            "account_id",
+            "zone_id",
+            "instance_type_id",
+            "name",
+            "billing_mode",
+            "private_ip",
+            "created_at",
+        )
         assert [after[field] for field in kept] == [before[field] for field in kept]
         assert (event.action, event.from_state, event.to_state) == (action, before["state"], target)
         assert (event.at, event.by, event.by_name) == (self.now, by, by.username if by else "")
@@ -523,10 +631,14 @@ class Machine(RuleBasedStateMachine):
             assert self.now > before["created_at"] + HOUR
 
     def _check_bindings(self, action: Action, was: Bound, still: Bound, event: Event) -> None:
-        """What is cancelled is told in the event, and nothing else is; all other verbs leave bindings alone."""
+        """What is cancelled is told in the event, and nothing else is; all other verbs leave
+        bindings alone.
+        """
         told = {kind: {row["id"] for row in event.detail.get(kind) or ()} for kind in KINDS}
         if action in (Action.RECYCLE, Action.RELEASE, Action.PURGE):
-            assert told == {kind: {pk if kind == "tags" else str(pk) for pk in pks} for kind, pks in was.items()}
+            assert told == {
+                kind: {pk if kind == "tags" else str(pk) for pk in pks} for kind, pks in was.items()
+            }
             assert not any(still.values())
         else:
             assert event.detail == {}
@@ -535,7 +647,9 @@ class Machine(RuleBasedStateMachine):
             assert not any(still.values())
 
     def _kept(self) -> dict[UUID, timedelta]:
-        """How long each would be kept in the bin: the longest there is, but with an exclusion the standard alone."""
+        """How long each would be kept in the bin: the longest there is, but with an exclusion the
+        standard alone.
+        """
         rules = list(RetentionRule.objects.values_list("account", "key", "value", "keep_for"))
         times = dict(Account.objects.values_list("pk", "keep_for"))
         has: dict[UUID, set[tuple[str, str]]] = defaultdict(set)
@@ -544,14 +658,19 @@ class Machine(RuleBasedStateMachine):
         kept = {}
         for pk, row in self._rows().items():
             account = row["account_id"]
-            own = [time for owner, *tag, time in rules if owner == account and tuple(tag) in has[pk]]
+            own = [
+                time for owner, *tag, time in rules if owner == account and tuple(tag) in has[pk]
+            ]
             longer = [] if None in own else [time for time in (*own, times[account]) if time]
             kept[pk] = max([STANDARD, *longer])
         return kept
 
     def _pairs(self) -> set[tuple[str, UUID, Any]]:
         return {
-            (kind, pk, each) for kind, listed in self._bound().items() for pk, ids in listed.items() for each in ids
+            (kind, pk, each)
+            for kind, listed in self._bound().items()
+            for pk, ids in listed.items()
+            for each in ids
         }
 
     def _bound(self) -> dict[str, dict[UUID, set[Any]]]:
@@ -559,22 +678,30 @@ class Machine(RuleBasedStateMachine):
         bound: dict[str, dict[UUID, set[Any]]] = {kind: defaultdict(set) for kind in KINDS}
         for kind, model in KINDS.items():
             identity = "tag" if kind == "tags" else "pk"
-            for instance, pk in model.objects.exclude(instance=None).values_list("instance", identity):
+            for instance, pk in model.objects.exclude(instance=None).values_list(
+                "instance", identity
+            ):
                 bound[kind][instance].add(pk)
         return bound
 
     def _check_forgotten(self) -> None:
         before = self._rows()
-        old = {pk for pk, row in before.items() if row["purged_at"] and row["purged_at"] < self.now - 90 * DAY}
+        old = {
+            pk
+            for pk, row in before.items()
+            if row["purged_at"] and row["purged_at"] < self.now - 90 * DAY
+        }
 
         forgotten = actions.forget_tombstones(now=self.now)
 
         assert forgotten == len(old)
         assert self._rows() == {pk: row for pk, row in before.items() if pk not in old}
 
-    # --- Making things -------------------------------------------------------------------------------
+    # --- Making things ----------------------------------------------------------------------------
 
-    def _make(self, account: Account, mode: str, shape: str, *, age: timedelta, **fields: Any) -> Instance:
+    def _make(
+        self, account: Account, mode: str, shape: str, *, age: timedelta, **fields: Any
+    ) -> Instance:
         self.number += 1
         return Instance.objects.create(
             id=UUID(int=self.number * 0x9E3779B97F4A7C15 % (1 << 64)),
@@ -600,14 +727,21 @@ class Machine(RuleBasedStateMachine):
             self.eips.add(eip.pk)
         elif kind == "volumes":
             goes = self.number % 2 == 0
-            disk = {"zone_id": "cn-beijing-6a", "type": "SSD3.0", "size_gb": 40, "mount_point": "/dev/vdb"}
+            disk = {
+                "zone_id": "cn-beijing-6a",
+                "type": "SSD3.0",
+                "size_gb": 40,
+                "mount_point": "/dev/vdb",
+            }
             volume = Volume.objects.create(**common, **disk, delete_with_instance=goes)
             self.volumes.add(volume.pk)
             self.goes |= {volume.pk} if goes else set()
         elif kind == "real_servers":
             listener = Listener.objects.get()
             port = 8000 + self.number
-            RealServer.objects.create(listener=listener, instance=instance, address=instance.private_ip, port=port)
+            RealServer.objects.create(
+                listener=listener, instance=instance, address=instance.private_ip, port=port
+            )
         else:
             tag, _ = Tag.objects.get_or_create(account=instance.account, key="env", value="prod")
             InstanceTag.objects.get_or_create(instance=instance, tag=tag)
@@ -617,9 +751,15 @@ class Machine(RuleBasedStateMachine):
 def region(zone: Zone, account: Account, now: datetime) -> None:
     for name, family in (("N3.2B", "N3"), ("S6.4A", "S6")):
         InstanceType.objects.create(name=name, family=family, vcpu=2, memory_gb=4)
-    balancer = LoadBalancer.objects.create(account=account, region=zone.region, name="front", created_at=now)
+    balancer = LoadBalancer.objects.create(
+        account=account, region=zone.region, name="front", created_at=now
+    )
     Listener.objects.create(load_balancer=balancer, protocol="TCP", port=80, created_at=now)
-    for name, role in (("alice", Role.ADMINISTRATOR), ("oscar", Role.OPERATOR), ("victor", Role.VIEWER)):
+    for name, role in (
+        ("alice", Role.ADMINISTRATOR),
+        ("oscar", Role.OPERATOR),
+        ("victor", Role.VIEWER),
+    ):
         make_user(name, account, role)
     make_user("mallory", Account.objects.create(name="Mallory's"), Role.ADMINISTRATOR)
     User.objects.create_user("nobody")

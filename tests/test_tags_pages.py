@@ -68,7 +68,9 @@ def test_the_page_shows_the_instances_that_have_it(client, alice, make_tag, inst
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
-@pytest.mark.parametrize(("key", "value"), [("env", "prod"), ("k" * 128, "v" * 255), ("团队", ""), ("a=b", "c=d")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("env", "prod"), ("k" * 128, "v" * 255), ("团队", ""), ("a=b", "c=d")]
+)
 def test_a_tag_is_created(client, oscar, headers, key, value):
     client.force_login(oscar)
 
@@ -79,7 +81,15 @@ def test_a_tag_is_created(client, oscar, headers, key, value):
 
 @pytest.mark.parametrize(
     ("key", "value"),
-    [("", "a"), (" ", "a"), ("k" * 129, ""), ("k", "v" * 256), ("ksc-a", ""), ("KSC", ""), ("a", "Ksc:b")],
+    [
+        ("", "a"),
+        (" ", "a"),
+        ("k" * 129, ""),
+        ("k", "v" * 256),
+        ("ksc-a", ""),
+        ("KSC", ""),
+        ("a", "Ksc:b"),
+    ],
 )
 def test_what_makes_no_sense_is_said(client, alice, key, value):
     client.force_login(alice)
@@ -118,7 +128,9 @@ def test_tags_are_added_to_an_instance(client, oscar, make_tag, instance):
     assert "env=prod: It is there already." in response.text
 
 
-@pytest.mark.parametrize(("key", "value"), [("env", "prod"), ("env", ""), ("a=b", "c"), ("a", "b=c")])
+@pytest.mark.parametrize(
+    ("key", "value"), [("env", "prod"), ("env", ""), ("a=b", "c"), ("a", "b=c")]
+)
 def test_a_tag_is_added_to_several_instances(client, alice, make_tag, make_instance, key, value):
     tag, instances = make_tag(key, value), [make_instance(), make_instance()]
     client.force_login(alice)
@@ -163,7 +175,9 @@ def test_tags_are_removed_from_an_instance(client, alice, make_tag, instance, ma
     assert "team=search: It is not bound." in response.text
 
 
-def test_a_tag_is_taken_off_the_instances_that_are_named_on_its_page(client, alice, make_tag, make_instance):
+def test_a_tag_is_taken_off_the_instances_that_are_named_on_its_page(
+    client, alice, make_tag, make_instance
+):
     tag, instances = make_tag("env", "prod"), [make_instance() for _ in range(3)]
     on = [InstanceTag.objects.create(instance=each, tag=tag) for each in instances]
     page = reverse("recycle:tag", args=[tag.pk])
@@ -178,7 +192,9 @@ def test_a_tag_is_taken_off_the_instances_that_are_named_on_its_page(client, ali
 # --- Delete --------------------------------------------------------------------------------------
 
 
-def test_a_tag_in_use_is_refused_with_who_has_it_or_taken_off_first(client, alice, make_tag, instance):
+def test_a_tag_in_use_is_refused_with_who_has_it_or_taken_off_first(
+    client, alice, make_tag, instance
+):
     tag = make_tag("env", "prod")
     InstanceTag.objects.create(instance=instance, tag=tag)
     client.force_login(alice)

@@ -1,4 +1,6 @@
-"""Months of subscriptions: calendar months, in the zone that bills them, from a day that is kept."""
+"""Months of subscriptions: calendar months, in the zone that bills them, from a day that
+is kept.
+"""
 
 import calendar
 from datetime import UTC, date, datetime, time, timedelta
@@ -39,7 +41,8 @@ def at(text, zone=SHANGHAI):
         ("2028-01-31 12:00", 1, None, "2028-02-29 12:00", 31),
         ("2027-02-28 12:00", 12, 30, "2028-02-29 12:00", 30),
         ("2027-04-30 12:00", 1, 31, "2027-05-31 12:00", 31),
-        # What does not explain the day is not its anchor: an import moved the end, or the zone was changed.
+        # What does not explain the day is not its anchor: an import moved the end, or the zone was
+        # changed.
         ("2027-02-10 12:00", 1, 31, "2027-03-10 12:00", 10),
         ("2027-03-31 12:00", 1, 30, "2027-04-30 12:00", 31),
         ("2027-02-28 12:00", 1, 27, "2027-03-28 12:00", 28),
@@ -55,10 +58,14 @@ def test_a_term_ends_on_its_anchor_day(begins, months, anchor, ends, kept):
 def test_the_clock_on_the_wall_stays_over_a_change_to_summer_time():
     berlin = ZoneInfo("Europe/Berlin")
 
-    assert term(at("2027-03-15 09:00", berlin), 1, berlin).expires_at == at("2027-04-15 09:00", berlin)
+    assert term(at("2027-03-15 09:00", berlin), 1, berlin).expires_at == at(
+        "2027-04-15 09:00", berlin
+    )
 
 
-@pytest.mark.parametrize("zone", ["Asia/Shanghai", "UTC", "America/St_Johns", "Europe/Berlin", "Pacific/Apia"])
+@pytest.mark.parametrize(
+    "zone", ["Asia/Shanghai", "UTC", "America/St_Johns", "Europe/Berlin", "Pacific/Apia"]
+)
 @given(
     first=st.dates(date(2020, 1, 1), date(2040, 1, 1)),
     steps=st.lists(st.sampled_from(RENEWAL_MONTHS), min_size=1, max_size=6),
@@ -121,7 +128,13 @@ def test_what_ended_begins_a_term_of_its_own(alice, make_instance):
 
 
 def test_an_order_is_paid_for_until_the_same_day(alice, account, zone, instance_type):
-    order = Order(account=account, zone=zone, instance_type=instance_type, billing_mode=BillingMode.MONTHLY, months=1)
+    order = Order(
+        account=account,
+        zone=zone,
+        instance_type=instance_type,
+        billing_mode=BillingMode.MONTHLY,
+        months=1,
+    )
 
     actions.create(order, by=alice, now=at("2027-01-31 00:30"))
 
@@ -131,7 +144,9 @@ def test_an_order_is_paid_for_until_the_same_day(alice, account, zone, instance_
 
 def test_nobody_pays_more_than_ten_years_ahead(alice, make_instance, now):
     """Or somebody who goes on long enough reaches the end of the calendar."""
-    instance = make_instance(billing_mode=BillingMode.MONTHLY, expires_at=now + timedelta(days=3_600))
+    instance = make_instance(
+        billing_mode=BillingMode.MONTHLY, expires_at=now + timedelta(days=3_600)
+    )
 
     for dry_run in (True, False):
         outcome = actions.renew(only(instance), by=alice, months=2, now=now, dry_run=dry_run)
@@ -141,7 +156,8 @@ def test_nobody_pays_more_than_ten_years_ahead(alice, make_instance, now):
 
 
 @pytest.mark.parametrize(
-    ("name", "accepted"), [("Europe/Berlin", True), ("", True), ("Mars/Base", False), ("../x", False)]
+    ("name", "accepted"),
+    [("Europe/Berlin", True), ("", True), ("Mars/Base", False), ("../x", False)],
 )
 def test_the_admin_takes_a_time_zone_that_there_is(name, accepted, account):
     account.billing_time_zone = name
@@ -164,12 +180,18 @@ def test_the_dialog_says_until_when_each_would_be_paid(client, alice, make_insta
     time_machine.move_to(at("2027-02-10 08:00"), tick=False)
     client.cookies["tz"] = "Asia/Shanghai"
     client.force_login(alice)
-    running = make_instance(billing_mode=BillingMode.MONTHLY, expires_at=at("2027-02-28 12:00"), anchor_day=31)
-    expired = make_instance(State.EXPIRED, expires_at=at("2027-02-09 12:00"), purge_at=at("2027-02-16 12:00"))
+    running = make_instance(
+        billing_mode=BillingMode.MONTHLY, expires_at=at("2027-02-28 12:00"), anchor_day=31
+    )
+    expired = make_instance(
+        State.EXPIRED, expires_at=at("2027-02-09 12:00"), purge_at=at("2027-02-16 12:00")
+    )
     url = reverse("recycle:renew")
 
     dialog = shown(client, url, ids=[running.pk, expired.pk])
-    asked_again = client.post(url, {"ids": [running.pk], "months": "12", "confirmed": ""}, headers=HTMX).text
+    asked_again = client.post(
+        url, {"ids": [running.pk], "months": "12", "confirmed": ""}, headers=HTMX
+    ).text
 
     assert "expires 2027-02-28 12:00 → 2027-03-31 12:00" in dialog
     assert "expired 2027-02-09 12:00 → 2027-03-10 08:00" in dialog
@@ -178,11 +200,15 @@ def test_the_dialog_says_until_when_each_would_be_paid(client, alice, make_insta
     assert only(running).get().expires_at == at("2027-02-28 12:00")
 
 
-def test_an_extension_says_its_new_end_and_what_is_too_long_before_ok(client, alice, make_instance, time_machine):
+def test_an_extension_says_its_new_end_and_what_is_too_long_before_ok(
+    client, alice, make_instance, time_machine
+):
     time_machine.move_to(at("2027-02-10 08:00"), tick=False)
     client.cookies["tz"] = "Asia/Shanghai"
     client.force_login(alice)
-    binned = make_instance(State.RECYCLED, recycled_at=at("2027-01-16 08:00"), purge_at=at("2027-02-10 09:00"))
+    binned = make_instance(
+        State.RECYCLED, recycled_at=at("2027-01-16 08:00"), purge_at=at("2027-02-10 09:00")
+    )
     url = reverse("recycle:extend")
 
     assert "ends 2027-02-10 09:00 → 2027-02-10 15:00" in shown(client, url, ids=binned.pk, hours=6)
@@ -192,8 +218,12 @@ def test_an_extension_says_its_new_end_and_what_is_too_long_before_ok(client, al
 @pytest.mark.browser
 @pytest.mark.django_db(transaction=True)
 def test_another_choice_of_months_shows_another_end(page, make_instance, now):
-    instance = make_instance(billing_mode=BillingMode.MONTHLY, expires_at=at("2040-01-31 12:00"), anchor_day=31)
-    Instance.objects.update(expires_at=now.replace(year=now.year + 1, month=1, day=31, hour=4, minute=0))
+    instance = make_instance(
+        billing_mode=BillingMode.MONTHLY, expires_at=at("2040-01-31 12:00"), anchor_day=31
+    )
+    Instance.objects.update(
+        expires_at=now.replace(year=now.year + 1, month=1, day=31, hour=4, minute=0)
+    )
     page.goto(reverse("recycle:instance", args=[instance.pk]))
     page.get_by_role("link", name="Renew").click()
     dialog = page.get_by_role("dialog")

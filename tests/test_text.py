@@ -20,7 +20,16 @@ from recycle.models.folded import FoldedField
 from recycle.text import as_seen, check_text, fold
 from tests.conftest import HTMX
 
-NOTHING_TO_SEE = ["\u200b", "\u200d\u2060", "\ufeff", "\u00ad", "\u3164", "\u2800\u115f", "\u034f\ufe0f", " \u3000 "]
+NOTHING_TO_SEE = [
+    "\u200b",
+    "\u200d\u2060",
+    "\ufeff",
+    "\u00ad",
+    "\u3164",
+    "\u2800\u115f",
+    "\u034f\ufe0f",
+    " \u3000 ",
+]
 NOT_TAKEN = [
     "a\u202eb",
     "\u2066a\u2069",
@@ -36,8 +45,9 @@ NOT_TAKEN = [
 TAKEN = ["web-01", "Ärger", "数据库 01", "می‌خواهم", "👩‍💻", "e\u0301", "½", "a b", "🇨🇳", "-"]
 
 # What is looked for, compared or carried along, and never kept.
-NOT_KEPT = {"announced", "as_of", "back", "by", "confirm", "cursor", "deleted_by", "near", "other", "q", "scope"} | {
-    "new_tags", "shown_zone", "tag",
+NOT_KEPT = {
+    "announced", "as_of", "back", "by", "confirm", "cursor", "deleted_by", "near", "new_tags",
+    "other", "q", "scope", "shown_zone", "tag",
     # Of who logs in, of a password and of a session.
     "login", "password", "old", "new", "again", "session",
 }  # fmt: skip
@@ -45,10 +55,13 @@ NOT_KEPT = {"announced", "as_of", "back", "by", "confirm", "cursor", "deleted_by
 OURS = {
     *(("AuditEvent", name) for name in ("by_name", "kind", "subject_id", "subject_name")),
     ("Instance", "recycled_by_name"),
-    ("Event", "by_name"), ("Event", "instance_name"), ("Event", "resource_id"), ("Event", "resource_name"),
-    ("Instance", "held_by"), ("Instance", "last_error"), ("Instance", "retention"), ("Sweep", "name"),
+    ("Event", "by_name"), ("Event", "instance_name"), ("Event", "resource_id"),
+    ("Event", "resource_name"),
+    ("Instance", "held_by"), ("Instance", "last_error"), ("Instance", "retention"),
+    ("Sweep", "name"),
     ("Session", "session_key"), ("Session", "session_data"),
-    ("Instance", "system_disk_type"), ("Volume", "type"), ("Volume", "mount_point"), ("Account", "billing_time_zone"),
+    ("Instance", "system_disk_type"), ("Volume", "type"), ("Volume", "mount_point"),
+    ("Account", "billing_time_zone"),
 }  # fmt: skip
 
 
@@ -65,7 +78,10 @@ def test_what_people_call_things_is_taken(text):
 
 @given(
     st.text(
-        st.characters(categories=["L", "N", "P", "S"], exclude_characters="\u115f\u1160\u2800\u3164\uffa0"), min_size=1
+        st.characters(
+            categories=["L", "N", "P", "S"], exclude_characters="\u115f\u1160\u2800\u3164\uffa0"
+        ),
+        min_size=1,
     )
 )
 def test_what_shows_something_is_taken(text):
@@ -85,11 +101,17 @@ def test_nothing_that_is_taken_controls_anything(text):
 
 
 def forms_of(module):
-    return {each for _name, each in inspect.getmembers(module, inspect.isclass) if issubclass(each, forms.BaseForm)}
+    return {
+        each
+        for _name, each in inspect.getmembers(module, inspect.isclass)
+        if issubclass(each, forms.BaseForm)
+    }
 
 
 def test_every_field_that_is_kept_is_checked():
-    """A form that keeps text, and a model that holds it, refuse what cannot be seen: none was forgotten."""
+    """A form that keeps text, and a model that holds it, refuse what cannot be seen: none was
+    forgotten.
+    """
     found = forms_of(recycle.forms) | forms_of(recycle.forms.resources)
     unchecked = {
         f"{form.__name__}.{name}"
@@ -114,17 +136,31 @@ def test_every_field_that_is_kept_is_checked():
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("bad", ["\u200b\u200b", "we\u202eb"])
-def test_pages_refuse_it_with_a_sentence_and_change_nothing(client, alice, account, zone, make_instance, bad):
+def test_pages_refuse_it_with_a_sentence_and_change_nothing(
+    client, alice, account, zone, make_instance, bad
+):
     client.force_login(alice)
     instance = make_instance()
     scope = f"{account.pk}:"
     asked = [
         (reverse("recycle:delete"), {"ids": instance.pk, "confirmed": "1", "reason": bad}),
-        (reverse("recycle:create_tag"), {"key": bad, "value": "x", "confirmed": "1", "scope": scope}),
-        (reverse("recycle:create_tag"), {"key": "x", "value": bad, "confirmed": "1", "scope": scope}),
+        (
+            reverse("recycle:create_tag"),
+            {"key": bad, "value": "x", "confirmed": "1", "scope": scope},
+        ),
+        (
+            reverse("recycle:create_tag"),
+            {"key": "x", "value": bad, "confirmed": "1", "scope": scope},
+        ),
         (
             reverse("recycle:create_balancer"),
-            {"name": bad, "region": zone.region_id, "type": "public", "confirmed": "1", "scope": scope},
+            {
+                "name": bad,
+                "region": zone.region_id,
+                "type": "public",
+                "confirmed": "1",
+                "scope": scope,
+            },
         ),
         (reverse("recycle:hold"), {"ids": instance.pk, "confirmed": "1", "reason": bad}),
     ]
@@ -145,14 +181,15 @@ def test_the_admin_refuses_it(client, make_instance, django_user_model):
     client.force_login(django_user_model.objects.create_superuser("root"))
 
     answer = client.post(
-        reverse("admin:recycle_instance_change", args=[instance.pk]), {"name": "we\u202eb", "image_name": "Debian"}
+        reverse("admin:recycle_instance_change", args=[instance.pk]),
+        {"name": "we\u202eb", "image_name": "Debian"},
     )
 
     assert "are not taken." in answer.text
     assert Instance.objects.get().name == "web"
 
 
-# --- How texts are compared ----------------------------------------------------------------------------
+# --- How texts are compared -----------------------------------------------------------------------
 
 SEEN = [
     ("web", "web"),
@@ -197,7 +234,9 @@ def test_what_a_search_takes_for_the_same(one, other):
     assert fold(one) == fold(other)
 
 
-@pytest.mark.parametrize(("one", "other"), [("e", "é"), ("и", "й"), ("o", "0"), ("web", "веб"), ("", " x")])
+@pytest.mark.parametrize(
+    ("one", "other"), [("e", "é"), ("и", "й"), ("o", "0"), ("web", "веб"), ("", " x")]
+)
 def test_what_a_search_tells_apart(one, other):
     assert fold(one) != fold(other)
 
@@ -214,11 +253,17 @@ def test_no_letter_of_unicode_depends_on_its_case_or_composition():
         str.title,
         fold,
         as_seen,
-        *(lambda letter, form=form: unicodedata.normalize(form, letter) for form in ("NFC", "NFD", "NFKC", "NFKD")),
+        *(
+            lambda letter, form=form: unicodedata.normalize(form, letter)
+            for form in ("NFC", "NFD", "NFKC", "NFKD")
+        ),
     ]
 
     different = {
-        letter for spell in spelled for letter in every if (s := spell(letter)) != letter and fold(s) != fold(letter)
+        letter
+        for spell in spelled
+        for letter in every
+        if (s := spell(letter)) != letter and fold(s) != fold(letter)
     }
 
     assert different == ODD

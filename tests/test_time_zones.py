@@ -1,4 +1,6 @@
-"""Days and hours are the viewer's; the database is told moments, never the name of a zone, which it may not know."""
+"""Days and hours are the viewer's; the database is told moments, never the name of a zone, which it
+may not know.
+"""
 
 import shutil
 import zoneinfo
@@ -40,7 +42,9 @@ def only_python_knows(tmp_path):
 
 @pytest.fixture
 def everything(alice, make_instance, bind, make_tag):
-    """Something on every page; returns the pages' addresses, with filters by day where there are any."""
+    """Something on every page; returns the pages' addresses, with filters by day where there are
+    any.
+    """
     for state in State:
         instance = make_instance(state)
         if state in (State.ACTIVE, State.EXPIRED):
@@ -51,19 +55,30 @@ def everything(alice, make_instance, bind, make_tag):
         "address": [row.pk for row in ElasticIP.objects.all()],
         "tag": [make_tag("k").pk],
     }
-    days = {"deleted_from": "2026-03-01", "deleted_to": "2099-03-01", "since": "2026-03-01", "until": "2099-03-01"}
+    days = {
+        "deleted_from": "2026-03-01",
+        "deleted_to": "2099-03-01",
+        "since": "2026-03-01",
+        "until": "2099-03-01",
+    }
     pages = []
     for pattern in urlpatterns:
         if "<" not in str(pattern.pattern):
-            pages += [(reverse(f"recycle:{pattern.name}"), query) for query in ({}, days, {"span": "7d"})]
+            pages += [
+                (reverse(f"recycle:{pattern.name}"), query) for query in ({}, days, {"span": "7d"})
+            ]
         elif pattern.name in ids:
-            pages += [(reverse(f"recycle:{pattern.name}", args=[pk]), {}) for pk in ids[pattern.name]]
+            pages += [
+                (reverse(f"recycle:{pattern.name}", args=[pk]), {}) for pk in ids[pattern.name]
+            ]
     return pages
 
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("tz", [*LEGACY, UNKNOWN])
-def test_no_statement_names_the_zone_of_the_browser(client, alice, everything, only_python_knows, tz):
+def test_no_statement_names_the_zone_of_the_browser(
+    client, alice, everything, only_python_knows, tz
+):
     client.force_login(alice)
     client.cookies["tz"] = tz
 
@@ -86,22 +101,41 @@ def _status(response):
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("tz", ["Asia/Shanghai", UNKNOWN, "America/New_York"])
-def test_a_day_of_the_filter_is_a_day_of_the_viewer(client, alice, account, make_instance, only_python_knows, tz):
+def test_a_day_of_the_filter_is_a_day_of_the_viewer(
+    client, alice, account, make_instance, only_python_knows, tz
+):
     day = date(2026, 3, 8)
     start = datetime.combine(day, datetime.min.time(), ZoneInfo(tz)).astimezone(UTC)
-    end = datetime.combine(day + timedelta(days=1), datetime.min.time(), ZoneInfo(tz)).astimezone(UTC)
+    end = datetime.combine(day + timedelta(days=1), datetime.min.time(), ZoneInfo(tz)).astimezone(
+        UTC
+    )
     second = timedelta(seconds=1)
-    for name, moment in {"before": start - second, "first": start, "last": end - second, "after": end}.items():
+    for name, moment in {
+        "before": start - second,
+        "first": start,
+        "last": end - second,
+        "after": end,
+    }.items():
         times = {"recycled_at": moment, "purge_at": moment + timedelta(hours=2)}
         make_instance(State.RECYCLED, name=name, **times)
-        Event.objects.create(account=account, at=moment, batch="0" * 32, action="start", instance_name=name)
+        Event.objects.create(
+            account=account, at=moment, batch="0" * 32, action="start", instance_name=name
+        )
     client.force_login(alice)
     client.cookies["tz"] = tz
 
-    binned = client.get(reverse("recycle:bin"), {"deleted_from": day, "deleted_to": day}).context["page"].rows
+    binned = (
+        client.get(reverse("recycle:bin"), {"deleted_from": day, "deleted_to": day})
+        .context["page"]
+        .rows
+    )
     events = client.get(reverse("recycle:log"), {"since": day, "until": day}).context["page"].rows
 
-    assert {row.name for row in binned} == {event.instance_name for event in events} == {"first", "last"}
+    assert (
+        {row.name for row in binned}
+        == {event.instance_name for event in events}
+        == {"first", "last"}
+    )
     assert end - start == timedelta(hours=23 if tz == "America/New_York" else 24)
 
 
@@ -126,7 +160,10 @@ def test_days_have_the_hours_that_the_clock_shows(name, day, hours):
     assert end - start == timedelta(hours=hours)
     assert timezone.localtime(end, zone).date() == day + timedelta(days=1)
     if hours:
-        assert timezone.localtime(start, zone).date() == timezone.localtime(end - timedelta(seconds=1), zone).date()
+        assert (
+            timezone.localtime(start, zone).date()
+            == timezone.localtime(end - timedelta(seconds=1), zone).date()
+        )
 
 
 @pytest.mark.parametrize("day", [date.min, date.max])
@@ -145,11 +182,20 @@ def test_the_next_hours_are_hours_also_when_the_clock_jumps():
     with timezone.override(ZoneInfo("America/New_York")):
         hours = next_hours(NIGHT, 3)
 
-        assert [f"{timezone.localtime(hour):%H:%M}" for hour in hours] == ["01:00", "03:00", "04:00", "05:00"]
+        assert [f"{timezone.localtime(hour):%H:%M}" for hour in hours] == [
+            "01:00",
+            "03:00",
+            "04:00",
+            "05:00",
+        ]
     with timezone.override(ZoneInfo("Asia/Calcutta")):
         hours = next_hours(NIGHT, 2)
 
-        assert [f"{timezone.localtime(hour):%H:%M}" for hour in hours] == ["12:00", "13:00", "14:00"]
+        assert [f"{timezone.localtime(hour):%H:%M}" for hour in hours] == [
+            "12:00",
+            "13:00",
+            "14:00",
+        ]
 
 
 def test_the_next_days_are_days_also_when_one_is_shorter():
@@ -164,15 +210,24 @@ def test_the_next_days_are_days_also_when_one_is_shorter():
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("tz", ["America/New_York", "Asia/Calcutta", UNKNOWN, "Australia/Lord_Howe"])
+@pytest.mark.parametrize(
+    "tz", ["America/New_York", "Asia/Calcutta", UNKNOWN, "Australia/Lord_Howe"]
+)
 @pytest.mark.parametrize("span", ["", "7d"])
 def test_the_chart_counts_in_the_hours_and_days_of_the_viewer(
     client, alice, make_instance, only_python_knows, tz, span
 ):
     with time_machine.travel(NIGHT, tick=False):
-        make_instance(State.RECYCLED, recycled_at=NIGHT - timedelta(hours=3), purge_at=NIGHT - timedelta(hours=1))
+        make_instance(
+            State.RECYCLED,
+            recycled_at=NIGHT - timedelta(hours=3),
+            purge_at=NIGHT - timedelta(hours=1),
+        )
         for half_hours in range(0, 400, 5):
-            times = {"recycled_at": NIGHT - timedelta(hours=1), "purge_at": NIGHT + half_hours * timedelta(minutes=30)}
+            times = {
+                "recycled_at": NIGHT - timedelta(hours=1),
+                "purge_at": NIGHT + half_hours * timedelta(minutes=30),
+            }
             make_instance(State.RECYCLED, **times)
         client.force_login(alice)
         client.cookies["tz"] = tz

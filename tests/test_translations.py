@@ -1,4 +1,6 @@
-"""The Chinese console: everything that people read is translated, and what is compiled is what is written."""
+"""The Chinese console: everything that people read is translated, and what is compiled is what is
+written.
+"""
 
 import ast
 import re
@@ -45,7 +47,21 @@ LISTS = ("instances", "bin", "expired", "log")
 REST = ("create", "retention", "volumes", "addresses", "balancers", "tags")
 
 # Names of things, the same in every language.
-NAMES = {"KEC", "SLB", "EIP", "EBS", "VPC", "vCPU", "CSV", "UTC", "English", "SSD", "HTTP", "Mbps", "BGP"}
+NAMES = {
+    "KEC",
+    "SLB",
+    "EIP",
+    "EBS",
+    "VPC",
+    "vCPU",
+    "CSV",
+    "UTC",
+    "English",
+    "SSD",
+    "HTTP",
+    "Mbps",
+    "BGP",
+}
 NAMES |= {"Debian", "Ubuntu", "CentOS", "Rocky Linux", "Windows Server", "EHDD", "Local_SSD", "KSC"}
 # Programs, as somebody who runs the console types them.
 PROGRAMS = {"worker", "beat", "manage.py import_inventory"}
@@ -66,12 +82,18 @@ def forms(text: Any) -> list[str]:
 
 
 def known(catalogue: Catalog) -> dict[Any, list[str]]:
-    return {(*forms(message.id), message.context): forms(message.string) for message in catalogue if message.id}
+    return {
+        (*forms(message.id), message.context): forms(message.string)
+        for message in catalogue
+        if message.id
+    }
 
 
 def test_every_message_is_translated():
     missing = [
-        message.id for message in translations.merged() if message.id and not translations.is_translated(message)
+        message.id
+        for message in translations.merged()
+        if message.id and not translations.is_translated(message)
     ]
 
     assert not missing, "Run `manage.py translations`, and translate what it names."
@@ -110,7 +132,9 @@ def test_no_call_hides_its_text_from_the_extraction():
         for path in (translations.BASE / place).rglob("*.py"):
             for node in ast.walk(ast.parse(path.read_text("utf-8"))):
                 match node:
-                    case ast.Call(func=ast.Name(id=name), args=args) if name in translations.KEYWORDS:
+                    case ast.Call(func=ast.Name(id=name), args=args) if (
+                        name in translations.KEYWORDS
+                    ):
                         text = args[1 if "pgettext" in name else 0]
                         if isinstance(text, ast.Constant) and text.value not in found:
                             hidden.append(f"{path.name}: {text.value!r}")
@@ -122,9 +146,20 @@ def test_no_call_hides_its_text_from_the_extraction():
 
 
 class Reader(HTMLParser):
-    """What people see or hear of a page: its text, and the attributes that are shown or read out."""
+    """What people see or hear of a page: its text, and the attributes that are shown or
+    read out.
+    """
 
-    SHOWN = {"title", "alt", "placeholder", "aria-label", "data-empty", "data-some", "data-all", "data-needs-selection"}
+    SHOWN = {
+        "title",
+        "alt",
+        "placeholder",
+        "aria-label",
+        "data-empty",
+        "data-some",
+        "data-all",
+        "data-needs-selection",
+    }
 
     def __init__(self, page: str) -> None:
         super().__init__()
@@ -164,7 +199,9 @@ def reader(client: Client) -> Client:
 @pytest.fixture
 def everything(make_instance, bind, alice: User, now) -> list[Instance]:
     """An instance of every kind, some of them bound, and a log of what happened to them."""
-    kinds = [(State.ACTIVE, mode) for mode in BillingMode] + [(State.STOPPED, mode) for mode in BillingMode]
+    kinds = [(State.ACTIVE, mode) for mode in BillingMode] + [
+        (State.STOPPED, mode) for mode in BillingMode
+    ]
     instances = [make_instance(state, mode) for state, mode in kinds]
     instances.append(make_instance(State.STOPPED, BillingMode.HOURLY, no_fees=True))
     instances.append(make_instance(State.ACTIVE, BillingMode.DAILY, created_at=now))
@@ -220,7 +257,9 @@ def test_the_audit_log_is_chinese(reader, alice, now):
 
         assert response.status_code == 200
         assert english(Reader(response.text).words) == []
-    head = reader.get(reverse("recycle:export_audit")).getvalue().decode("utf-8-sig").splitlines()[0]
+    head = (
+        reader.get(reverse("recycle:export_audit")).getvalue().decode("utf-8-sig").splitlines()[0]
+    )
     assert english([head]) == []
 
 
@@ -239,7 +278,9 @@ def test_a_dialog_and_its_outcome_are_chinese(reader, alice, everything, verb):
     ids = [str(instance.pk) for instance in everything]
 
     dialog = reader.get(reverse(f"recycle:{verb}"), {"ids": ids})
-    refused = reader.post(reverse(f"recycle:{verb}"), {"ids": ids, "confirmed": "1", "confirm": "0"}, headers=HTMX)
+    refused = reader.post(
+        reverse(f"recycle:{verb}"), {"ids": ids, "confirmed": "1", "confirm": "0"}, headers=HTMX
+    )
     expected = re.search(r'data-must-equal="([^"]*)"', dialog.text)
     confirm = expected[1] if expected else ""
     answer = {"ids": ids, "confirmed": "1", "confirm": confirm, "reason": "7"}
@@ -292,7 +333,10 @@ def test_error_pages_are_chinese(reader, alice, rf):
     forged = reader.post(reverse("recycle:restore"))
     missing = reader.get(reverse("recycle:instance", args=[NOBODY]))
     with override(ZH):
-        pages = [view(rf.get("/"), Exception()) for view in (errors.bad_request, errors.permission_denied)]
+        pages = [
+            view(rf.get("/"), Exception())
+            for view in (errors.bad_request, errors.permission_denied)
+        ]
         pages.append(errors.server_error(rf.get("/")))
 
     assert (forged.status_code, missing.status_code) == (403, 404)
@@ -315,7 +359,9 @@ def test_models_and_choices_are_chinese():
         for model in apps.get_app_config("recycle").get_models():
             words += [model._meta.verbose_name, model._meta.verbose_name_plural]
             # A folded column is shown to nobody.
-            shown = [field for field in model._meta.concrete_fields if not isinstance(field, FoldedField)]
+            shown = [
+                field for field in model._meta.concrete_fields if not isinstance(field, FoldedField)
+            ]
             words += [field.verbose_name for field in shown]
 
         assert english([str(word) for word in words]) == []

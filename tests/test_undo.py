@@ -1,4 +1,6 @@
-"""Undo of a delete: out of the bin, bound, running; only in time, only by whom it was, only from that batch."""
+"""Undo of a delete: out of the bin, bound, running; only in time, only by whom it was, only from
+that batch.
+"""
 
 from datetime import timedelta
 from importlib import import_module
@@ -10,7 +12,17 @@ from recycle import actions
 from recycle.actions.resources import Context, addresses, volumes
 from recycle.actions.undo import ON_ITS_WAY, UNDO_FOR
 from recycle.lifecycle import State
-from recycle.models import ElasticIP, Event, Instance, InstanceTag, InstanceType, RealServer, User, Volume, Zone
+from recycle.models import (
+    ElasticIP,
+    Event,
+    Instance,
+    InstanceTag,
+    InstanceType,
+    RealServer,
+    User,
+    Volume,
+    Zone,
+)
 from recycle.policy import BillingMode, Refusal, Role
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -45,7 +57,9 @@ def names(rows):
 def test_undo_brings_back_a_running_bound_instance(oscar, make_instance, bind, delete, now):
     instance = make_instance()
     bind(instance)
-    volumes_before = sorted(Volume.objects.values_list("pk", "instance", "mount_point", "delete_with_instance"))
+    volumes_before = sorted(
+        Volume.objects.values_list("pk", "instance", "mount_point", "delete_with_instance")
+    )
     batch = delete(instance, by=oscar)
 
     undone = undo(batch, by=oscar, now=now + SECOND)
@@ -55,10 +69,15 @@ def test_undo_brings_back_a_running_bound_instance(oscar, make_instance, bind, d
     assert ElasticIP.objects.get().instance == instance
     assert RealServer.objects.get().instance == instance
     assert InstanceTag.objects.get().instance == instance
-    assert volumes_before == sorted(Volume.objects.values_list("pk", "instance", "mount_point", "delete_with_instance"))
+    assert volumes_before == sorted(
+        Volume.objects.values_list("pk", "instance", "mount_point", "delete_with_instance")
+    )
     assert (len(undone.restored.done), len(undone.started.done)) == (1, 1)
     assert all(result.done for result in undone.configured)
-    assert Event.objects.filter(action__in=["restore", "start"]).values_list("reason", flat=True)[0] == "undo"
+    assert (
+        Event.objects.filter(action__in=["restore", "start"]).values_list("reason", flat=True)[0]
+        == "undo"
+    )
 
 
 def test_what_was_stopped_comes_back_stopped(oscar, make_instance, delete, now):
@@ -71,7 +90,9 @@ def test_what_was_stopped_comes_back_stopped(oscar, make_instance, delete, now):
     assert only(stopped).get().state == State.STOPPED
 
 
-def test_what_was_taken_meanwhile_is_left_to_the_taker_and_named(oscar, make_instance, bind, delete, now):
+def test_what_was_taken_meanwhile_is_left_to_the_taker_and_named(
+    oscar, make_instance, bind, delete, now
+):
     instance, taker = make_instance(), make_instance(name="taker")
     bind(instance)
     batch = delete(instance, by=oscar)
@@ -81,7 +102,11 @@ def test_what_was_taken_meanwhile_is_left_to_the_taker_and_named(oscar, make_ins
 
     undone = undo(batch, by=oscar, now=now + 2 * SECOND)
 
-    refused = {result.former.kind: (result.refusal, result.blocker) for result in undone.configured if not result.done}
+    refused = {
+        result.former.kind: (result.refusal, result.blocker)
+        for result in undone.configured
+        if not result.done
+    }
     assert refused["eip"][0] is Refusal.TAKEN
     assert refused["eip"][1].name == "taker"
     assert refused["volume"][0] is Refusal.GONE
@@ -102,7 +127,9 @@ def test_at_the_last_moment_it_is_undone_and_after_it_refused(oscar, make_instan
     assert only(late).get().state == State.RECYCLED
 
 
-def test_only_who_deleted_it_or_an_administrator_may_undo(alice, oscar, account, make_instance, delete, now):
+def test_only_who_deleted_it_or_an_administrator_may_undo(
+    alice, oscar, account, make_instance, delete, now
+):
     olga = User.objects.create_user("olga")
     olga.memberships.create(account=account, role=Role.OPERATOR)
     instance = make_instance()
@@ -133,8 +160,12 @@ def test_who_lost_the_role_meanwhile_restores_nothing(oscar, make_instance, dele
     assert only(instance).get().state == State.RECYCLED
 
 
-def test_only_what_still_lies_in_the_bin_from_that_very_delete_comes_back(alice, oscar, make_instance, delete, now):
-    still, back, purged, again = (make_instance(name=name) for name in ("still", "back", "purged", "twice"))
+def test_only_what_still_lies_in_the_bin_from_that_very_delete_comes_back(
+    alice, oscar, make_instance, delete, now
+):
+    still, back, purged, again = (
+        make_instance(name=name) for name in ("still", "back", "purged", "twice")
+    )
     batch = delete(still, back, purged, again, by=oscar)
     actions.restore(only(back, again), by=oscar, now=now)
     actions.purge(only(purged), by=alice, now=now)
@@ -176,7 +207,9 @@ def test_what_was_released_at_once_is_no_undo(oscar, make_instance, delete, now)
     assert actions.undo(gone, by=oscar, now=now) is None
 
 
-def test_where_the_zone_is_sold_out_meanwhile_it_stays_in_the_bin(oscar, zone, make_instance, bind, delete, now):
+def test_where_the_zone_is_sold_out_meanwhile_it_stays_in_the_bin(
+    oscar, zone, make_instance, bind, delete, now
+):
     instance = make_instance()
     bind(instance)
     batch = delete(instance, by=oscar)
@@ -191,7 +224,9 @@ def test_where_the_zone_is_sold_out_meanwhile_it_stays_in_the_bin(oscar, zone, m
     assert ElasticIP.objects.get().instance is None
 
 
-def test_more_than_can_be_done_while_somebody_waits_is_refused(monkeypatch, oscar, make_instance, delete, now):
+def test_more_than_can_be_done_while_somebody_waits_is_refused(
+    monkeypatch, oscar, make_instance, delete, now
+):
     monkeypatch.setattr(import_module("recycle.actions.undo"), "MOST_UNDONE", 2)
     batch = delete(*(make_instance() for _ in range(3)), by=oscar)
 

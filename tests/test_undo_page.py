@@ -49,14 +49,18 @@ def batch():
 
 
 def undo(client, headers=None, follow=True, **fields):
-    return client.post(UNDO, {"batch": batch(), "back": LIST, **fields}, headers=headers or {}, follow=follow)
+    return client.post(
+        UNDO, {"batch": batch(), "back": LIST, **fields}, headers=headers or {}, follow=follow
+    )
 
 
 # --- The offer ------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("headers", [{}, HTMX])
-def test_after_a_delete_into_the_bin_the_message_offers_undo_for_half_a_minute(oscar_in, bound, headers):
+def test_after_a_delete_into_the_bin_the_message_offers_undo_for_half_a_minute(
+    oscar_in, bound, headers
+):
     before = datetime.now(UTC)
 
     text = delete(oscar_in, bound, headers=headers)
@@ -76,7 +80,9 @@ def test_the_button_is_a_real_form_that_comes_back_to_the_page_it_stands_on(osca
     assert f'name="back" value="{LIST}?region="' in form
 
 
-def test_of_what_was_released_at_once_the_message_says_that_it_cannot_be_undone(oscar_in, make_instance):
+def test_of_what_was_released_at_once_the_message_says_that_it_cannot_be_undone(
+    oscar_in, make_instance
+):
     instance = make_instance(billing_mode=BillingMode.HOURLY, name="gone")
 
     text = delete(oscar_in, instance, confirm="gone")
@@ -85,7 +91,9 @@ def test_of_what_was_released_at_once_the_message_says_that_it_cannot_be_undone(
     assert UNDO not in text
 
 
-def test_of_both_at_once_the_message_offers_the_one_and_says_the_other(oscar_in, bound, make_instance):
+def test_of_both_at_once_the_message_offers_the_one_and_says_the_other(
+    oscar_in, bound, make_instance
+):
     instance = make_instance(billing_mode=BillingMode.HOURLY, name="gone")
 
     text = delete(oscar_in, bound, instance, confirm="gone")
@@ -147,7 +155,9 @@ def test_without_script_it_goes_back_to_the_list(oscar_in, bound):
     assert undo(oscar_in, follow=False).url == f"{LIST}?region="
 
 
-@pytest.mark.parametrize("back", ["https://evil.example/", "//evil.example", "javascript:alert(1)", ""])
+@pytest.mark.parametrize(
+    "back", ["https://evil.example/", "//evil.example", "javascript:alert(1)", ""]
+)
 def test_it_never_leads_away(oscar_in, bound, back):
     delete(oscar_in, bound)
 
@@ -214,7 +224,10 @@ def test_nobody_else_may(request, client, alice, bound, now, who):
     response = undo(client)
 
     assert response.status_code == 403
-    assert "Only the person who deleted it, or an administrator, can undo this." in response.content.decode()
+    assert (
+        "Only the person who deleted it, or an administrator, can undo this."
+        in response.content.decode()
+    )
     assert only(bound).get().state == State.RECYCLED
 
 

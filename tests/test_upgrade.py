@@ -1,8 +1,10 @@
-"""A database of an earlier version becomes one of this version with all its rows, and the pages show them.
+"""A database of an earlier version becomes one of this version with all its rows, and the pages
+show them.
 
-`upgrade/rows-0002.json` has rows of every kind as they stood at the second migration, by table and column. They are
-put there by that version's own models, as its migrations describe them, so that nothing here has to be changed when
-models change: every later migration, and every later page, meets them as it would meet a database that is in use.
+`upgrade/rows-0002.json` has rows of every kind as they stood at the second migration, by table and
+column. They are put there by that version's own models, as its migrations describe them, so that
+nothing here has to be changed when models change: every later migration, and every later page,
+meets them as it would meet a database that is in use.
 """
 
 import json
@@ -55,7 +57,9 @@ def another_database(tmp_path, django_db_blocker) -> Iterator[None]:
         settings["NAME"] = "upgrade" if postgres else str(tmp_path / "upgrade.sqlite3")
         if postgres:
             settings["NAME"] = f"upgrade_{tmp_path.parent.name.replace('-', '_')}"
-            _without_database(f"DROP DATABASE IF EXISTS {settings['NAME']}", f"CREATE DATABASE {settings['NAME']}")
+            _without_database(
+                f"DROP DATABASE IF EXISTS {settings['NAME']}", f"CREATE DATABASE {settings['NAME']}"
+            )
         try:
             yield
         finally:
@@ -81,12 +85,18 @@ def _without_database(*statements: str) -> None:
 
 
 def rows(*names: str) -> list[Row]:
-    return [(label, values) for name in names for label, values in json.loads((UPGRADE / f"{name}.json").read_text())]
+    return [
+        (label, values)
+        for name in names
+        for label, values in json.loads((UPGRADE / f"{name}.json").read_text())
+    ]
 
 
 @unwatched()
 def upgrade(written: list[Row]) -> None:
-    """Make the tables of before, write the rows with the models of before, and bring all of it up to date."""
+    """Make the tables of before, write the rows with the models of before, and bring all of it up
+    to date.
+    """
     executor = MigrationExecutor(connection)
     targets = [BEFORE, *(node for node in executor.loader.graph.leaf_nodes() if node[0] in BESIDE)]
     executor.migrate(targets)
@@ -95,7 +105,9 @@ def upgrade(written: list[Row]) -> None:
         for label, values in written:
             model = before.get_model(label)
             fields = {field.attname: field for field in model._meta.concrete_fields}
-            model(**{name: fields[name].to_python(value) for name, value in values.items()}).save(force_insert=True)
+            model(**{name: fields[name].to_python(value) for name, value in values.items()}).save(
+                force_insert=True
+            )
     models = {before.get_model(label) for label, _ in written}
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_sql(no_style(), list(models)):
@@ -120,7 +132,10 @@ def plain_addresses() -> Iterator[str]:
 
 def test_the_rows_have_every_model_of_then():
     executor = MigrationExecutor(connection)
-    then = {model._meta.label_lower for model in executor.loader.project_state([BEFORE]).apps.get_models()}
+    then = {
+        model._meta.label_lower
+        for model in executor.loader.project_state([BEFORE]).apps.get_models()
+    }
 
     written = {label for label, _ in rows("rows-0002")}
 
@@ -134,7 +149,12 @@ def test_no_row_is_lost_and_all_of_them_keep_to_the_rules():
     upgrade(written)
 
     connection.check_constraints()
-    assert MigrationExecutor(connection).migration_plan(MigrationExecutor(connection).loader.graph.leaf_nodes()) == []
+    assert (
+        MigrationExecutor(connection).migration_plan(
+            MigrationExecutor(connection).loader.graph.leaf_nodes()
+        )
+        == []
+    )
     for label, values in written:
         if label == "sessions.session":
             # Everybody logs in once more: a session belongs to a person now.
@@ -204,7 +224,9 @@ def test_the_admin_shows_every_row(client):
 
     for model in admin.site._registry:
         names = (model._meta.app_label, model._meta.model_name)
-        assert client.get(reverse("admin:{}_{}_changelist".format(*names))).status_code == 200, names
+        assert client.get(reverse("admin:{}_{}_changelist".format(*names))).status_code == 200, (
+            names
+        )
         for row in model._base_manager.all()[:3]:
             response = client.get(reverse("admin:{}_{}_change".format(*names), args=[row.pk]))
             assert response.status_code == 200, (names, row.pk)

@@ -1,4 +1,6 @@
-"""The verbs as people meet them: first the dialog, which says what would happen, then OK, which does it and says so."""
+"""The verbs as people meet them: first the dialog, which says what would happen, then OK, which
+does it and says so.
+"""
 
 import re
 from datetime import timedelta
@@ -22,9 +24,19 @@ VERBS = {
     Action.START: (State.STOPPED, BillingMode.DAILY, State.ACTIVE, "Started 1 instance."),
     Action.STOP: (State.ACTIVE, BillingMode.DAILY, State.STOPPED, "Stopped 1 instance."),
     Action.RESTART: (State.ACTIVE, BillingMode.DAILY, State.ACTIVE, "Restarted 1 instance."),
-    Action.DELETE: (State.ACTIVE, BillingMode.DAILY, State.RECYCLED, "Moved 1 instance to the recycle bin."),
+    Action.DELETE: (
+        State.ACTIVE,
+        BillingMode.DAILY,
+        State.RECYCLED,
+        "Moved 1 instance to the recycle bin.",
+    ),
     Action.RENEW: (State.EXPIRED, BillingMode.MONTHLY, State.ACTIVE, "Renewed 1 instance."),
-    Action.RESTORE: (State.RECYCLED, BillingMode.DAILY, State.STOPPED, "Restored 1 instance. It is stopped."),
+    Action.RESTORE: (
+        State.RECYCLED,
+        BillingMode.DAILY,
+        State.STOPPED,
+        "Restored 1 instance. It is stopped.",
+    ),
     Action.PURGE: (State.RECYCLED, BillingMode.DAILY, State.PURGED, "Deleted 1 instance for good."),
 }
 every_verb = pytest.mark.parametrize("action", VERBS)
@@ -43,7 +55,12 @@ def url(action):
 
 def ok(*instances, **more):
     """What the dialog's OK sends."""
-    return {"ids": [instance.pk for instance in instances], "confirmed": "1", "confirm": "web", **more}
+    return {
+        "ids": [instance.pk for instance in instances],
+        "confirmed": "1",
+        "confirm": "web",
+        **more,
+    }
 
 
 def states(*instances):
@@ -60,7 +77,9 @@ def unchanged(*instances):
 def fields_of(response, form="dialog"):
     """What the form in an answer would send, as a browser without a script reads it."""
     scope = re.search(
-        r"<dialog.*?</dialog>" if form == "dialog" else rf'<form id="{form}".*?</form>', response.text, re.DOTALL
+        r"<dialog.*?</dialog>" if form == "dialog" else rf'<form id="{form}".*?</form>',
+        response.text,
+        re.DOTALL,
     )
     assert scope, response.text[:2000]
     sent: dict[str, list[str]] = {}
@@ -79,7 +98,10 @@ def fields_of(response, form="dialog"):
 def test_the_dialog_only_asks(client, alice, action, subject):
     client.force_login(alice)
 
-    for answer in (client.get(url(action), {"ids": subject.pk}), client.post(url(action), {"ids": [subject.pk]})):
+    for answer in (
+        client.get(url(action), {"ids": subject.pk}),
+        client.post(url(action), {"ids": [subject.pk]}),
+    ):
         assert answer.status_code == 200
         assert "<dialog" in answer.text
         assert "web" in answer.text
@@ -88,7 +110,9 @@ def test_the_dialog_only_asks(client, alice, action, subject):
 
 
 @every_verb
-def test_the_dialog_is_a_page_of_its_own_without_htmx_and_a_piece_with_it(client, alice, action, subject):
+def test_the_dialog_is_a_page_of_its_own_without_htmx_and_a_piece_with_it(
+    client, alice, action, subject
+):
     client.force_login(alice)
 
     page = client.get(url(action), {"ids": subject.pk})
@@ -106,7 +130,9 @@ def test_the_dialog_is_a_page_of_its_own_without_htmx_and_a_piece_with_it(client
 
 
 @every_verb
-def test_a_get_never_does_anything_even_when_it_says_it_is_confirmed(client, alice, action, subject):
+def test_a_get_never_does_anything_even_when_it_says_it_is_confirmed(
+    client, alice, action, subject
+):
     client.force_login(alice)
 
     response = client.get(url(action), ok(subject))
@@ -116,7 +142,9 @@ def test_a_get_never_does_anything_even_when_it_says_it_is_confirmed(client, ali
 
 
 @every_verb
-def test_without_javascript_the_whole_way_from_the_row_to_the_message(client, alice, action, subject):
+def test_without_javascript_the_whole_way_from_the_row_to_the_message(
+    client, alice, action, subject
+):
     *_, target, sentence = VERBS[action]
     client.force_login(alice)
     back = reverse("recycle:bin") + "?region=&size=50"
@@ -215,27 +243,44 @@ def test_an_operator_is_not_offered_what_only_administrators_may(client, oscar, 
 
 
 def test_a_delete_is_sorted_into_what_it_means_for_each(client, alice, make_instance, bind, now):
-    daily, hourly = make_instance(name="daily"), make_instance(billing_mode=BillingMode.HOURLY, name="hourly")
+    daily, hourly = (
+        make_instance(name="daily"),
+        make_instance(billing_mode=BillingMode.HOURLY, name="hourly"),
+    )
     make_instance(billing_mode=BillingMode.MONTHLY, name="monthly")
     make_instance(name="young", created_at=now - timedelta(minutes=10))
     bind(daily)
     client.force_login(alice)
 
-    response = client.get(url("delete"), {"ids": list(Instance.objects.values_list("pk", flat=True))})
+    response = client.get(
+        url("delete"), {"ids": list(Instance.objects.values_list("pk", flat=True))}
+    )
 
-    groups = {group.title: [line[0].name for line in group.lines] for group in response.context["groups"]}
+    groups = {
+        group.title: [line[0].name for line in group.lines] for group in response.context["groups"]
+    }
     assert groups == {
         "Will move to the recycle bin": ["daily"],
         "Will be released at once, for good": ["hourly"],
         "Cannot be done": ["monthly", "young"],
     }
-    for words in ("until ", "From ", "<b>SLB</b> front", "<b>EIP</b>", "<b>EBS</b> scratch", "env=prod", hourly.name):
+    for words in (
+        "until ",
+        "From ",
+        "<b>SLB</b> front",
+        "<b>EIP</b>",
+        "<b>EBS</b> scratch",
+        "env=prod",
+        hourly.name,
+    ):
         assert words in response.text
     assert response.context["expected"] == "hourly"
     assert str(response.context["title"]) == "Delete 4 instances"
 
 
-def test_no_fees_is_offered_where_it_exists_and_refused_with_its_reason_elsewhere(client, alice, make_instance):
+def test_no_fees_is_offered_where_it_exists_and_refused_with_its_reason_elsewhere(
+    client, alice, make_instance
+):
     daily, hourly = make_instance(), make_instance(billing_mode=BillingMode.HOURLY)
     client.force_login(alice)
 
@@ -306,7 +351,9 @@ FINAL = {
     "purge": (Action.PURGE, State.RECYCLED, BillingMode.DAILY),
     "release": (Action.DELETE, State.ACTIVE, BillingMode.HOURLY),
 }
-final_verbs = pytest.mark.parametrize(("action", "state", "billing_mode"), FINAL.values(), ids=FINAL)
+final_verbs = pytest.mark.parametrize(
+    ("action", "state", "billing_mode"), FINAL.values(), ids=FINAL
+)
 
 
 @final_verbs
@@ -328,7 +375,9 @@ def test_one_goes_for_good_only_when_its_name_is_typed(
 
 
 @final_verbs
-def test_several_go_for_good_only_when_their_number_is_typed(client, alice, make_instance, action, state, billing_mode):
+def test_several_go_for_good_only_when_their_number_is_typed(
+    client, alice, make_instance, action, state, billing_mode
+):
     instances = [make_instance(state, billing_mode) for _ in range(3)]
     client.force_login(alice)
 
@@ -341,7 +390,9 @@ def test_several_go_for_good_only_when_their_number_is_typed(client, alice, make
 
 
 @pytest.mark.parametrize("name", [" web ", "  "])
-def test_a_name_with_space_around_it_can_be_typed_and_one_of_space_alone_still_asks(client, alice, make_instance, name):
+def test_a_name_with_space_around_it_can_be_typed_and_one_of_space_alone_still_asks(
+    client, alice, make_instance, name
+):
     instance = make_instance(State.RECYCLED, name=name)
     client.force_login(alice)
 
@@ -364,7 +415,9 @@ def test_what_the_dialog_called_recoverable_is_not_released(client, alice, make_
     assert unchanged(instance)
 
 
-def test_what_changes_between_question_and_lock_is_refused_by_the_action(client, alice, make_instance, monkeypatch):
+def test_what_changes_between_question_and_lock_is_refused_by_the_action(
+    client, alice, make_instance, monkeypatch
+):
     instance = make_instance()
     client.force_login(alice)
 
@@ -387,11 +440,15 @@ def test_what_changes_between_question_and_lock_is_refused_by_the_action(client,
 
 def test_what_is_refused_holds_up_nobody_and_stays_selected(client, alice, make_instance, now):
     good = make_instance(State.RECYCLED, name="good")
-    ended = make_instance(State.RECYCLED, name="ended", recycled_at=now - timedelta(hours=2), purge_at=now)
+    ended = make_instance(
+        State.RECYCLED, name="ended", recycled_at=now - timedelta(hours=2), purge_at=now
+    )
     running = make_instance(name="running")
     client.force_login(alice)
 
-    response = client.post(url("restore"), ok(good, ended, running, back=reverse("recycle:bin")), follow=True)
+    response = client.post(
+        url("restore"), ok(good, ended, running, back=reverse("recycle:bin")), follow=True
+    )
 
     assert states(good, ended, running) == [State.STOPPED, State.RECYCLED, State.ACTIVE]
     assert "Restored 1 instance. It is stopped." in response.text
@@ -402,7 +459,9 @@ def test_what_is_refused_holds_up_nobody_and_stays_selected(client, alice, make_
     assert not re.search(r'name="ids"[^>]*checked', client.get(reverse("recycle:bin")).text)
 
 
-def test_what_the_database_rejects_is_said_without_its_words(client, alice, make_instance, monkeypatch):
+def test_what_the_database_rejects_is_said_without_its_words(
+    client, alice, make_instance, monkeypatch
+):
     instance = make_instance(name="web")
     client.force_login(alice)
     failed = Failed(instance.pk, instance.name, "UNIQUE constraint failed: secret_table")
@@ -426,7 +485,9 @@ def test_the_message_of_a_restore_leads_to_the_restored(client, alice, make_inst
 
     assert "Restored 2 instances. They are stopped." in response.text
     (link,) = re.findall(r'<a href="([^"]*batch=[^"]*)"', response.text)
-    assert {row.pk for row in client.get(link).context["page"].rows} == {instance.pk for instance in restored}
+    assert {row.pk for row in client.get(link).context["page"].rows} == {
+        instance.pk for instance in restored
+    }
 
 
 def test_a_mixed_delete_says_both_that_some_moved_and_some_are_gone(client, alice, make_instance):
@@ -461,7 +522,9 @@ def test_ok_pressed_twice_does_it_once(client, alice, make_instance):
 
 
 @every_verb
-def test_a_verb_is_refused_with_a_reason_in_every_state_it_does_not_fit(client, alice, make_instance, action):
+def test_a_verb_is_refused_with_a_reason_in_every_state_it_does_not_fit(
+    client, alice, make_instance, action
+):
     for state in State:
         instance = make_instance(state)
         client.force_login(alice)
@@ -514,7 +577,9 @@ def test_all_that_match_goes_the_whole_way_on_every_list(client, shown, make_ins
 
 
 @pytest.mark.parametrize("step", ["before the dialog", "before OK"])
-def test_what_came_after_the_list_was_shown_is_left_alone(client, shown, make_instance, oscar, step):
+def test_what_came_after_the_list_was_shown_is_left_alone(
+    client, shown, make_instance, oscar, step
+):
     old = make_instance(State.RECYCLED)
     selection = shown("bin")
     if step == "before OK":
@@ -537,7 +602,9 @@ def test_what_somebody_acted_on_meanwhile_is_left_alone(client, shown, make_inst
     assert states(kept, touched) == [State.STOPPED, State.ACTIVE]
 
 
-def test_time_that_passes_brings_no_more_into_what_ends_soon(client, shown, make_instance, now, time_machine):
+def test_time_that_passes_brings_no_more_into_what_ends_soon(
+    client, shown, make_instance, now, time_machine
+):
     soon = make_instance(State.RECYCLED, purge_at=now + timedelta(minutes=14))
     later = make_instance(State.RECYCLED, purge_at=now + timedelta(minutes=20))
     selection = shown("bin", ends="15")
@@ -576,7 +643,9 @@ WRONG_ALL = {
 @pytest.mark.parametrize("wrong", WRONG_ALL.values(), ids=WRONG_ALL)
 @pytest.mark.parametrize("confirmed", ["", "1"], ids=["dialog", "OK"])
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "partial"])
-def test_all_of_a_list_that_makes_no_sense_is_nothing(client, shown, make_instance, wrong, confirmed, headers):
+def test_all_of_a_list_that_makes_no_sense_is_nothing(
+    client, shown, make_instance, wrong, confirmed, headers
+):
     instances = [make_instance(State.RECYCLED, name=f"web-{number}") for number in range(2)]
     selection = {**shown("bin", q="web-0"), "confirmed": confirmed, **wrong}
 
@@ -594,7 +663,9 @@ def test_all_of_a_list_is_only_ever_the_persons_own(client, shown, mallory, recy
     client.force_login(mallory)
 
     foreign = client.post(url("restore"), {**selection, "confirmed": "1"})
-    forged = client.post(url("restore"), {**selection, "scope": scope, "confirmed": "1"}, headers=HTMX)
+    forged = client.post(
+        url("restore"), {**selection, "scope": scope, "confirmed": "1"}, headers=HTMX
+    )
 
     assert foreign.status_code == 400
     assert "Restored" not in forged.text
@@ -613,7 +684,9 @@ def test_more_than_fit_one_request_are_the_same_ones_in_the_dialog_and_after_ok(
 
     named = [line[0].name for group in dialog.context["groups"] for line in group.lines]
     assert named == ["web-1", "web-2", "web-3"]
-    assert {instance.name for instance in instances if states(instance) == [State.STOPPED]} == set(named)
+    assert {instance.name for instance in instances if states(instance) == [State.STOPPED]} == set(
+        named
+    )
 
 
 # --- Another window -------------------------------------------------------------------------------
@@ -628,7 +701,9 @@ def second(alice, zone):
 
 
 @pytest.mark.parametrize("everything", [True, False], ids=["all", "by id"])
-def test_a_form_from_a_window_of_another_account_is_refused(client, shown, second, recycled, everything, make_instance):
+def test_a_form_from_a_window_of_another_account_is_refused(
+    client, shown, second, recycled, everything, make_instance
+):
     theirs = make_instance(State.RECYCLED, account=second)
     selection = shown("bin")
     if not everything:
@@ -642,9 +717,13 @@ def test_a_form_from_a_window_of_another_account_is_refused(client, shown, secon
     assert unchanged(recycled, theirs)
 
 
-def test_all_from_a_window_of_another_region_is_refused_but_not_what_was_named(client, shown, make_instance, recycled):
+def test_all_from_a_window_of_another_region_is_refused_but_not_what_was_named(
+    client, shown, make_instance, recycled
+):
     region = Region.objects.create(code="cn-shanghai-2", name="Shanghai")
-    elsewhere = make_instance(State.RECYCLED, zone=Zone.objects.create(code="cn-shanghai-2a", region=region))
+    elsewhere = make_instance(
+        State.RECYCLED, zone=Zone.objects.create(code="cn-shanghai-2a", region=region)
+    )
     selection = shown("bin", region="cn-beijing-6")
     client.get(reverse("recycle:bin"), {"region": "cn-shanghai-2"})
 

@@ -37,7 +37,9 @@ def new(**answer):
 # --- List ----------------------------------------------------------------------------------------
 
 
-def test_the_filters_narrow_the_list(client, alice, make_volume, make_instance, other_zone, far_zone):
+def test_the_filters_narrow_the_list(
+    client, alice, make_volume, make_instance, other_zone, far_zone
+):
     web = make_instance(name="web")
     free = make_volume(name="free", type="EHDD", billing_mode="Monthly")
     used = make_volume(name="used", instance=web, mount_point="/dev/vdb")
@@ -78,10 +80,21 @@ def test_a_volume_is_created(client, oscar, zone, headers):
     response = client.post(reverse("recycle:create_volume"), new(back="/volumes/"), headers=headers)
 
     [volume] = Volume.objects.all()
-    assert (volume.name, volume.size_gb, volume.zone_id, volume.instance) == ("data", 40, zone.pk, None)
+    assert (volume.name, volume.size_gb, volume.zone_id, volume.instance) == (
+        "data",
+        40,
+        zone.pk,
+        None,
+    )
     assert Event.objects.get().action == ResourceAction.CREATE
-    assert response.url == "/volumes/?region=" if not headers else '"changed"' in response.headers["HX-Trigger"]
-    assert "Created the EBS volume" in client.get("/volumes/").text if not headers else response.text
+    assert (
+        response.url == "/volumes/?region="
+        if not headers
+        else '"changed"' in response.headers["HX-Trigger"]
+    )
+    assert (
+        "Created the EBS volume" in client.get("/volumes/").text if not headers else response.text
+    )
 
 
 def test_the_same_dialog_sent_twice_makes_one(client, alice, zone):
@@ -98,15 +111,20 @@ def test_the_same_dialog_sent_twice_makes_one(client, alice, zone):
 @pytest.mark.parametrize(
     ("kind", "size", "fits"),
     [
-        ("SSD3.0", 9, False), ("SSD3.0", 10, True), ("SSD3.0", 32000, True), ("SSD3.0", 32001, False),
-        ("EHDD", 10, True), ("ESSD_PL0", 39, False), ("ESSD_PL1", 40, True), ("ESSD_PL1", 32768, True),
-        ("ESSD_PL2", 460, False), ("ESSD_PL2", 461, True), ("ESSD_PL3", 1760, False), ("ESSD_PL3", 32769, False),
+        ("SSD3.0", 9, False), ("SSD3.0", 10, True), ("SSD3.0", 32000, True),
+        ("SSD3.0", 32001, False),
+        ("EHDD", 10, True), ("ESSD_PL0", 39, False), ("ESSD_PL1", 40, True),
+        ("ESSD_PL1", 32768, True),
+        ("ESSD_PL2", 460, False), ("ESSD_PL2", 461, True), ("ESSD_PL3", 1760, False),
+        ("ESSD_PL3", 32769, False),
     ],
 )  # fmt: skip
 def test_each_type_has_its_sizes(client, alice, zone, kind, size, fits):
     client.force_login(alice)
 
-    response = client.post(reverse("recycle:create_volume"), new(type=kind, size_gb=size), headers=HTMX)
+    response = client.post(
+        reverse("recycle:create_volume"), new(type=kind, size_gb=size), headers=HTMX
+    )
 
     assert (response.status_code == 200) is fits
     assert Volume.objects.exists() is fits
@@ -115,7 +133,8 @@ def test_each_type_has_its_sizes(client, alice, zone, kind, size, fits):
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"name": "x"}, {"name": "x" * 51}, {"zone": "cn-nowhere-1a"}, {"type": "FLOPPY"}, {"size_gb": "many"},
+        {"name": "x"}, {"name": "x" * 51}, {"zone": "cn-nowhere-1a"}, {"type": "FLOPPY"},
+        {"size_gb": "many"},
         {"size_gb": "-1"}, {"billing_mode": "Free"}, {"token": "abc"}, {"size_gb": ""},
     ],
     ids=str,
@@ -154,7 +173,12 @@ def test_the_quota_is_said_before_and_after(client, alice, account, zone, make_v
 def test_an_instance_is_named_by_id_name_or_ip(client, oscar, make_volume, instance, by):
     volume = make_volume()
     client.force_login(oscar)
-    other = {"id": instance.pk, "name": "web", "ip": instance.private_ip, "suggestion": f"web · {instance.pk}"}[by]
+    other = {
+        "id": instance.pk,
+        "name": "web",
+        "ip": instance.private_ip,
+        "suggestion": f"web · {instance.pk}",
+    }[by]
 
     response = send(client, "attach", volume, other=other, delete_with_instance="1")
 
@@ -164,7 +188,9 @@ def test_an_instance_is_named_by_id_name_or_ip(client, oscar, make_volume, insta
     assert Volume.objects.get().delete_with_instance
 
 
-def test_several_instances_of_a_name_are_told_apart_by_id(client, alice, make_volume, make_instance):
+def test_several_instances_of_a_name_are_told_apart_by_id(
+    client, alice, make_volume, make_instance
+):
     volume = make_volume()
     namesakes = [make_instance(name="web") for _ in range(2)]
     client.force_login(alice)
@@ -176,7 +202,9 @@ def test_several_instances_of_a_name_are_told_apart_by_id(client, alice, make_vo
     assert bound_to(volume) is None
 
 
-def test_a_living_instance_is_meant_before_one_in_the_bin(client, alice, make_volume, make_instance, instance):
+def test_a_living_instance_is_meant_before_one_in_the_bin(
+    client, alice, make_volume, make_instance, instance
+):
     make_instance(State.RECYCLED, name="web")
     volume = make_volume()
     client.force_login(alice)
@@ -187,7 +215,9 @@ def test_a_living_instance_is_meant_before_one_in_the_bin(client, alice, make_vo
 
 
 @pytest.mark.parametrize("other", ["", "nothing", str(SUBNET), "10.9.9.9", "' OR 1=1", "x" * 501])
-def test_an_instance_that_is_not_there_is_said_beside_the_field(client, alice, make_volume, instance, other):
+def test_an_instance_that_is_not_there_is_said_beside_the_field(
+    client, alice, make_volume, instance, other
+):
     volume = make_volume()
     client.force_login(alice)
 
@@ -208,7 +238,9 @@ def test_an_instance_of_somebody_else_is_not_there(client, mallory, make_volume,
     assert bound_to(hers) is None
 
 
-def test_an_instance_of_another_zone_is_refused_with_its_name(client, alice, make_volume, instance, other_zone):
+def test_an_instance_of_another_zone_is_refused_with_its_name(
+    client, alice, make_volume, instance, other_zone
+):
     volume = make_volume(zone=other_zone)
     client.force_login(alice)
 
@@ -227,7 +259,9 @@ def test_an_instance_in_the_bin_is_refused(client, alice, make_volume, recycled)
     assert "It is in the recycle bin." in response.text
 
 
-def test_of_two_who_attach_one_wins_and_the_other_reads_who(client, alice, oscar, make_volume, make_instance):
+def test_of_two_who_attach_one_wins_and_the_other_reads_who(
+    client, alice, oscar, make_volume, make_instance
+):
     volume, mine, theirs = make_volume(), make_instance(name="mine"), make_instance(name="theirs")
     client.force_login(alice)
     assert client.get(reverse("recycle:attach"), {"ids": volume.pk}).status_code == 200
@@ -278,7 +312,9 @@ def test_a_volume_is_detached_without_javascript(client, alice, make_volume, ins
     assert "Nothing is bound to this instance." in page.text
 
 
-def test_what_moved_on_since_the_dialog_is_left_alone(client, alice, make_volume, make_instance, instance):
+def test_what_moved_on_since_the_dialog_is_left_alone(
+    client, alice, make_volume, make_instance, instance
+):
     volume = make_volume(instance=instance, mount_point="/dev/vdb")
     client.force_login(alice)
     announced = client.get(reverse("recycle:detach"), {"ids": volume.pk}).context["announced"]
@@ -324,19 +360,32 @@ def test_or_it_is_detached_first(client, alice, make_volume, instance):
     dialog = client.get(reverse("recycle:delete_volumes"), {"ids": [each.pk for each in volumes]})
     assert "Unbind first" in dialog.text
 
-    send(client, "delete_volumes", *volumes, confirm="2", unbind="1", announced=dialog.context["announced"])
+    send(
+        client,
+        "delete_volumes",
+        *volumes,
+        confirm="2",
+        unbind="1",
+        announced=dialog.context["announced"],
+    )
 
     assert not Volume.objects.exists()
     assert Event.objects.filter(action=ResourceAction.UNBIND).count() == 1
 
 
-def test_but_not_from_what_the_dialog_did_not_show(client, alice, make_volume, make_instance, instance):
+def test_but_not_from_what_the_dialog_did_not_show(
+    client, alice, make_volume, make_instance, instance
+):
     volume = make_volume(name="data", instance=instance, mount_point="/dev/vdb")
     client.force_login(alice)
-    announced = client.get(reverse("recycle:delete_volumes"), {"ids": volume.pk}).context["announced"]
+    announced = client.get(reverse("recycle:delete_volumes"), {"ids": volume.pk}).context[
+        "announced"
+    ]
     Volume.objects.update(instance=make_instance(name="another"))
 
-    response = send(client, "delete_volumes", volume, confirm="data", unbind="1", announced=announced)
+    response = send(
+        client, "delete_volumes", volume, confirm="data", unbind="1", announced=announced
+    )
 
     assert Volume.objects.exists()
     assert "It has changed in the meantime." in response.text
@@ -350,11 +399,13 @@ def test_deleted_from_its_own_page_it_leads_to_the_list(client, alice, make_volu
 
     response = send(client, "delete_volumes", volume, confirm="data", back=page, headers=headers)
 
-    assert (response.headers["HX-Redirect"] if headers else response.url) == reverse("recycle:volumes")
+    assert (response.headers["HX-Redirect"] if headers else response.url) == reverse(
+        "recycle:volumes"
+    )
     assert "Deleted 1 EBS volume." in client.get(reverse("recycle:volumes")).text
 
 
-# --- The page of the instance ----------------------------------------------------------------------
+# --- The page of the instance ---------------------------------------------------------------------
 
 
 def test_the_page_of_an_instance_offers_to_bind_and_to_unbind(client, alice, make_instance, bind):

@@ -48,8 +48,20 @@ def test_a_weak_key_is_told_why(key, why, monkeypatch):
 @pytest.mark.parametrize(
     ("host", "is_open"),
     [
-        *(("127.0.0.1", False), ("127.0.0.2", False), ("::1", False), ("[::1]", False), ("localhost", False)),
-        *(("0.0.0.0", True), ("::", True), ("192.0.2.1", True), ("console.example.com", True), ("*", True)),
+        *(
+            ("127.0.0.1", False),
+            ("127.0.0.2", False),
+            ("::1", False),
+            ("[::1]", False),
+            ("localhost", False),
+        ),
+        *(
+            ("0.0.0.0", True),
+            ("::", True),
+            ("192.0.2.1", True),
+            ("console.example.com", True),
+            ("*", True),
+        ),
         *((".example.com", True), ("localhost.example.com", True)),
     ],
 )
@@ -58,7 +70,9 @@ def test_what_others_can_reach(host, is_open):
 
 
 def start(tmp_path, *command, **variables):
-    environment = {key: value for key, value in os.environ.items() if not key.startswith("CONSOLE_")}
+    environment = {
+        key: value for key, value in os.environ.items() if not key.startswith("CONSOLE_")
+    }
     environment |= {"CONSOLE_DATA_DIR": str(tmp_path), **variables}
     return subprocess.run(
         [sys.executable, "manage.py", *command],
@@ -71,7 +85,8 @@ def start(tmp_path, *command, **variables):
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_up_refuses_a_weak_key_before_anything_starts(tmp_path, host):
-    # Also when only the names of this machine itself are answered to: a client can claim any of them.
+    # Also when only the names of this machine itself are answered to: a client can claim any of
+    # them.
     variables = {NAME: "changeme", "CONSOLE_ALLOWED_HOSTS": "localhost"}
 
     done = start(tmp_path, "up", "--host", host, "--data-dir", str(tmp_path), **variables)
@@ -79,13 +94,17 @@ def test_up_refuses_a_weak_key_before_anything_starts(tmp_path, host):
     assert done.returncode == 1
     assert done.stdout == ""
     assert done.stderr == (
-        "CONSOLE_SECRET_KEY has 8 characters, and 32 are the least, while this console can be reached "
-        "from other machines: leave it unset, and a good one is made, or set one of a machine's making.\n"
+        "CONSOLE_SECRET_KEY has 8 characters, and 32 are the least, while this console can be "
+        "reached "
+        "from other machines: leave it unset, and a good one is made, or set one of a machine's "
+        "making.\n"
     )
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize(("hosts", "code"), [("console.example.com", 1), ("localhost,127.0.0.1", 0)])
+@pytest.mark.parametrize(
+    ("hosts", "code"), [("console.example.com", 1), ("localhost,127.0.0.1", 0)]
+)
 def test_a_node_without_up_refuses_it_too(tmp_path, hosts, code):
     done = start(tmp_path, "check", **{NAME: "changeme", "CONSOLE_ALLOWED_HOSTS": hosts})
 

@@ -1,4 +1,6 @@
-"""Several windows of one browser: each shows one account and region, and says which with every request."""
+"""Several windows of one browser: each shows one account and region, and says which with every
+request.
+"""
 
 import re
 from uuid import uuid4
@@ -32,12 +34,17 @@ def switch(client, account):
 
 def address_of(pattern: URLPattern) -> str:
     converters = pattern.pattern.converters
-    values = {name: uuid4() if "UUID" in type(converter).__name__ else 7 for name, converter in converters.items()}
+    values = {
+        name: uuid4() if "UUID" in type(converter).__name__ else 7
+        for name, converter in converters.items()
+    }
     return reverse(f"recycle:{pattern.name}", kwargs=values)
 
 
 @pytest.mark.parametrize("pattern", urlpatterns, ids=lambda pattern: pattern.name)
-def test_no_piece_of_any_address_goes_into_a_window_of_another_account(client, alice, account, second, pattern):
+def test_no_piece_of_any_address_goes_into_a_window_of_another_account(
+    client, alice, account, second, pattern
+):
     client.force_login(alice)
     client.get(reverse("recycle:overview"))
     switch(client, second)
@@ -73,7 +80,9 @@ def test_a_piece_does_not_choose_where_the_next_page_begins(client, alice, accou
 
 
 @pytest.mark.parametrize("left", [False, True], ids=["switched", "no member any more"])
-def test_a_page_that_a_window_of_another_account_goes_to_says_so(client, alice, account, second, make_instance, left):
+def test_a_page_that_a_window_of_another_account_goes_to_says_so(
+    client, alice, account, second, make_instance, left
+):
     make_instance(name="ours")
     make_instance(name="theirs", account=second)
     client.force_login(alice)
@@ -98,7 +107,9 @@ def links(alice, second, make_instance, make_volume, make_address, make_balancer
     """Links into Alice's other account, and the same ones to what is nowhere."""
     batch = uuid4()
     instance = make_instance(account=second)
-    Event.objects.create(account=second, at=instance.created_at, batch=batch, action="start", instance_id=instance.pk)
+    Event.objects.create(
+        account=second, at=instance.created_at, batch=batch, action="start", instance_id=instance.pk
+    )
     rows = {
         "instance": instance,
         "volume": make_volume(account=second),
@@ -107,7 +118,9 @@ def links(alice, second, make_instance, make_volume, make_address, make_balancer
         "tag": make_tag(account=second),
     }
     found = {name: reverse(f"recycle:{name}", args=[row.pk]) for name, row in rows.items()}
-    missing = {name: reverse(f"recycle:{name}", args=[4711 if name == "tag" else uuid4()]) for name in rows}
+    missing = {
+        name: reverse(f"recycle:{name}", args=[4711 if name == "tag" else uuid4()]) for name in rows
+    }
     for name in ("instances", "log", "configure_again"):
         found[name] = f"{reverse(f'recycle:{name}')}?batch={batch}"
         missing[name] = f"{reverse(f'recycle:{name}')}?batch={uuid4()}"
@@ -118,11 +131,24 @@ def links(alice, second, make_instance, make_volume, make_address, make_balancer
     return found, missing
 
 
-LINKS = ("instance", "volume", "address", "balancer", "tag", "instances", "log", "configure_again", "bin", "export")
+LINKS = (
+    "instance",
+    "volume",
+    "address",
+    "balancer",
+    "tag",
+    "instances",
+    "log",
+    "configure_again",
+    "bin",
+    "export",
+)
 
 
 @pytest.mark.parametrize("name", LINKS)
-def test_a_link_into_another_account_of_ones_own_offers_to_switch_and_goes_there(client, alice, second, links, name):
+def test_a_link_into_another_account_of_ones_own_offers_to_switch_and_goes_there(
+    client, alice, second, links, name
+):
     client.force_login(alice)
     link = links[0][name]
 
@@ -149,13 +175,19 @@ def test_to_a_stranger_it_looks_like_what_never_was(client, mallory, links, name
 
     # But for numbers, tokens and moments.
     foreign, missing = (re.sub(r"[\w:.+-]{20,}|\d+", "", answer.text) for answer in answers)
-    assert {answer.status_code for answer in answers} == {200 if name in ("instances", "log") else 404}
+    assert {answer.status_code for answer in answers} == {
+        200 if name in ("instances", "log") else 404
+    }
     assert "Zeta" not in answers[0].text
     assert foreign == missing
 
 
-@pytest.mark.parametrize("name", ["instances", "bin", "expired", "log", "volumes", "addresses", "balancers", "tags"])
-def test_every_link_of_a_list_with_its_filter_names_the_account(client, alice, account, second, name):
+@pytest.mark.parametrize(
+    "name", ["instances", "bin", "expired", "log", "volumes", "addresses", "balancers", "tags"]
+)
+def test_every_link_of_a_list_with_its_filter_names_the_account(
+    client, alice, account, second, name
+):
     client.force_login(alice)
 
     page = client.get(reverse(f"recycle:{name}"), {"q": "web", "size": "10"})
@@ -225,7 +257,9 @@ def test_a_window_never_shows_another_accounts_rows_under_its_own_head(windows, 
     expect(other.get_by_role("heading", name="Overview")).to_be_visible()
     DOINGS[doing](first)
 
-    expect(first.locator("#messages")).to_contain_text("You have switched the account in another window.")
+    expect(first.locator("#messages")).to_contain_text(
+        "You have switched the account in another window."
+    )
     assert (header(first), names(first)) == ("Zeta", {"theirs"})
     forgive(complaints, "409")
 
@@ -265,7 +299,9 @@ def test_an_action_of_a_window_left_behind_is_refused(windows, complaints):
 
 
 @pytest.mark.browser
-def test_the_region_of_a_list_stays_its_own_and_other_pages_say_what_happened(windows, zone, complaints, account):
+def test_the_region_of_a_list_stays_its_own_and_other_pages_say_what_happened(
+    windows, zone, complaints, account
+):
     first, other = windows
     shanghai = Region.objects.create(code="cn-shanghai-2", name="Shanghai")
     Zone.objects.create(code="cn-shanghai-2a", region=shanghai)
@@ -282,7 +318,9 @@ def test_the_region_of_a_list_stays_its_own_and_other_pages_say_what_happened(wi
     assert answer.value.status == 200
     expect(first.locator("[popovertarget=regions]")).to_contain_text("cn-beijing-6")
     assert names(first) == {"ours"}
-    expect(detail.locator("#messages")).to_contain_text("You have switched the region in another window.")
+    expect(detail.locator("#messages")).to_contain_text(
+        "You have switched the region in another window."
+    )
     expect(detail.locator("[popovertarget=regions]")).to_contain_text("cn-shanghai-2")
     forgive(complaints, "409")
 

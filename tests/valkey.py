@@ -20,7 +20,9 @@ def valkey() -> Iterator[str]:
     # Not pytest's own directory: the path of a socket has to be short.
     with tempfile.TemporaryDirectory(prefix="console-", dir="/tmp") as place:
         part, path = supervisor.broker(Path(place))
-        process = subprocess.Popen(part.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        process = subprocess.Popen(
+            part.command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+        )
         deadline = time.monotonic() + 20
         while not supervisor.answers(path) and time.monotonic() < deadline:
             time.sleep(0.02)

@@ -1,8 +1,9 @@
-"""Configure again: what instances were bound to when they were last deleted, and binding them to it once more.
+"""Configure again: what instances were bound to when they were last deleted, and binding them to it
+once more.
 
-`plan` says of each former relationship what would become of it now; `configure` carries out those that somebody picked.
-Both ask the functions of `resources`: the plan of what it has read, the deed under its locks. Neither takes anything
-away from anybody, and nothing of this happens by itself.
+`plan` says of each former relationship what would become of it now; `configure` carries out those
+that somebody picked. Both ask the functions of `resources`: the plan of what it has read, the deed
+under its locks. Neither takes anything away from anybody, and nothing of this happens by itself.
 """
 
 from collections import defaultdict
@@ -36,7 +37,12 @@ from recycle.models import (
 from recycle.policy import Refusal
 
 # In this order they are shown and bound.
-KINDS = {Kind.REAL_SERVER: "real_servers", Kind.EIP: "eips", Kind.VOLUME: "volumes", Kind.TAG: "tags"}
+KINDS = {
+    Kind.REAL_SERVER: "real_servers",
+    Kind.EIP: "eips",
+    Kind.VOLUME: "volumes",
+    Kind.TAG: "tags",
+}
 
 
 class Prospect(TextChoices):
@@ -126,12 +132,15 @@ class Result:
 
 
 def plan(instances: InstanceQuerySet, *, by: User, now: datetime) -> list[Line]:
-    """Each former relationship of these instances, in the order of the instances. Changes and locks nothing.
+    """Each former relationship of these instances, in the order of the instances. Changes and locks
+    nothing.
 
     Costs eight queries, however many instances there are.
     """
     context = Context(by=by, now=now)
-    rows = list(instances.select_related("zone").annotate(bound=described(), cancelled=_last_cancelled()))
+    rows = list(
+        instances.select_related("zone").annotate(bound=described(), cancelled=_last_cancelled())
+    )
     formers = list(_formers(rows))
     facts = _Facts(by, rows, formers)
     # The same, with each line of the plan carried out before the next is asked.
@@ -143,12 +152,16 @@ def plan(instances: InstanceQuerySet, *, by: User, now: datetime) -> list[Line]:
         if no is None and later is None:
             ahead.bind(former)
         refusal, blocker = (no.refusal, Blocker.of(no.blocker)) if no else (None, None)
-        lines.append(Line(former, refusal, blocker, rival=Blocker.of(later.blocker) if later else None))
+        lines.append(
+            Line(former, refusal, blocker, rival=Blocker.of(later.blocker) if later else None)
+        )
     return _with_ends(lines)
 
 
 def configure(lines: Iterable[Line], *, by: User, now: datetime) -> list[Result]:
-    """Bind what these lines name, each on its own: whatever becomes of one, the others are tried."""
+    """Bind what these lines name, each on its own: whatever becomes of one, the others are
+    tried.
+    """
     context = Context(by=by, now=now)
     return [_carry_out(line.former, context) for line in lines]
 
@@ -162,7 +175,9 @@ def _carry_out(former: Former, context: Context) -> Result:
 def _bind(former: Former, context: Context) -> Outcome:
     by, instance, detail = context.by, former.instance, former.detail
     if former.kind is Kind.EIP:
-        return addresses.associate(ElasticIP.objects.visible_to(by).filter(pk=former.id), instance, context=context)
+        return addresses.associate(
+            ElasticIP.objects.visible_to(by).filter(pk=former.id), instance, context=context
+        )
     if former.kind is Kind.VOLUME:
         return volumes.attach(
             Volume.objects.visible_to(by).filter(pk=former.id),
@@ -174,9 +189,17 @@ def _bind(former: Former, context: Context) -> Outcome:
     itself = Instance.objects.visible_to(by).filter(pk=instance.pk)
     if former.kind is Kind.REAL_SERVER:
         behind = Listener(pk=former.id)
-        return balancers.register(behind, itself, port=detail["port"], weight=detail["weight"], context=context)
-    tag = Tag.objects.filter(account=instance.account_id, key=detail["key"], value=detail["value"]).first()
-    return tags.add(tag, itself, context=context) if tag else Outcome(ResourceAction.BIND, context.batch)
+        return balancers.register(
+            behind, itself, port=detail["port"], weight=detail["weight"], context=context
+        )
+    tag = Tag.objects.filter(
+        account=instance.account_id, key=detail["key"], value=detail["value"]
+    ).first()
+    return (
+        tags.add(tag, itself, context=context)
+        if tag
+        else Outcome(ResourceAction.BIND, context.batch)
+    )
 
 
 def _result(former: Former, outcome: Outcome) -> Result:
@@ -192,7 +215,12 @@ def _result(former: Former, outcome: Outcome) -> Result:
 
 def _last_cancelled() -> Subquery:
     """The event that last took an instance's relationships."""
-    return Subquery(Event.objects.cancelling().filter(instance_id=OuterRef("pk")).order_by("-id").values("pk")[:1])
+    return Subquery(
+        Event.objects.cancelling()
+        .filter(instance_id=OuterRef("pk"))
+        .order_by("-id")
+        .values("pk")[:1]
+    )
 
 
 def _formers(rows: Sequence[Any]) -> Iterator[Former]:
@@ -205,7 +233,10 @@ def _formers(rows: Sequence[Any]) -> Iterator[Former]:
 
 
 def _order(detail: Mapping[str, Any]) -> tuple[Any, ...]:
-    return tuple(detail.get(field) or "" for field in ("mount_point", "load_balancer_name", "key", "value", "address"))
+    return tuple(
+        detail.get(field) or ""
+        for field in ("mount_point", "load_balancer_name", "key", "value", "address")
+    )
 
 
 def _with_ends(lines: list[Line]) -> list[Line]:
@@ -216,14 +247,21 @@ def _with_ends(lines: list[Line]) -> list[Line]:
     if not gone:
         return lines
     ends = Event.objects.filter(
-        account__in=accounts, action=ResourceAction.REMOVE, resource_id__in={resource for _kind, resource in named}
+        account__in=accounts,
+        action=ResourceAction.REMOVE,
+        resource_id__in={resource for _kind, resource in named},
     )
-    found = {(Kind(event.kind), event.resource_id): event for event in ends.order_by("id") if event.kind}
+    found = {
+        (Kind(event.kind), event.resource_id): event for event in ends.order_by("id") if event.kind
+    }
 
     def end(former: Former) -> Event | None:
         return next((found[name] for name in _names_of_end(former) if name in found), None)
 
-    return [replace(line, removed=end(line.former)) if line.prospect is Prospect.GONE else line for line in lines]
+    return [
+        replace(line, removed=end(line.former)) if line.prospect is Prospect.GONE else line
+        for line in lines
+    ]
 
 
 def _names_of_end(former: Former) -> list[tuple[Kind, str]]:
@@ -243,7 +281,9 @@ class _Facts:
         wanted = defaultdict(list)
         for former in formers:
             wanted[former.kind].append(former)
-        ids = {kind: [former.id for former in wanted[kind]] for kind in KINDS if kind is not Kind.TAG}
+        ids = {
+            kind: [former.id for former in wanted[kind]] for kind in KINDS if kind is not Kind.TAG
+        }
         self.addresses = {
             row.pk: row
             for row in ElasticIP.objects.visible_to(by)
@@ -252,7 +292,9 @@ class _Facts:
         }
         self.volumes = {
             row.pk: row
-            for row in Volume.objects.visible_to(by).filter(pk__among=ids[Kind.VOLUME]).select_related("instance")
+            for row in Volume.objects.visible_to(by)
+            .filter(pk__among=ids[Kind.VOLUME])
+            .select_related("instance")
         }
         self.listeners = {
             row.pk: row
@@ -263,14 +305,19 @@ class _Facts:
         self.servers = {
             (row.listener_id, row.address, row.port): row
             for row in RealServer.objects.filter(
-                listener__id__among=list(self.listeners), address__in={row.private_ip for row in rows}
+                listener__id__among=list(self.listeners),
+                address__in={row.private_ip for row in rows},
             ).select_related("instance")
         }
-        tags = Tag.objects.visible_to(by).filter(key__in={former.detail["key"] for former in wanted[Kind.TAG]})
+        tags = Tag.objects.visible_to(by).filter(
+            key__in={former.detail["key"] for former in wanted[Kind.TAG]}
+        )
         self.tags = {(row.account_id, row.key, row.value): row for row in tags}
         # What the instances have at present.
         self.addressed = {row.pk for row in rows if row.bound["eips"]}
-        self.mounted = {row.pk: [each["mount_point"] for each in row.bound["volumes"] or []] for row in rows}
+        self.mounted = {
+            row.pk: [each["mount_point"] for each in row.bound["volumes"] or []] for row in rows
+        }
         self.tagged = {row.pk: {each["id"] for each in row.bound["tags"] or []} for row in rows}
 
     def copy(self) -> "_Facts":
@@ -288,9 +335,13 @@ class _Facts:
             return No(Refusal.ROLE)
         if former.kind is Kind.EIP:
             address = self.addresses.get(former.id)
-            return addresses.why_not_associate(address, instance, has_one=instance.pk in self.addressed)
+            return addresses.why_not_associate(
+                address, instance, has_one=instance.pk in self.addressed
+            )
         if former.kind is Kind.VOLUME:
-            return volumes.why_not_attach(self.volumes.get(former.id), instance, taken=self.mounted[instance.pk])
+            return volumes.why_not_attach(
+                self.volumes.get(former.id), instance, taken=self.mounted[instance.pk]
+            )
         if former.kind is Kind.REAL_SERVER:
             same = self.servers.get(self._place(former))
             return balancers.why_not_register(self.listeners.get(former.id), instance, same=same)
@@ -315,4 +366,6 @@ class _Facts:
         return former.id, former.instance.private_ip, former.detail["port"]
 
     def _tag(self, former: Former) -> Tag | None:
-        return self.tags.get((former.instance.account_id, former.detail["key"], former.detail["value"]))
+        return self.tags.get(
+            (former.instance.account_id, former.detail["key"], former.detail["value"])
+        )

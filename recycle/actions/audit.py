@@ -59,7 +59,9 @@ OF_ACCOUNT: dict[type[Model], tuple[str, Callable[[Any], int]]] = {
 }
 
 
-def record(action: ResourceAction, row: Model, context: Context, changes: Changes | None = None) -> None:
+def record(
+    action: ResourceAction, row: Model, context: Context, changes: Changes | None = None
+) -> None:
     """Write that a row was made, changed or deleted, where it belongs.
 
     That an account came or went concerns the installation: its own log does not outlive it.
@@ -71,7 +73,9 @@ def record(action: ResourceAction, row: Model, context: Context, changes: Change
         record_in_installation(AuditAction(action.value), row, context, changes)
 
 
-def record_in_installation(action: AuditAction, row: Model, context: Context, changes: Changes | None = None) -> None:
+def record_in_installation(
+    action: AuditAction, row: Model, context: Context, changes: Changes | None = None
+) -> None:
     AuditEvent.objects.create(
         at=context.now,
         action=action,
@@ -83,7 +87,9 @@ def record_in_installation(action: AuditAction, row: Model, context: Context, ch
     )
 
 
-def _record_in_account(action: ResourceAction, row: Model, context: Context, changes: Changes | None) -> None:
+def _record_in_account(
+    action: ResourceAction, row: Model, context: Context, changes: Changes | None
+) -> None:
     kind, account_of = OF_ACCOUNT[type(row)]
     named: Model = row
     if isinstance(row, Membership):
@@ -108,11 +114,15 @@ def _record_in_account(action: ResourceAction, row: Model, context: Context, cha
 
 
 def _detail(changes: Changes | None) -> dict[str, Any]:
-    told = {name: [_plain(before), _plain(after)] for name, (before, after) in (changes or {}).items()}
+    told = {
+        name: [_plain(before), _plain(after)] for name, (before, after) in (changes or {}).items()
+    }
     return {"changes": told} if told else {}
 
 
-def changes_of(model: type[Model], names: list[str], before: dict[str, Any], after: dict[str, Any]) -> Changes:
+def changes_of(
+    model: type[Model], names: list[str], before: dict[str, Any], after: dict[str, Any]
+) -> Changes:
     """What a form changed: of its fields those that the model keeps, without any secret."""
     kept = {field.name for field in model._meta.concrete_fields} - SECRETS
     if model is Membership:
@@ -128,7 +138,7 @@ def _plain(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float) else str(value)
 
 
-# --- Logins ---------------------------------------------------------------------------------------------
+# --- Logins ---------------------------------------------------------------------------------------
 
 
 def failed_login(user: User | None, *, now: datetime, origin: Origin) -> None:
@@ -170,7 +180,7 @@ def _network(address: str | None) -> str | None:
     return address
 
 
-# --- People ---------------------------------------------------------------------------------------------
+# --- People ---------------------------------------------------------------------------------------
 
 
 def save_password(user: User, context: Context, *, keep: str | None = None) -> None:

@@ -1,4 +1,6 @@
-"""The relationships of instances to EIPs, EBS volumes, load balancers and tags, for a whole chunk at a time."""
+"""The relationships of instances to EIPs, EBS volumes, load balancers and tags, for a whole chunk
+at a time.
+"""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,7 +14,9 @@ from recycle.models.sql import Dashed, JSONList, Truth
 
 
 def _listed(rows: QuerySet[Any], **fields: str | Func) -> Subquery:
-    """The rows bound to the outer instance as one JSON array of objects; null when there is none."""
+    """The rows bound to the outer instance as one JSON array of objects; null when there
+    is none.
+    """
     bound = rows.filter(instance=OuterRef("pk")).order_by().values("instance")
     return Subquery(bound.annotate(listed=JSONList(JSONObject(**fields))).values("listed"))
 

@@ -1,4 +1,6 @@
-"""Create instances with their disks, addresses and tags: all that were asked for, or none and the reasons."""
+"""Create instances with their disks, addresses and tags: all that were asked for, or none and the
+reasons.
+"""
 
 import secrets
 import string
@@ -92,8 +94,12 @@ class Order:
         return [f"{self.name}-{number:0{width}}" for number in range(self.number, last + 1)]
 
 
-def create(order: Order, *, by: User, now: datetime | None = None, dry_run: bool = False) -> Outcome:
-    """Make the instances, running, with all that is ordered for them, in one transaction; or nothing."""
+def create(
+    order: Order, *, by: User, now: datetime | None = None, dry_run: bool = False
+) -> Outcome:
+    """Make the instances, running, with all that is ordered for them, in one transaction; or
+    nothing.
+    """
     now = now or timezone.now()
     if dry_run:
         return _judge(order, by, lock_rows=False)[0]
@@ -131,7 +137,9 @@ def _judge(order: Order, by: User, *, lock_rows: bool) -> tuple[Outcome, Order, 
         order = replace(order, address=address)
     order, missing = _tags(order, lock_rows=lock_rows)
     outcome.refused += [Refused(tag.pk, str(tag), Refusal.GONE) for tag in missing]
-    outcome.refused += Room([order.zone.pk], lock=lock_rows).shorts(order.zone.pk, order.instance_type, order.count)
+    outcome.refused += Room([order.zone.pk], lock=lock_rows).shorts(
+        order.zone.pk, order.instance_type, order.count
+    )
     quota = Quota(order.account.pk, lock=lock_rows)
     if lock_rows and Instance.objects.filter(pk=order.ids()[0]).exists():
         # Sent twice. Asked under the lock: of two at once, one is the first.
@@ -184,20 +192,28 @@ def _tags(order: Order, *, lock_rows: bool) -> tuple[Order, list[Tag]]:
     missing = [tag for tag in order.tags if tag not in there]
     if order.new_tags:
         pairs = dict.fromkeys(order.new_tags)
-        same = {(tag.key, tag.value): tag for tag in rows.filter(key__in={key for key, _value in pairs})}
+        same = {
+            (tag.key, tag.value): tag for tag in rows.filter(key__in={key for key, _value in pairs})
+        }
         there += [same[pair] for pair in pairs if pair in same and same[pair] not in there]
         order = replace(order, new_tags=[pair for pair in pairs if pair not in same])
     return replace(order, tags=there), missing
 
 
 def _free_private(order: Order) -> Iterator[str]:
-    """Addresses nobody has: in the networks of 254 that the subnet's instances stand in, or in a new one."""
+    """Addresses nobody has: in the networks of 254 that the subnet's instances stand in, or in a
+    new one.
+    """
     living = Instance.objects.exclude(state=State.PURGED)
     if order.subnet_id:
         taken = _v4(living.filter(subnet_id=order.subnet_id))
         networks = iter(sorted(_networks(taken))) if taken else iter([IPv4Network("10.0.0.0/24")])
     else:
-        taken = _v4(living.filter(account=order.account, vpc_id=order.vpc_id)) if order.vpc_id else set()
+        taken = (
+            _v4(living.filter(account=order.account, vpc_id=order.vpc_id))
+            if order.vpc_id
+            else set()
+        )
         used = _networks(taken)
         private = IPv4Network("10.0.0.0/8").subnets(new_prefix=24)
         networks = islice((network for network in private if network not in used), 1)
@@ -251,7 +267,9 @@ def _make(order: Order, by: User, now: datetime) -> Outcome:
             anchor_day=paid.anchor_day if paid else None,
             protected=order.protected,
         )
-        for index, (pk, done, address) in enumerate(zip(order.ids(), outcome.done, private, strict=True))
+        for index, (pk, done, address) in enumerate(
+            zip(order.ids(), outcome.done, private, strict=True)
+        )
     ]
     Instance.objects.bulk_create(instances)
     log = _Log(order, by, now)
@@ -287,7 +305,9 @@ class _Log:
             )
         )
 
-    def add(self, kind: Kind, resource: Model, instance: Instance | None, *, new: bool, **detail: Any) -> None:
+    def add(
+        self, kind: Kind, resource: Model, instance: Instance | None, *, new: bool, **detail: Any
+    ) -> None:
         """That something was made, bound to an instance, or both."""
         account_id = self.account.pk
         if new:
@@ -295,7 +315,13 @@ class _Log:
             self.events.append(made)
         if instance:
             bound = event(
-                self.context, ResourceAction.BIND, kind, resource, account_id=account_id, instance=instance, **detail
+                self.context,
+                ResourceAction.BIND,
+                kind,
+                resource,
+                account_id=account_id,
+                instance=instance,
+                **detail,
             )
             self.events.append(bound)
 
@@ -351,11 +377,15 @@ def _make_addresses(order: Order, instances: Sequence[Instance], now: datetime, 
 
 
 def _make_tags(order: Order, instances: Sequence[Instance], log: _Log) -> None:
-    new = Tag.objects.bulk_create(Tag(account=order.account, key=key, value=value) for key, value in order.new_tags)
+    new = Tag.objects.bulk_create(
+        Tag(account=order.account, key=key, value=value) for key, value in order.new_tags
+    )
     for tag in new:
         log.add(Kind.TAG, tag, None, new=True)
     tags = [*order.tags, *new]
-    InstanceTag.objects.bulk_create(InstanceTag(instance=instance, tag=tag) for instance in instances for tag in tags)
+    InstanceTag.objects.bulk_create(
+        InstanceTag(instance=instance, tag=tag) for instance in instances for tag in tags
+    )
     for instance in instances:
         for tag in tags:
             log.add(Kind.TAG, tag, instance, new=False)

@@ -47,7 +47,9 @@ def add_rule(rule: RetentionRule, *, context: Context) -> Outcome:
         if no := _may_not(context, rule.account_id):
             return no
         _lock(rule.account_id)
-        same = RetentionRule.objects.filter(account=rule.account_id, key=rule.key, value=rule.value).first()
+        same = RetentionRule.objects.filter(
+            account=rule.account_id, key=rule.key, value=rule.value
+        ).first()
         if same is not None and same.keep_for == rule.keep_for:
             return No(Refusal.ALREADY)
         _record(context, rule.account_id, str(rule), _of_rule(same), _of_rule(rule))
@@ -94,7 +96,9 @@ def _of_rule(rule: RetentionRule | None) -> int | None:
     return EXCLUDED if rule.keep_for is None else _seconds(rule.keep_for)
 
 
-def _record(context: Context, account_id: int, tag: str, before: int | None, after: int | None) -> None:
+def _record(
+    context: Context, account_id: int, tag: str, before: int | None, after: int | None
+) -> None:
     """`tag` empty: the account's own time."""
     Event.objects.create(
         account_id=account_id,
@@ -106,12 +110,14 @@ def _record(context: Context, account_id: int, tag: str, before: int | None, aft
     )
 
 
-# --- What a change would mean ---------------------------------------------------------------------------
+# --- What a change would mean ---------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What the deletions of the last 30 days would have come to, as it is now and as it would be."""
+    """What the deletions of the last 30 days would have come to, as it is now and as it
+    would be.
+    """
 
     deletions: int = 0
     longer: int = 0
@@ -127,7 +133,9 @@ class Forecast:
 
 @dataclass(frozen=True, slots=True)
 class Stay:
-    """One instance in the bin: from when, until when the rules keep it, and when somebody took it out."""
+    """One instance in the bin: from when, until when the rules keep it, and when somebody took it
+    out.
+    """
 
     start: datetime
     keep_for: timedelta
@@ -147,10 +155,11 @@ def forecast(
     new_rules: Sequence[RetentionRule],
     now: datetime,
 ) -> Forecast:
-    """Compare how `account` keeps by `rules` with a time and rules it does not have yet, over its last 30 days.
+    """Compare how `account` keeps by `rules` with a time and rules it does not have yet, over its
+    last 30 days.
 
-    Only what the events tell counts: each deletion with the tags it had then, and who took it out again. A stay ends at
-    `now` at the latest.
+    Only what the events tell counts: each deletion with the tags it had then, and who took it out
+    again. A stay ends at `now` at the latest.
     """
     since = now - LOOKBACK
     longer = shorter = lost = count = 0
@@ -176,19 +185,26 @@ Deletion = tuple[datetime, datetime | None, bool, str, int, set[tuple[str, str]]
 
 
 def _deletions(account: Account, since: datetime, now: datetime) -> Iterable[Deletion]:
-    """Every entry into the bin, with when and how somebody took the instance out, its billing mode, disk and tags."""
+    """Every entry into the bin, with when and how somebody took the instance out, its billing mode,
+    disk and tags.
+    """
     instance = Instance.objects.filter(pk=OuterRef("instance_id"))
     events = (
         Event.objects.filter(
-            account=account, at__gte=since, at__lte=now, action__in=[Action.RECYCLE, Action.RESTORE, Action.PURGE]
+            account=account,
+            at__gte=since,
+            at__lte=now,
+            action__in=[Action.RECYCLE, Action.RESTORE, Action.PURGE],
         )
         .annotate(
-            mode=Subquery(instance.values("billing_mode")[:1]), gb=Subquery(instance.values("system_disk_gb")[:1])
+            mode=Subquery(instance.values("billing_mode")[:1]),
+            gb=Subquery(instance.values("system_disk_gb")[:1]),
         )
         .order_by("-id")
         .values_list("instance_id", "at", "action", "by_name", "mode", "gb", "detail__tags")
     )
-    # Of rows that have been forgotten, the billing mode is known all the same: only one leads into the bin.
+    # Of rows that have been forgotten, the billing mode is known all the same: only one leads into
+    # the bin.
     default = next(mode for mode, policy in POLICIES.items() if policy.keep_for is not None)
     left: dict[UUID | None, tuple[datetime, str]] = {}
     for pk, at, action, by_name, mode, gb, tags in events.iterator():
@@ -198,7 +214,14 @@ def _deletions(account: Account, since: datetime, now: datetime) -> Iterable[Del
                 left[pk] = at, action
             continue
         out, how = left.pop(pk, (None, ""))
-        yield at, out, how == Action.RESTORE, mode or default, gb or 0, {_pair(tag) for tag in tags or ()}
+        yield (
+            at,
+            out,
+            how == Action.RESTORE,
+            mode or default,
+            gb or 0,
+            {_pair(tag) for tag in tags or ()},
+        )
 
 
 def _pair(tag: Mapping[str, Any]) -> tuple[str, str]:

@@ -1,20 +1,41 @@
-"""What an account may have and what a zone can give: summed up under a lock at the moment it matters.
+"""What an account may have and what a zone can give: summed up under a lock at the moment it
+matters.
 
-A recycled instance counts towards its account's quota, but gives its vCPU and memory back to the zone, and so does one
-stopped with no fees; so a start or a restore can find the zone sold out. The account charged is always the owner's.
+A recycled instance counts towards its account's quota, but gives its vCPU and memory back to the
+zone, and so does one stopped with no fees; so a start or a restore can find the zone sold out. The
+account charged is always the owner's.
 """
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Aggregate, Count, IntegerField, OuterRef, Q, QuerySet, Subquery, Sum, TextChoices
+from django.db.models import (
+    Aggregate,
+    Count,
+    IntegerField,
+    OuterRef,
+    Q,
+    QuerySet,
+    Subquery,
+    Sum,
+    TextChoices,
+)
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
 from recycle.actions.outcome import Refused
 from recycle.lifecycle import LIVING, State
-from recycle.models import Account, ElasticIP, Instance, InstanceType, LoadBalancer, Tag, Volume, Zone
+from recycle.models import (
+    Account,
+    ElasticIP,
+    Instance,
+    InstanceType,
+    LoadBalancer,
+    Tag,
+    Volume,
+    Zone,
+)
 from recycle.policy import Refusal
 
 # Instances that use vCPU and memory of their zone.
@@ -47,14 +68,19 @@ class Short(Refused):
 
 
 class Room:
-    """The vCPU and memory that zones still have; `take` uses them up one instance after the other."""
+    """The vCPU and memory that zones still have; `take` uses them up one instance after
+    the other.
+    """
 
     def __init__(self, zones: Iterable[str], *, lock: bool) -> None:
-        limited = Zone.objects.filter(pk__in=set(zones)).exclude(vcpu_capacity=None, memory_gb_capacity=None)
+        limited = Zone.objects.filter(pk__in=set(zones)).exclude(
+            vcpu_capacity=None, memory_gb_capacity=None
+        )
         self.free: dict[str, tuple[float, float]] = {}
         for zone in (limited.select_for_update(no_key=True) if lock else limited).order_by("pk"):
             used = Instance.objects.filter(USING, zone=zone).aggregate(
-                vcpu=Sum("instance_type__vcpu", default=0), memory=Sum("instance_type__memory_gb", default=0)
+                vcpu=Sum("instance_type__vcpu", default=0),
+                memory=Sum("instance_type__memory_gb", default=0),
             )
             self.free[zone.pk] = (
                 _left(zone.vcpu_capacity, used["vcpu"]),
@@ -72,8 +98,15 @@ class Room:
     def shorts(self, zone: str, kind: InstanceType, count: int) -> list[Short]:
         """What the zone lacks for so many of a kind."""
         vcpu, memory = self.free.get(zone, (INFINITE, INFINITE))
-        wanted = ((Limit.VCPU, kind.vcpu * count, vcpu), (Limit.MEMORY_GB, kind.memory_gb * count, memory))
-        return [Short(0, str(limit.label), Refusal.SOLD_OUT, wanted=n) for limit, n, left in wanted if n > left]
+        wanted = (
+            (Limit.VCPU, kind.vcpu * count, vcpu),
+            (Limit.MEMORY_GB, kind.memory_gb * count, memory),
+        )
+        return [
+            Short(0, str(limit.label), Refusal.SOLD_OUT, wanted=n)
+            for limit, n, left in wanted
+            if n > left
+        ]
 
 
 def _left(capacity: int | None, used: int) -> float:
@@ -81,14 +114,18 @@ def _left(capacity: int | None, used: int) -> float:
 
 
 class Quota:
-    """What an account may still make. With `lock`, nobody else makes anything there until the transaction ends."""
+    """What an account may still make. With `lock`, nobody else makes anything there until the
+    transaction ends.
+    """
 
     def __init__(self, account_id: int, *, lock: bool) -> None:
         accounts = Account.objects.filter(pk=account_id)
         self.account = (accounts.select_for_update(no_key=True) if lock else accounts).get()
 
     def left_for(self, model: type[Instance | ElasticIP | Volume | LoadBalancer | Tag]) -> float:
-        """How many more of this kind; infinite without a limit, negative where the limit was lowered below the use."""
+        """How many more of this kind; infinite without a limit, negative where the limit was
+        lowered below the use.
+        """
         limit = {
             Instance: self.account.max_instances,
             ElasticIP: self.account.max_elastic_ips,
@@ -106,11 +143,19 @@ class Quota:
     def gb_left(self) -> float:
         if self.account.max_volume_gb is None:
             return INFINITE
-        used = Volume.objects.filter(account=self.account).aggregate(used=Sum("size_gb", default=0))["used"]
+        used = Volume.objects.filter(account=self.account).aggregate(
+            used=Sum("size_gb", default=0)
+        )["used"]
         return float(self.account.max_volume_gb - used)
 
     def shorts(
-        self, *, instances: int = 0, addresses: int = 0, volumes: int = 0, gb: int = 0, tags: int = 0
+        self,
+        *,
+        instances: int = 0,
+        addresses: int = 0,
+        volumes: int = 0,
+        gb: int = 0,
+        tags: int = 0,
     ) -> list[Short]:
         """What the account lacks for so many more of each."""
         wanted: tuple[tuple[Limit, int, Callable[[], float]], ...] = (
@@ -128,7 +173,7 @@ class Quota:
         ]
 
 
-# --- To look at ---------------------------------------------------------------------------------------
+# --- To look at -----------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +217,13 @@ def with_zone_use(zones: QuerySet[Zone]) -> QuerySet[Zone]:
 
 
 def _summed(rows: QuerySet[Any], owner: str, what: Aggregate) -> Coalesce:
-    of_one = rows.filter(**{owner: OuterRef("pk")}).order_by().values(owner).annotate(summed=what).values("summed")
+    of_one = (
+        rows.filter(**{owner: OuterRef("pk")})
+        .order_by()
+        .values(owner)
+        .annotate(summed=what)
+        .values("summed")
+    )
     return Coalesce(Subquery(of_one, output_field=IntegerField()), 0)
 
 

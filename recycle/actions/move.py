@@ -1,4 +1,6 @@
-"""How any action is carried out: in chunks, each one transaction and a constant number of statements."""
+"""How any action is carried out: in chunks, each one transaction and a constant number of
+statements.
+"""
 
 import logging
 from collections import defaultdict
@@ -64,7 +66,9 @@ Changes = Mapping[str, Any]
 
 @dataclass(kw_only=True)
 class Move:
-    """One request, or one pass of the schedule: what is done to whom, by whom, when and why. A verb is a subclass."""
+    """One request, or one pass of the schedule: what is done to whom, by whom, when and why. A verb
+    is a subclass.
+    """
 
     action: Action
     instances: InstanceQuerySet
@@ -76,7 +80,9 @@ class Move:
     skip_locked: bool = False
 
     def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
-        """Read what the rules need beside the rows of this chunk; with `lock`, so that it stays true until the end."""
+        """Read what the rules need beside the rows of this chunk; with `lock`, so that it stays
+        true until the end.
+        """
 
     def refuses(self, instance: Instance) -> Refusal | None:
         role = self.by.role_in(instance.account_id) if self.by else Role.SYSTEM
@@ -88,9 +94,11 @@ class Move:
 
 
 def carry_out(move: Move, *, limit: int | None = None) -> Outcome:
-    """Work through the instances of `move`, `limit` of them at most. Whatever happens to one, the others go on.
+    """Work through the instances of `move`, `limit` of them at most. Whatever happens to one, the
+    others go on.
 
-    Costs three statements a chunk, six more where relationships are cancelled, and what `prepare` costs.
+    Costs three statements a chunk, six more where relationships are cancelled, and what `prepare`
+    costs.
     """
     outcome = Outcome(move.action)
     # A join of the caller's may name an instance twice; it is worked on once.
@@ -101,14 +109,20 @@ def carry_out(move: Move, *, limit: int | None = None) -> Outcome:
 
 
 def preview(move: Move, *, limit: int | None = None) -> Outcome:
-    """What `carry_out` would answer now, by the same rules. Locks and changes nothing; reads all at once."""
+    """What `carry_out` would answer now, by the same rules. Locks and changes nothing; reads all at
+    once.
+    """
     outcome = Outcome(move.action)
     rows = move.instances.select_related(None).only(*JUDGED)[:limit]
     instances = list({instance.pk: instance for instance in rows}.values())
     move.prepare(instances, lock=False)
     # In the order in which they would be locked: where room runs out, the same ones are refused.
     for start in range(0, len(instances), CHUNK):
-        _judge(move, sorted(instances[start : start + CHUNK], key=lambda instance: instance.pk), outcome)
+        _judge(
+            move,
+            sorted(instances[start : start + CHUNK], key=lambda instance: instance.pk),
+            outcome,
+        )
     return outcome
 
 
@@ -117,7 +131,8 @@ def _carry_out_chunk(move: Move, chunk: Sequence[Row], batch: UUID) -> Outcome:
         with transaction.atomic():
             return _write(move, chunk, batch)
     except OperationalError:
-        # Not the rows' fault: the database is gone or overloaded. What was committed stays, the rest was not touched.
+        # Not the rows' fault: the database is gone or overloaded. What was committed stays, the
+        # rest was not touched.
         raise
     except DatabaseError as error:
         if len(chunk) == 1:
@@ -135,26 +150,33 @@ def _asked(move: Move, ids: Sequence[UUID]) -> InstanceQuerySet:
 
 def _write(move: Move, chunk: Sequence[Row], batch: UUID) -> Outcome:
     outcome = Outcome(move.action, batch)
-    # The caller's own question and the rules are asked again of the locked rows: what was read before may be stale.
+    # The caller's own question and the rules are asked again of the locked rows: what was read
+    # before may be stale.
     asked = _asked(move, [pk for pk, _ in chunk]).locked(skip_locked=move.skip_locked)
     locked = list({instance.pk: instance for instance in asked}.values())
     if not move.skip_locked:
         found = {instance.pk for instance in locked}
-        outcome.refused += [Refused(pk, name, Refusal.CHANGED) for pk, name in chunk if pk not in found]
+        outcome.refused += [
+            Refused(pk, name, Refusal.CHANGED) for pk, name in chunk if pk not in found
+        ]
     move.prepare(locked, lock=True)
     for action, instances in _judge(move, locked, outcome).items():
         _transit(move, action, instances, batch)
     return outcome
 
 
-def _judge(move: Move, instances: Sequence[Instance], outcome: Outcome) -> Mapping[Action, Sequence[Instance]]:
+def _judge(
+    move: Move, instances: Sequence[Instance], outcome: Outcome
+) -> Mapping[Action, Sequence[Instance]]:
     """Tell apart what may be done and what is refused, and put both into the outcome."""
     approved: dict[Action, list[Instance]] = defaultdict(list)
     for instance in instances:
         if refusal := move.refuses(instance):
             outcome.refused.append(Refused(instance.pk, instance.name, refusal))
         else:
-            action = deletion_of(instance.billing_mode) if move.action is Action.DELETE else move.action
+            action = (
+                deletion_of(instance.billing_mode) if move.action is Action.DELETE else move.action
+            )
             approved[action].append(instance)
             outcome.done.append(Done(instance.pk, instance.name, action))
     return approved
@@ -163,8 +185,13 @@ def _judge(move: Move, instances: Sequence[Instance], outcome: Outcome) -> Mappi
 def _transit(move: Move, action: Action, instances: Sequence[Instance], batch: UUID) -> None:
     targets = TRANSITIONS[action]
     ids = [instance.pk for instance in instances]
-    # What enters the bin or its end from anywhere else; a verb may lead some there and leave others where they are.
-    bound = [each.pk for each in instances if each.state not in UNBOUND and targets[State(each.state)] in UNBOUND]
+    # What enters the bin or its end from anywhere else; a verb may lead some there and leave others
+    # where they are.
+    bound = [
+        each.pk
+        for each in instances
+        if each.state not in UNBOUND and targets[State(each.state)] in UNBOUND
+    ]
     cancels = bool(bound)
 
     _record(move, action, ids, batch, cancels=cancels)
@@ -182,7 +209,9 @@ def _record(move: Move, action: Action, ids: Sequence[UUID], batch: UUID, *, can
     rows = Instance.objects.filter(pk__among=ids).order_by("pk")
     origin = move.by.origin if move.by else Origin()
     by_name = move.by.get_username() if move.by else ""
-    to_state = Case(*(When(state=source, then=Value(target)) for source, target in TRANSITIONS[action].items()))
+    to_state = Case(
+        *(When(state=source, then=Value(target)) for source, target in TRANSITIONS[action].items())
+    )
     insert_from(
         Event,
         rows.annotate(
@@ -229,14 +258,18 @@ def _update(changed: Iterator[tuple[Instance, dict[str, Any]]]) -> None:
         alike[tuple(changes.items())].append(instance)
     if len(alike) <= ALIKE:
         for changes_, instances in alike.items():
-            Instance.objects.filter(pk__among=[instance.pk for instance in instances]).update(**dict(changes_))
+            Instance.objects.filter(pk__among=[instance.pk for instance in instances]).update(
+                **dict(changes_)
+            )
         return
     for changes_, instances in alike.items():
         for instance in instances:
             for field, value in changes_:
                 setattr(instance, field, value)
     fields = {field for changes_ in alike for field, _ in changes_}
-    Instance.objects.bulk_update([instance for group in alike.values() for instance in group], sorted(fields))
+    Instance.objects.bulk_update(
+        [instance for group in alike.values() for instance in group], sorted(fields)
+    )
 
 
 def _fail(move: Move, row: Row, error: str, batch: UUID) -> Outcome:
@@ -248,7 +281,9 @@ def _fail(move: Move, row: Row, error: str, batch: UUID) -> Outcome:
 
 
 def try_later(pk: UUID, error: str, now: datetime) -> None:
-    """The schedule leaves the row alone for a while: a minute, then two, four, ... a day at most."""
+    """The schedule leaves the row alone for a while: a minute, then two, four, ... a day
+    at most.
+    """
     try:
         with transaction.atomic():
             # Somebody may hold it, or have deleted it, by now: it is not worth waiting for.
@@ -257,7 +292,9 @@ def try_later(pk: UUID, error: str, now: datetime) -> None:
                 return
             wait = min(timedelta(minutes=2 ** min(instance.attempts, 20)), LONGEST_WAIT)
             Instance.objects.filter(pk=pk).update(
-                attempts=instance.attempts + 1, retry_at=now + wait, last_error=" ".join(error.split())[:200]
+                attempts=instance.attempts + 1,
+                retry_at=now + wait,
+                last_error=" ".join(error.split())[:200],
             )
     except OperationalError:
         raise

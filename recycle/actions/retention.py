@@ -8,17 +8,23 @@ from recycle.policy import Retention, retention
 
 
 class Retentions:
-    """What accounts and tags make of the time of these instances in the bin. Costs three statements at most."""
+    """What accounts and tags make of the time of these instances in the bin. Costs three statements
+    at most.
+    """
 
     def __init__(self, instances: Sequence[Instance]) -> None:
         accounts = {instance.account_id for instance in instances}
-        self.account_keeps = dict(Account.objects.filter(pk__in=accounts).values_list("pk", "keep_for"))
+        self.account_keeps = dict(
+            Account.objects.filter(pk__in=accounts).values_list("pk", "keep_for")
+        )
         self.rules: dict[int, list[RetentionRule]] = defaultdict(list)
         for rule in RetentionRule.objects.filter(account__in=accounts).order_by("pk"):
             self.rules[rule.account_id].append(rule)
         self.tags: dict[object, set[tuple[str, str]]] = defaultdict(set)
         if self.rules:
-            tagged = InstanceTag.objects.filter(instance__id__among=[instance.pk for instance in instances])
+            tagged = InstanceTag.objects.filter(
+                instance__id__among=[instance.pk for instance in instances]
+            )
             for instance, key, value in tagged.values_list("instance", "tag__key", "tag__value"):
                 self.tags[instance].add((key, value))
 

@@ -1,4 +1,6 @@
-"""What happens by itself. A pass may run twice, late, or in ten workers at a time: rows are claimed by their locks."""
+"""What happens by itself. A pass may run twice, late, or in ten workers at a time: rows are claimed
+by their locks.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -37,28 +39,43 @@ class ExpireDue(Move):
 def purge_due(*, now: datetime | None = None, limit: int = LIMIT) -> Outcome:
     """Delete for good what has reached its end, longest overdue first."""
     now = now or timezone.now()
-    return _pass("purge_due", PurgeDue, Action.PURGE, Instance.objects.due_for_purge(now), now, limit)
+    return _pass(
+        "purge_due", PurgeDue, Action.PURGE, Instance.objects.due_for_purge(now), now, limit
+    )
 
 
 def expire_due(*, now: datetime | None = None, limit: int = LIMIT) -> Outcome:
     """Stop the subscriptions that ran out; their relationships are kept until their end."""
     now = now or timezone.now()
-    return _pass("expire_due", ExpireDue, Action.EXPIRE, Instance.objects.due_to_expire(now), now, limit)
+    return _pass(
+        "expire_due", ExpireDue, Action.EXPIRE, Instance.objects.due_to_expire(now), now, limit
+    )
 
 
 def _pass(
-    name: str, verb: type[Move], action: Action, instances: InstanceQuerySet, now: datetime, limit: int
+    name: str,
+    verb: type[Move],
+    action: Action,
+    instances: InstanceQuerySet,
+    now: datetime,
+    limit: int,
 ) -> Outcome:
-    outcome = carry_out(verb(action=action, instances=instances, by=None, now=now, skip_locked=True), limit=limit)
+    outcome = carry_out(
+        verb(action=action, instances=instances, by=None, now=now, skip_locked=True), limit=limit
+    )
     ran(name, now, done=len(outcome.done), failed=len(outcome.failed))
     return outcome
 
 
 def forget_tombstones(*, now: datetime | None = None, limit: int = LIMIT) -> int:
-    """Delete the rows of instances that are gone for TOMBSTONE_DAYS; their events stay. Returns how many."""
+    """Delete the rows of instances that are gone for TOMBSTONE_DAYS; their events stay. Returns how
+    many.
+    """
     now = now or timezone.now()
     retry = Q(retry_at=None) | Q(retry_at__lte=now)
-    tombstones = Instance.objects.purged_before(now - timedelta(days=settings.TOMBSTONE_DAYS)).filter(retry)
+    tombstones = Instance.objects.purged_before(
+        now - timedelta(days=settings.TOMBSTONE_DAYS)
+    ).filter(retry)
     ids = iter(list(tombstones.values_list("pk", flat=True)[:limit]))
     forgotten = failed = 0
     while chunk := list(islice(ids, CHUNK)):
@@ -89,4 +106,6 @@ def _forget(tombstones: InstanceQuerySet, chunk: Sequence[UUID], now: datetime) 
 
 
 def ran(name: str, now: datetime, *, done: int, failed: int) -> None:
-    Sweep.objects.update_or_create(name=name, defaults={"ran_at": now, "done": done, "failed": failed})
+    Sweep.objects.update_or_create(
+        name=name, defaults={"ran_at": now, "done": done, "failed": failed}
+    )

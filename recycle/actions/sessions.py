@@ -25,7 +25,9 @@ def end_sessions(user: User, *, but: str | None, handles: Iterable[str] | None =
 
 
 def clear_sessions(*, now: datetime | None = None, limit: int = LIMIT) -> int:
-    """Delete what nobody can use any more: sessions that are over, and those of deactivated people."""
+    """Delete what nobody can use any more: sessions that are over, and those of
+    deactivated people.
+    """
     now = now or timezone.now()
     over = _clear(Session.objects.over(now), limit)
     cleared = over + _clear(Session.objects.of_deactivated(), limit - over)

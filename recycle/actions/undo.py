@@ -1,4 +1,6 @@
-"""Undo a delete: out of the bin, bound to what is still free, and running where it ran. For half a minute only."""
+"""Undo a delete: out of the bin, bound to what is still free, and running where it ran. For half a
+minute only.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
@@ -31,11 +33,16 @@ class Undone:
 
 
 def undo(batch: UUID, *, by: User, now: datetime) -> Undone | None:
-    """Bring back what one delete moved to the bin and what still lies there since; None when `by` cannot see any.
+    """Bring back what one delete moved to the bin and what still lies there since; None when `by`
+    cannot see any.
 
     What is taken, gone or impossible by now is left alone, and named.
     """
-    events = list(Event.objects.visible_to(by).filter(batch=batch, action=Action.RECYCLE).order_by("instance_name"))
+    events = list(
+        Event.objects.visible_to(by)
+        .filter(batch=batch, action=Action.RECYCLE)
+        .order_by("instance_name")
+    )
     if not events:
         return None
     if refusal := _why_not(events, by, now):
@@ -43,7 +50,12 @@ def undo(batch: UUID, *, by: User, now: datetime) -> Undone | None:
 
     names = {event.instance_id: event.instance_name for event in events if event.instance_id}
     # The moment of entry tells this stay in the bin from a later one, also under the lock.
-    binned = Instance.objects.visible_to(by).filter(pk__in=list(names)).in_bin().filter(recycled_at=events[0].at)
+    binned = (
+        Instance.objects.visible_to(by)
+        .filter(pk__in=list(names))
+        .in_bin()
+        .filter(recycled_at=events[0].at)
+    )
     elsewhere = names.keys() - set(binned.values_list("pk", flat=True))
     restored = restore(binned.order_by("name", "pk"), by=by, now=now, reason="undo")
     states = dict(Instance.objects.filter(pk__in=list(elsewhere)).values_list("pk", "state"))
@@ -54,7 +66,11 @@ def undo(batch: UUID, *, by: User, now: datetime) -> Undone | None:
         restored.refused.append(Refused(pk, names[pk], refusal))
 
     back = [done.id for done in restored.done]
-    ran = [event.instance_id for event in events if event.from_state == State.ACTIVE and event.instance_id in back]
+    ran = [
+        event.instance_id
+        for event in events
+        if event.from_state == State.ACTIVE and event.instance_id in back
+    ]
     lines = again.plan(_only(back, by), by=by, now=now)
     return Undone(
         restored=restored,

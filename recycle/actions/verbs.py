@@ -1,7 +1,7 @@
 """What people do to instances. Each takes a queryset, and answers for each instance in it.
 
-`by` is the user who acts; their role in each instance's account is asked at that moment. Beside what a verb needs, all
-take the options in `Options`.
+`by` is the user who acts; their role in each instance's account is asked at that moment. Beside
+what a verb needs, all take the options in `Options`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -40,7 +40,11 @@ class Powering(Move):
     """A verb after which an instance uses vCPU and memory that it may have given back."""
 
     def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
-        wanting = {instance.zone_id for instance in instances if instance.no_fees or instance.state == State.RECYCLED}
+        wanting = {
+            instance.zone_id
+            for instance in instances
+            if instance.no_fees or instance.state == State.RECYCLED
+        }
         self.room = Room(wanting, lock=lock)
         names = {instance.instance_type_id for instance in instances}
         self.types = InstanceType.objects.in_bulk(names) if self.room.free else {}
@@ -48,7 +52,9 @@ class Powering(Move):
     def refuses(self, instance: Instance) -> Refusal | None:
         if refusal := super().refuses(instance):
             return refusal
-        if instance.zone_id not in self.room.free or not (instance.no_fees or instance.state == State.RECYCLED):
+        if instance.zone_id not in self.room.free or not (
+            instance.no_fees or instance.state == State.RECYCLED
+        ):
             return None
         return self.room.take(instance.zone_id, self.types[instance.instance_type_id])
 
@@ -109,11 +115,18 @@ class Renew(Move):
     def refuses(self, instance: Instance) -> Refusal | None:
         if refusal := super().refuses(instance):
             return refusal
-        return Refusal.TOO_FAR if self._term(instance).expires_at > self.now + LONGEST_TERM else None
+        return (
+            Refusal.TOO_FAR if self._term(instance).expires_at > self.now + LONGEST_TERM else None
+        )
 
     def changes(self, instance: Instance, target: State) -> Changes:
         new = self._term(instance)
-        return {"expires_at": new.expires_at, "anchor_day": new.anchor_day, "purge_at": None, **NO_RETRY}
+        return {
+            "expires_at": new.expires_at,
+            "anchor_day": new.anchor_day,
+            "purge_at": None,
+            **NO_RETRY,
+        }
 
     def _term(self, instance: Instance) -> Term:
         return renewed(instance, self.months, zone=self.zones[instance.account_id], now=self.now)
@@ -147,7 +160,9 @@ class Extend(Move):
         if refusal := super().refuses(instance):
             return refusal
         assert instance.recycled_at is not None
-        return Refusal.NO_LONGER if self._end(instance) > instance.recycled_at + LONGEST_KEEP else None
+        return (
+            Refusal.NO_LONGER if self._end(instance) > instance.recycled_at + LONGEST_KEEP else None
+        )
 
     def changes(self, instance: Instance, target: State) -> Changes:
         return {"purge_at": self._end(instance), "retention": f"extended {self.by}"}
@@ -163,10 +178,16 @@ class Protect(Move):
 
 
 class Suspended(Move):
-    """A verb that lets the end of the time come again: never at once, so that somebody can still act."""
+    """A verb that lets the end of the time come again: never at once, so that somebody can still
+    act.
+    """
 
     def end(self, instance: Instance) -> Changes:
-        return {} if instance.purge_at is None else {"purge_at": max(instance.purge_at, self.now + GRACE)}
+        return (
+            {}
+            if instance.purge_at is None
+            else {"purge_at": max(instance.purge_at, self.now + GRACE)}
+        )
 
 
 class Unprotect(Suspended):
@@ -189,15 +210,25 @@ class Hold(Move):
 
 class Unhold(Suspended):
     def changes(self, instance: Instance, target: State) -> Changes:
-        return {"held_at": None, "held_by": "", "hold_reason": "", "hold_review_on": None, **self.end(instance)}
+        return {
+            "held_at": None,
+            "held_by": "",
+            "hold_reason": "",
+            "hold_review_on": None,
+            **self.end(instance),
+        }
 
 
 def start(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
     return _do(Start, Action.START, instances, by, options)
 
 
-def stop(instances: InstanceQuerySet, *, by: User, no_fees: bool = False, **options: Unpack[Options]) -> Outcome:
-    """Stop instances; with `no_fees`, give back vCPU and memory and charge nothing for them meanwhile."""
+def stop(
+    instances: InstanceQuerySet, *, by: User, no_fees: bool = False, **options: Unpack[Options]
+) -> Outcome:
+    """Stop instances; with `no_fees`, give back vCPU and memory and charge nothing for them
+    meanwhile.
+    """
     return _do(Stop, Action.STOP, instances, by, options, no_fees=no_fees)
 
 
@@ -205,16 +236,21 @@ def restart(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]
     return _do(Move, Action.RESTART, instances, by, options)
 
 
-def delete(instances: InstanceQuerySet, *, by: User, may_release: bool, **options: Unpack[Options]) -> Outcome:
-    """Do what the billing mode makes of a delete: into the recycle bin, released at once, or refused.
+def delete(
+    instances: InstanceQuerySet, *, by: User, may_release: bool, **options: Unpack[Options]
+) -> Outcome:
+    """Do what the billing mode makes of a delete: into the recycle bin, released at once, or
+    refused.
 
-    Without `may_release` nothing is released: what was announced as recoverable is never lost because the billing mode
-    changed in between.
+    Without `may_release` nothing is released: what was announced as recoverable is never lost
+    because the billing mode changed in between.
     """
     return _do(Delete, Action.DELETE, instances, by, options, may_release=may_release)
 
 
-def renew(instances: InstanceQuerySet, *, by: User, months: int, **options: Unpack[Options]) -> Outcome:
+def renew(
+    instances: InstanceQuerySet, *, by: User, months: int, **options: Unpack[Options]
+) -> Outcome:
     """Give subscriptions more calendar months, counted as in `renewed`; expired ones run again."""
     return _do(Renew, Action.RENEW, instances, by, options, months=months)
 
@@ -230,15 +266,21 @@ def purge(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) 
 
 
 def renewed(instance: Instance, months: int, *, zone: ZoneInfo, now: datetime) -> Term:
-    """The term that a renewal gives a subscription: from its end or, when that has passed, from now."""
+    """The term that a renewal gives a subscription: from its end or, when that has passed, from
+    now.
+    """
     assert instance.expires_at is not None
     if instance.expires_at < now:
         return term(now, months, zone)
     return term(instance.expires_at, months, zone, instance.anchor_day)
 
 
-def extend(instances: InstanceQuerySet, *, by: User, longer: timedelta, **options: Unpack[Options]) -> Outcome:
-    """Keep instances in the bin longer than was promised, 30 days from when they entered at most."""
+def extend(
+    instances: InstanceQuerySet, *, by: User, longer: timedelta, **options: Unpack[Options]
+) -> Outcome:
+    """Keep instances in the bin longer than was promised, 30 days from when they entered
+    at most.
+    """
     if longer <= timedelta(0):
         raise ValueError("An extension makes the time longer.")
     return _do(Extend, Action.EXTEND, instances, by, options, longer=longer)
@@ -254,9 +296,15 @@ def unprotect(instances: InstanceQuerySet, *, by: User, **options: Unpack[Option
 
 
 def hold(
-    instances: InstanceQuerySet, *, by: User, review_on: date | None = None, **options: Unpack[Options]
+    instances: InstanceQuerySet,
+    *,
+    by: User,
+    review_on: date | None = None,
+    **options: Unpack[Options],
 ) -> Outcome:
-    """Place a legal hold, for which `reason` is not empty: from now on nothing deletes these instances for good."""
+    """Place a legal hold, for which `reason` is not empty: from now on nothing deletes these
+    instances for good.
+    """
     return _do(Hold, Action.HOLD, instances, by, options, review_on=review_on)
 
 
@@ -266,8 +314,20 @@ def unhold(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options])
 
 
 def _do(
-    verb: type[Move], action: Action, instances: InstanceQuerySet, by: User, options: Options, **parameters: Any
+    verb: type[Move],
+    action: Action,
+    instances: InstanceQuerySet,
+    by: User,
+    options: Options,
+    **parameters: Any,
 ) -> Outcome:
     now = options.get("now") or timezone.now()
-    move = verb(action=action, instances=instances, by=by, now=now, reason=options.get("reason", ""), **parameters)
+    move = verb(
+        action=action,
+        instances=instances,
+        by=by,
+        now=now,
+        reason=options.get("reason", ""),
+        **parameters,
+    )
     return (preview if options.get("dry_run") else carry_out)(move, limit=options.get("limit"))

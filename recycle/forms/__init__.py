@@ -3,7 +3,15 @@
 from recycle.forms.again import AgainForm
 from recycle.forms.audit import AuditFilter
 from recycle.forms.create import CreateForm
-from recycle.forms.lists import NO_FEES, BinFilter, ExpiredFilter, InstanceFilter, InstanceListForm, ListForm, LogFilter
+from recycle.forms.lists import (
+    NO_FEES,
+    BinFilter,
+    ExpiredFilter,
+    InstanceFilter,
+    InstanceListForm,
+    ListForm,
+    LogFilter,
+)
 from recycle.forms.login import EndSessionForm, LoginForm, PasswordForm
 from recycle.forms.named import MAX_NAMED, BackForm, NamedForm
 from recycle.forms.page import OverviewForm, PageForm, PlanPage

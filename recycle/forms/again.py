@@ -26,7 +26,8 @@ class AgainForm(SelectionForm):
         ids = super().clean_ids()
         if len(ids) > MOST_PLANNED:
             raise ValidationError(
-                _("At most %(max)d instances can be configured again at once.") % {"max": MOST_PLANNED}
+                _("At most %(max)d instances can be configured again at once.")
+                % {"max": MOST_PLANNED}
             )
         return ids
 
@@ -48,7 +49,8 @@ class AgainForm(SelectionForm):
         ids = list(instances.values_list("pk", flat=True)[skip : skip + MOST_PLANNED + 1])
         if not ids:
             raise ValidationError(_("None of these instances was found."), code="not_found")
-        # A form names those that it showed, and brings the batch along for the way to the next ones.
+        # A form names those that it showed, and brings the batch along for the way to the next
+        # ones.
         data["ids"] = data["ids"] or ids[:MOST_PLANNED]
         data["next"] = skip + MOST_PLANNED if len(ids) > MOST_PLANNED else None
         return super().clean()

@@ -22,7 +22,14 @@ from recycle.forms.text import TextField
 from recycle.http import Request
 from recycle.lifecycle import State
 from recycle.models import ElasticIP, Instance, InstanceType, Tag, Zone
-from recycle.offer import BANDWIDTH_MBPS, DATA_DISKS, IMAGES, MOST_AT_ONCE, SYSTEM_DISK_GB, SYSTEM_DISKS
+from recycle.offer import (
+    BANDWIDTH_MBPS,
+    DATA_DISKS,
+    IMAGES,
+    MOST_AT_ONCE,
+    SYSTEM_DISK_GB,
+    SYSTEM_DISKS,
+)
 from recycle.policy import MOST_TAGS, RENEWAL_MONTHS, BillingMode
 from recycle.text import check_text
 
@@ -53,7 +60,9 @@ class Subnet:
 class CreateForm(forms.Form):
     """Create Instance. What can be chosen in the network depends on the zone."""
 
-    billing_mode = forms.ChoiceField(label=gettext_lazy("Billing mode"), choices=BillingMode.choices)
+    billing_mode = forms.ChoiceField(
+        label=gettext_lazy("Billing mode"), choices=BillingMode.choices
+    )
     months = forms.TypedChoiceField(
         required=False, coerce=int, empty_value=None, choices=[(n, str(n)) for n in RENEWAL_MONTHS]
     )
@@ -66,7 +75,9 @@ class CreateForm(forms.Form):
         label=gettext_lazy("System disk"), choices=[(kind, kind) for kind in SYSTEM_DISKS]
     )
     system_disk_gb = forms.IntegerField(
-        label=gettext_lazy("System disk (GB)"), min_value=SYSTEM_DISK_GB[0], max_value=SYSTEM_DISK_GB[1]
+        label=gettext_lazy("System disk (GB)"),
+        min_value=SYSTEM_DISK_GB[0],
+        max_value=SYSTEM_DISK_GB[1],
     )
     subnet = forms.ChoiceField(label=gettext_lazy("Subnet"))
     security_group = forms.ChoiceField(label=gettext_lazy("Security group"))
@@ -79,8 +90,12 @@ class CreateForm(forms.Form):
     )
     tags = forms.TypedMultipleChoiceField(required=False, coerce=int, label=gettext_lazy("Tags"))
     new_tags = forms.CharField(required=False, max_length=4_000, label=gettext_lazy("New tags"))
-    name = TextField(required=False, min_length=2, max_length=LONGEST_NAME, label=gettext_lazy("Name"))
-    number = forms.IntegerField(required=False, min_value=0, max_value=9_999, label=gettext_lazy("First number"))
+    name = TextField(
+        required=False, min_length=2, max_length=LONGEST_NAME, label=gettext_lazy("Name")
+    )
+    number = forms.IntegerField(
+        required=False, min_value=0, max_value=9_999, label=gettext_lazy("First number")
+    )
     count = forms.IntegerField(min_value=1, max_value=MOST_AT_ONCE, label=gettext_lazy("Count"))
     protected = forms.BooleanField(required=False, label=gettext_lazy("Protected"))
     # The same page sent twice makes the instances once.
@@ -96,10 +111,20 @@ class CreateForm(forms.Form):
         shell = request.shell
         assert shell.account
         self.account = shell.account
-        self.zones = {zone.pk: zone for zone in shell.zones if not shell.region or zone.region_id == shell.region.pk}
-        self.types = {kind.pk: kind for kind in InstanceType.objects.order_by("family", "vcpu", "memory_gb", "name")}
+        self.zones = {
+            zone.pk: zone
+            for zone in shell.zones
+            if not shell.region or zone.region_id == shell.region.pk
+        }
+        self.types = {
+            kind.pk: kind
+            for kind in InstanceType.objects.order_by("family", "vcpu", "memory_gb", "name")
+        }
         self.known_tags = {
-            tag.pk: tag for tag in Tag.objects.visible_to(request.user).of(self.account).order_by("key", "value")
+            tag.pk: tag
+            for tag in Tag.objects.visible_to(request.user)
+            .of(self.account)
+            .order_by("key", "value")
         }
         if request.method == "GET" and "token" not in data:
             # Somebody has only just come here, perhaps by a link that chooses something already.
@@ -113,7 +138,10 @@ class CreateForm(forms.Form):
             ("instance_type", [(kind, kind) for kind in self.types]),
             ("subnet", [(key, subnet.label) for key, subnet in self.subnets.items()]),
             ("security_group", list(self.group_labels.items())),
-            ("eip", [*self.eip_words, *((str(pk), str(eip)) for pk, eip in self.addresses.items())]),
+            (
+                "eip",
+                [*self.eip_words, *((str(pk), str(eip)) for pk, eip in self.addresses.items())],
+            ),
             ("tags", [(pk, str(tag)) for pk, tag in self.known_tags.items()]),
         ):
             field = self.fields[name]
@@ -139,20 +167,30 @@ class CreateForm(forms.Form):
             data.setdefault(name, value)
         data.setdefault("shown_zone", "")
 
-    # --- Network ------------------------------------------------------------------------------------
+    # --- Network ----------------------------------------------------------------------------------
 
     @property
     def chosen_zone(self) -> Zone | None:
         return self.zones.get(self.data.get("zone", ""))
 
     def _offer_network(self) -> None:
-        """The subnets of the chosen zone, and what its region has of VPCs, security groups and free addresses."""
+        """The subnets of the chosen zone, and what its region has of VPCs, security groups and free
+        addresses.
+        """
         zone = self.chosen_zone
         rows = Instance.objects.visible_to(self.request.user).filter(account=self.account)
         rows = rows.exclude(state=State.PURGED).order_by()
         region = rows.filter(zone__region=zone.region_id) if zone else rows.none()
-        used = region.filter(zone=zone).values("subnet_id", "vpc_id").annotate(n=Count("pk"), low=Min("private_ip"))
-        groups = region.values_list("vpc_id", "security_group_ids").annotate(n=Count("pk")).order_by("-n")
+        used = (
+            region.filter(zone=zone)
+            .values("subnet_id", "vpc_id")
+            .annotate(n=Count("pk"), low=Min("private_ip"))
+        )
+        groups = (
+            region.values_list("vpc_id", "security_group_ids")
+            .annotate(n=Count("pk"))
+            .order_by("-n")
+        )
         grouped = list(groups[:OFFERED])
         self.subnets: dict[str, Subnet] = {}
         for row in used.order_by("-n", "subnet_id")[:OFFERED]:
@@ -161,7 +199,9 @@ class CreateForm(forms.Form):
             }  # fmt: skip
             self.subnets[str(row["subnet_id"])] = Subnet(row["subnet_id"], row["vpc_id"], label)
         for vpc in dict.fromkeys(vpc for vpc, _found, _n in grouped if vpc):
-            self.subnets[f"{NEW}:{vpc}"] = Subnet(None, vpc, _("New subnet in VPC %(id)s") % {"id": _short(vpc)})
+            self.subnets[f"{NEW}:{vpc}"] = Subnet(
+                None, vpc, _("New subnet in VPC %(id)s") % {"id": _short(vpc)}
+            )
         self.subnets[NEW] = Subnet(None, None, _("New subnet in a new VPC"))
         # A group belongs to the VPC of the instances that are in it.
         self.groups: dict[str, UUID | None] = {}
@@ -169,31 +209,40 @@ class CreateForm(forms.Form):
             for group in found:
                 self.groups.setdefault(str(group), vpc)
         free = ElasticIP.objects.visible_to(self.request.user).of(self.account)
-        free = free.filter(region=zone.region_id if zone else None, instance=None, load_balancer=None)
+        free = free.filter(
+            region=zone.region_id if zone else None, instance=None, load_balancer=None
+        )
         self.addresses = {str(eip.pk): eip for eip in free.order_by("address")[:OFFERED]}
         self.eip_words = [("", _("None")), (NEW, _("A new one for each instance"))]
         if self.zone_changed:
             self._choose_network()
-        self.group_labels = {group: f"{_short(group)} · VPC {_short(vpc)}" for group, vpc in self.groups.items()} | {
-            NEW: _("A new one")
-        }
+        self.group_labels = {
+            group: f"{_short(group)} · VPC {_short(vpc)}" for group, vpc in self.groups.items()
+        } | {NEW: _("A new one")}
 
     def _choose_network(self) -> None:
-        """The likeliest choice in a zone that was just chosen: the subnet that most instances stand in."""
+        """The likeliest choice in a zone that was just chosen: the subnet that most instances stand
+        in.
+        """
         self.data["shown_zone"] = self.data.get("zone", "")
         if self.data.get("subnet") not in self.subnets:
             self.data["subnet"] = next(iter(self.subnets))
         vpc = self.subnets[str(self.data["subnet"])].vpc_id
         if self.groups.get(self.data.get("security_group", ""), NEW) != vpc:
-            self.data["security_group"] = next((key for key, of in self.groups.items() if vpc and of == vpc), NEW)
+            self.data["security_group"] = next(
+                (key for key, of in self.groups.items() if vpc and of == vpc), NEW
+            )
         if self.data.get("eip") not in ("", NEW, *self.addresses):
             self.data["eip"] = ""
 
-    # --- Choices as the page shows them ---------------------------------------------------------------
+    # --- Choices as the page shows them -----------------------------------------------------------
 
     @property
     def families(self) -> list[tuple[str, list[InstanceType]]]:
-        return [(family, list(kinds)) for family, kinds in groupby(self.types.values(), key=lambda kind: kind.family)]
+        return [
+            (family, list(kinds))
+            for family, kinds in groupby(self.types.values(), key=lambda kind: kind.family)
+        ]
 
     @property
     def months_offered(self) -> Sequence[int]:
@@ -227,7 +276,7 @@ class CreateForm(forms.Form):
             rows.append(Row(next(iter(DATA_DISKS)), "100", delete=False))
         return rows
 
-    # --- What it means --------------------------------------------------------------------------------
+    # --- What it means ----------------------------------------------------------------------------
 
     def clean_new_tags(self) -> list[tuple[str, str]]:
         pairs = []
@@ -254,10 +303,14 @@ class CreateForm(forms.Form):
         data = self.cleaned_data
         check_account(self, self.request)
         if len(self.data.getlist("disk_type")) > MOST_VOLUMES:
-            self.add_error(None, _("An instance takes %(n)d data disks at most.") % {"n": MOST_VOLUMES})
+            self.add_error(
+                None, _("An instance takes %(n)d data disks at most.") % {"n": MOST_VOLUMES}
+            )
         for number, row in enumerate(self.rows, start=1):
             if row.error:
-                self.add_error(None, _("Data disk %(n)d: %(error)s") % {"n": number, "error": row.error})
+                self.add_error(
+                    None, _("Data disk %(n)d: %(error)s") % {"n": number, "error": row.error}
+                )
         self._check_network(data)
         if len(data.get("tags", ())) + len(data.get("new_tags", ())) > MOST_TAGS:
             self.add_error("new_tags", _("An instance has %(n)d tags at most.") % {"n": MOST_TAGS})
@@ -265,7 +318,9 @@ class CreateForm(forms.Form):
             longest = len(str(self._number() + data["count"] - 1))
             if len(data["name"]) + 1 + max(2, longest) > LONGEST_NAME:
                 self.add_error(
-                    "name", _("With its number, the name has more than %(n)d characters.") % {"n": LONGEST_NAME}
+                    "name",
+                    _("With its number, the name has more than %(n)d characters.")
+                    % {"n": LONGEST_NAME},
                 )
         return data
 
@@ -283,7 +338,8 @@ class CreateForm(forms.Form):
             # New ones are made for the VPC; those of a VPC of its own do not reach into another.
             if group != NEW and self.groups[group] != subnet.vpc_id:
                 self.add_error(
-                    "security_group", _("It belongs to another VPC. Choose one of the subnet's VPC, or a new one.")
+                    "security_group",
+                    _("It belongs to another VPC. Choose one of the subnet's VPC, or a new one."),
                 )
 
     def order(self) -> Order:
@@ -302,7 +358,9 @@ class CreateForm(forms.Form):
             disks=[Disk(row.type, int(row.size), row.delete) for row in self.rows],
             subnet_id=subnet.id,
             vpc_id=subnet.vpc_id,
-            security_group_id=None if data["security_group"] == NEW else UUID(data["security_group"]),
+            security_group_id=None
+            if data["security_group"] == NEW
+            else UUID(data["security_group"]),
             address=self.addresses.get(data["eip"]),
             bandwidth_mbps=data["bandwidth"] if data["eip"] == NEW else 0,
             tags=[self.known_tags[pk] for pk in data["tags"]],
@@ -319,7 +377,12 @@ def _disk_error(kind: str, size: str) -> str:
     if kind not in DATA_DISKS:
         return _("there is no such type.")
     low, high = DATA_DISKS[kind]
-    if not (size.isdecimal() and size.isascii() and len(size) <= len(str(high)) and low <= int(size) <= high):
+    if not (
+        size.isdecimal()
+        and size.isascii()
+        and len(size) <= len(str(high))
+        and low <= int(size) <= high
+    ):
         return _("%(type)s has %(low)d to %(high)d GB.") % {"type": kind, "low": low, "high": high}
     return ""
 

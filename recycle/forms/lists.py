@@ -34,7 +34,9 @@ LONGEST_TAG = 384
 
 
 class ListForm(PageForm):
-    """What every list takes from its address: region, order, page. Subclasses add filters and `narrow`."""
+    """What every list takes from its address: region, order, page. Subclasses add filters and
+    `narrow`.
+    """
 
     default_sort: ClassVar[str]
     sorts: ClassVar[Sequence[str]]
@@ -44,7 +46,10 @@ class ListForm(PageForm):
     q = forms.CharField(required=False, max_length=64, label=gettext_lazy("Search"))
     sort = forms.ChoiceField(required=False, widget=forms.HiddenInput)
     size = forms.TypedChoiceField(
-        required=False, coerce=int, empty_value=None, choices=[(size, str(size)) for size in PAGE_SIZES]
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=[(size, str(size)) for size in PAGE_SIZES],
     )
     # Long enough for the longest name in any script.
     cursor = forms.CharField(required=False, max_length=2_000, widget=forms.HiddenInput)
@@ -54,8 +59,13 @@ class ListForm(PageForm):
         self._choices("sort").choices = [("", ""), *((sort, sort) for sort in self.sorts)]
         if "zone" in self.fields:
             region = self.shell.region
-            zones = [zone.pk for zone in self.shell.zones if not region or zone.region_id == region.pk]
-            self._choices("zone").choices = [("", _("All zones")), *((zone, zone) for zone in zones)]
+            zones = [
+                zone.pk for zone in self.shell.zones if not region or zone.region_id == region.pk
+            ]
+            self._choices("zone").choices = [
+                ("", _("All zones")),
+                *((zone, zone) for zone in zones),
+            ]
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
@@ -81,7 +91,9 @@ class ListForm(PageForm):
 
     @property
     def carried(self) -> list[tuple[str, str]]:
-        """What a new filter keeps of the address, though no field shows it; the page is not kept."""
+        """What a new filter keeps of the address, though no field shows it; the page is
+        not kept.
+        """
         hidden = {"account", *(field.name for field in self.hidden_fields())}
         return [(name, value) for name, value in self.said(cursor=None).items() if name in hidden]
 
@@ -109,11 +121,15 @@ class ListForm(PageForm):
         raise NotImplementedError
 
     def page(self, rows: QuerySet[Any, Any]) -> Page:
-        """The page the address asks for; an empty one when it asks for something that does not exist."""
+        """The page the address asks for; an empty one when it asks for something that does not
+        exist.
+        """
         if not self.is_valid():
             return Page(rows=[], previous=None, next=None, total=0, capped=False)
         data = self.cleaned_data
-        return paginate(self.narrow(rows), sort=data["sort"], size=data["size"], cursor=data["cursor"] or None)
+        return paginate(
+            self.narrow(rows), sort=data["sort"], size=data["size"], cursor=data["cursor"] or None
+        )
 
 
 def id_matches(text: str) -> Q:
@@ -217,7 +233,9 @@ class InstanceFilter(InstanceListForm):
         if data["tagged"] is not None:
             rows = rows.filter(Exists(on.filter(tag=data["tagged"])))
         if data["batch"]:
-            rows = rows.filter(Exists(Event.objects.filter(instance_id=OuterRef("pk"), batch=data["batch"])))
+            rows = rows.filter(
+                Exists(Event.objects.filter(instance_id=OuterRef("pk"), batch=data["batch"]))
+            )
         return rows
 
 
@@ -234,10 +252,14 @@ class BinFilter(InstanceListForm):
 
     deleted_by = forms.CharField(required=False, max_length=150, label=gettext_lazy("Deleted by"))
     deleted_from = forms.DateField(
-        required=False, label=gettext_lazy("Deleted from"), widget=forms.DateInput(attrs={"type": "date"})
+        required=False,
+        label=gettext_lazy("Deleted from"),
+        widget=forms.DateInput(attrs={"type": "date"}),
     )
     deleted_to = forms.DateField(
-        required=False, label=gettext_lazy("Deleted until"), widget=forms.DateInput(attrs={"type": "date"})
+        required=False,
+        label=gettext_lazy("Deleted until"),
+        widget=forms.DateInput(attrs={"type": "date"}),
     )
     ends = forms.TypedChoiceField(
         required=False,
@@ -302,8 +324,12 @@ class LogFilter(ListForm):
     batch = forms.UUIDField(required=False, label=gettext_lazy("Batch"))
     # What an answer says in X-Request-Id.
     request_id = forms.UUIDField(required=False, label=gettext_lazy("Request ID"))
-    since = forms.DateField(required=False, label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"}))
-    until = forms.DateField(required=False, label=gettext_lazy("Until"), widget=forms.DateInput(attrs={"type": "date"}))
+    since = forms.DateField(
+        required=False, label=gettext_lazy("From"), widget=forms.DateInput(attrs={"type": "date"})
+    )
+    until = forms.DateField(
+        required=False, label=gettext_lazy("Until"), widget=forms.DateInput(attrs={"type": "date"})
+    )
 
     def clean(self) -> dict[str, Any]:
         self._check_order("since", "until")

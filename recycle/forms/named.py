@@ -59,14 +59,21 @@ class NamedForm(BackForm):
     ids = forms.Field(required=False)
 
     def __init__(
-        self, data: QueryDict, *, request: Request, home: str, rows: Callable[[Request], QuerySet[Any, Any]]
+        self,
+        data: QueryDict,
+        *,
+        request: Request,
+        home: str,
+        rows: Callable[[Request], QuerySet[Any, Any]],
     ) -> None:
         super().__init__(data, request=request, home=home)
         self.rows = rows(request)
 
     def clean_ids(self) -> list[Any]:
         if self.data.get("all"):
-            raise ValidationError(_("Select them one by one for this, at most %(max)d.") % {"max": MAX_NAMED})
+            raise ValidationError(
+                _("Select them one by one for this, at most %(max)d.") % {"max": MAX_NAMED}
+            )
         try:
             ids = list(dict.fromkeys(self._id(text) for text in self.data.getlist("ids")))
         except ValidationError:

@@ -36,7 +36,10 @@ class PageForm(forms.Form):
             data["region"] = shell.region.pk
         super().__init__(data)
         self.now = request.now
-        self._choices("region").choices = [("", ""), *((region.pk, region.pk) for region in shell.regions)]
+        self._choices("region").choices = [
+            ("", ""),
+            *((region.pk, region.pk) for region in shell.regions),
+        ]
 
     def _choices(self, name: str) -> forms.ChoiceField:
         field = self.fields[name]
@@ -49,13 +52,16 @@ class PageForm(forms.Form):
         return {}
 
     def said(self, **changes: Any) -> dict[str, Any]:
-        """The filter as text, in one order, with these changes: what is valid and has to be said."""
+        """The filter as text, in one order, with these changes: what is valid and has to
+        be said.
+        """
         self.is_valid()
         values = {**self.cleaned_data, **changes}
         said: dict[str, Any] = {
             name: self.as_text(name, values[name])
             for name in self.fields
-            if name != "region" and values.get(name) not in (None, "", False, [], self.implied.get(name))
+            if name != "region"
+            and values.get(name) not in (None, "", False, [], self.implied.get(name))
         }
         # Without a word, a page begins where the session says. So "all regions" has to be said,
         # and the account by who has several.
@@ -104,7 +110,9 @@ class PlanPage(PageForm):
         try:
             return [UUID(text) for text in self.data.getlist("ids")]
         except ValueError:
-            raise ValidationError(_("That is not the ID of an instance."), code="not_found") from None
+            raise ValidationError(
+                _("That is not the ID of an instance."), code="not_found"
+            ) from None
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data

@@ -34,12 +34,15 @@ FILTERED: dict[str, type[PageForm]] = {
 }
 # The pages without one.
 PLAIN = frozenset(
-    f"recycle:{name}" for name in ("create", "retention", "instance", "volume", "address", "balancer", "tag")
+    f"recycle:{name}"
+    for name in ("create", "retention", "instance", "volume", "address", "balancer", "tag")
 )
 
 
 def filter_of(address: str, request: Request) -> PageForm | None:
-    """The filter in the address of a page that has one, valid or not; None for any other address."""
+    """The filter in the address of a page that has one, valid or not; None for any other
+    address.
+    """
     path, query = _parts(address)
     try:
         # Who asked for a download goes to its list.

@@ -24,8 +24,12 @@ class KeepForWidget(forms.MultiWidget):
     """A number, and whether it means hours or days."""
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
-        number = forms.NumberInput(attrs={"min": 1, "max": 720, "class": "in", "aria-label": gettext_lazy("Number")})
-        unit = forms.Select(choices=UNITS, attrs={"class": "in", "aria-label": gettext_lazy("Unit")})
+        number = forms.NumberInput(
+            attrs={"min": 1, "max": 720, "class": "in", "aria-label": gettext_lazy("Number")}
+        )
+        unit = forms.Select(
+            choices=UNITS, attrs={"class": "in", "aria-label": gettext_lazy("Unit")}
+        )
         super().__init__([number, unit], attrs)
 
     def decompress(self, value: timedelta | None) -> list[Any]:
@@ -44,7 +48,13 @@ class KeepForField(forms.MultiValueField):
             forms.TypedChoiceField(required=False, coerce=int, empty_value=None, choices=UNITS),
         )
         kwargs.setdefault("label", gettext_lazy("Time in the recycle bin"))
-        super().__init__(fields=fields, widget=KeepForWidget(), require_all_fields=False, required=False, **kwargs)
+        super().__init__(
+            fields=fields,
+            widget=KeepForWidget(),
+            require_all_fields=False,
+            required=False,
+            **kwargs,
+        )
 
     def compress(self, data_list: Sequence[Any]) -> timedelta | None:
         if not data_list or data_list[0] is None:
@@ -52,8 +62,14 @@ class KeepForField(forms.MultiValueField):
         keep_for = timedelta(seconds=data_list[0] * (data_list[1] or DAY))
         if not STANDARD_KEEP < keep_for <= LONGEST_KEEP:
             raise ValidationError(
-                _("The time has to be longer than the standard, %(standard)s, and %(longest)s at most.")
-                % {"standard": duration_label(STANDARD_KEEP), "longest": duration_label(LONGEST_KEEP)}
+                _(
+                    "The time has to be longer than the standard, %(standard)s, and %(longest)s "
+                    "at most."
+                )
+                % {
+                    "standard": duration_label(STANDARD_KEEP),
+                    "longest": duration_label(LONGEST_KEEP),
+                }
             )
         return keep_for
 
@@ -85,7 +101,9 @@ class RuleForm(ConfirmedForm):
 
     key = TextField(max_length=128, label=gettext_lazy("Tag key"))
     value = TextField(max_length=255, required=False, label=gettext_lazy("Tag value"))
-    means = forms.ChoiceField(choices=[("keep", gettext_lazy("Keep for")), ("exclude", gettext_lazy("Standard only"))])
+    means = forms.ChoiceField(
+        choices=[("keep", gettext_lazy("Keep for")), ("exclude", gettext_lazy("Standard only"))]
+    )
     keep_for = KeepForField()
 
     def clean(self) -> dict[str, Any]:

@@ -10,4 +10,6 @@ def check_account(form: forms.Form, request: Request) -> None:
     """Refuse a form from a window that showed another account; its field is called `scope`."""
     shown = form.cleaned_data.get("scope", "").partition(":")[0]
     if shown != request.shell.scope.partition(":")[0]:
-        form.add_error(None, _("You have switched the account in another window. Nothing was changed."))
+        form.add_error(
+            None, _("You have switched the account in another window. Nothing was changed.")
+        )

@@ -1,4 +1,6 @@
-"""What a search box means: the folded text is part of a folded column, whatever the case, width and composition."""
+"""What a search box means: the folded text is part of a folded column, whatever the case, width and
+composition.
+"""
 
 from django.db.models import CharField, Q, Value
 from django.db.models.functions import Concat, Replace
@@ -10,7 +12,9 @@ NOTHING = Q(pk__in=[])
 
 
 def has(text: str, *fields: str) -> Q:
-    """One of the fields contains `text`; each has a folded column beside it. What nobody can see finds nothing."""
+    """One of the fields contains `text`; each has a folded column beside it. What nobody can see
+    finds nothing.
+    """
     folded = fold(text)
     if not folded:
         return NOTHING
@@ -21,13 +25,18 @@ def has(text: str, *fields: str) -> Q:
 
 
 def is_tag(text: str) -> Q:
-    """KEY with any value, or KEY=VALUE; either may have equals signs of its own, and spaces around the one between."""
+    """KEY with any value, or KEY=VALUE; either may have equals signs of its own, and spaces around
+    the one between.
+    """
     folded = fold(text)
     if not folded:
         return NOTHING
-    # One comparison for however many signs: which of them stands between key and value, only the tag knows.
+    # One comparison for however many signs: which of them stands between key and value, only the
+    # tag knows.
     pair = Concat("key_folded", Value("="), "value_folded", output_field=CharField())
-    return Q(key_folded=folded) | Q(Exact(_close(pair), folded.replace(" =", "=").replace("= ", "=")))
+    return Q(key_folded=folded) | Q(
+        Exact(_close(pair), folded.replace(" =", "=").replace("= ", "="))
+    )
 
 
 def _close(pair: Concat) -> Replace:
@@ -46,7 +55,9 @@ def has_tag(text: str) -> Q:
 
 
 def address_has(field: str, text: str) -> Q:
-    """The IP address contains `text`; nothing that has a letter beyond an address's is part of one."""
+    """The IP address contains `text`; nothing that has a letter beyond an address's is
+    part of one.
+    """
     folded = fold(text)
     if not folded or not set(folded) <= set("0123456789.:abcdef"):
         return NOTHING

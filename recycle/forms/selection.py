@@ -35,8 +35,8 @@ LISTS: dict[str, type[InstanceListForm]] = {
 class SelectionForm(BackForm):
     """Instances named one by one, or all that matched a list's filter when it was shown.
 
-    Nothing here ever means more than what was named: an unknown or foreign id refuses the whole request, and so does a
-    form from a window that showed another account or region.
+    Nothing here ever means more than what was named: an unknown or foreign id refuses the whole
+    request, and so does a form from a window that showed another account or region.
     """
 
     ids = forms.Field(required=False)
@@ -50,10 +50,13 @@ class SelectionForm(BackForm):
         try:
             ids = list(dict.fromkeys(UUID(text) for text in self.data.getlist("ids")))
         except ValueError:
-            raise ValidationError(_("That is not the ID of an instance."), code="not_found") from None
+            raise ValidationError(
+                _("That is not the ID of an instance."), code="not_found"
+            ) from None
         if len(ids) > MAX_NAMED:
             raise ValidationError(
-                _("At most %(max)d instances can be named at once. Select all that match instead.") % {"max": MAX_NAMED}
+                _("At most %(max)d instances can be named at once. Select all that match instead.")
+                % {"max": MAX_NAMED}
             )
         known = self.request.shell.instances().filter(pk__among=ids).count()
         if known < len(ids):
@@ -89,7 +92,11 @@ class SelectionForm(BackForm):
             shown, present = shown.partition(":")[0], present.partition(":")[0]
         if shown and shown != present:
             raise ValidationError(
-                _("You have switched the account or region in another window. Nothing was changed."), code="scope"
+                _(
+                    "You have switched the account or region in another window. Nothing was "
+                    "changed."
+                ),
+                code="scope",
             )
         if data["all"]:
             instances = self._all_that_match(data)
@@ -103,7 +110,9 @@ class SelectionForm(BackForm):
 
     def _all_that_match(self, data: dict[str, Any]) -> InstanceQuerySet:
         """What matched when the list was shown: whatever was acted on since then is left alone."""
-        invalid = ValidationError(_("The filter of this list is not valid. Nothing was changed."), code="filter")
+        invalid = ValidationError(
+            _("The filter of this list is not valid. Nothing was changed."), code="filter"
+        )
         # The filter that was shown, and no other: the way home that stands in for a bad one would
         # mean everything.
         query = filter_of(self.data.get("back", ""), self.request)
@@ -134,7 +143,10 @@ class RestoreForm(SelectionForm):
 
 class RenewForm(SelectionForm):
     months = forms.TypedChoiceField(
-        required=False, coerce=int, empty_value=None, choices=[(months, str(months)) for months in RENEWAL_MONTHS]
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=[(months, str(months)) for months in RENEWAL_MONTHS],
     )
 
     def clean_months(self) -> int:

@@ -1,4 +1,6 @@
-"""Files of answers: one answer, several one after the other, or an array of them, read once, as a stream."""
+"""Files of answers: one answer, several one after the other, or an array of them, read once, as a
+stream.
+"""
 
 import sys
 from collections import Counter
@@ -69,7 +71,9 @@ class Source:
             return None
 
     def read(self, keys: frozenset[str]) -> Iterator[Item | Page | Problem]:
-        """Every item of the lists under `keys`, each answer after its items, and what is no answer."""
+        """Every item of the lists under `keys`, each answer after its items, and what is
+        no answer.
+        """
         reader = _Reader(self.name, keys)
         try:
             with self._opened() as file:
@@ -129,7 +133,9 @@ def _said(error: Exception) -> str:
     """The first line of what the parser says; the others draw an arrow."""
     said = error.args[0] if error.args else ""
     text = said.decode(errors="replace") if isinstance(said, bytes) else str(said)
-    return text.strip().splitlines()[0].strip().rstrip(".") if text.strip() else type(error).__name__
+    return (
+        text.strip().splitlines()[0].strip().rstrip(".") if text.strip() else type(error).__name__
+    )
 
 
 class _Reader:
@@ -155,7 +161,9 @@ class _Reader:
         if not number:
             yield Problem(self.place.file, "there is no answer in it")
 
-    def _answer(self, events: Iterator[Event], event: Event, number: int) -> Iterator[Item | Page | Problem]:
+    def _answer(
+        self, events: Iterator[Event], event: Event, number: int
+    ) -> Iterator[Item | Page | Problem]:
         answer = self.place = Place(self.place.file, number)
         if event[0] != "start_map":
             _pass_over(events, event)
@@ -190,7 +198,9 @@ class _Reader:
             yield Problem(answer, f"none of {', '.join(sorted(self.keys))} is in it")
         yield page
 
-    def _list(self, events: Iterator[Event], answer: Place, key: str, page: Page) -> Iterator[Item | Problem]:
+    def _list(
+        self, events: Iterator[Event], answer: Place, key: str, page: Page
+    ) -> Iterator[Item | Problem]:
         index = 0
         page.lists[key] += 0
         while (event := next(events))[0] != "end_array":
@@ -217,7 +227,9 @@ def _pass_over(events: Iterator[Event], event: Event) -> None:
                 return
 
 
-def _leave_out(events: Iterator[Event], event: Event, name: str, path: str, unread: Counter[str]) -> None:
+def _leave_out(
+    events: Iterator[Event], event: Event, name: str, path: str, unread: Counter[str]
+) -> None:
     """Pass over what nobody reads, and count what it holds, as `unread` of the fields does."""
     if event[0] == "start_array":
         while (inner := next(events))[0] != "end_array":
@@ -234,7 +246,9 @@ def _leave_out(events: Iterator[Event], event: Event, name: str, path: str, unre
 
 
 def _value(events: Iterator[Event], event: Event) -> tuple[Any, bool]:
-    """The value that begins with this event, and whether that is all of it: too deep is left away."""
+    """The value that begins with this event, and whether that is all of it: too deep is
+    left away.
+    """
     if event[0] not in OPENING:
         return event[1], True
     root: Any = OPENING[event[0]]()

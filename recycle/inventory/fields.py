@@ -1,7 +1,7 @@
 """The fields of one item of an answer, with their types checked.
 
-A field that is wrong is noted, and a stand-in is returned, so that one reading tells everything that is wrong with an
-item. What was read of an item with problems must not be used.
+A field that is wrong is noted, and a stand-in is returned, so that one reading tells everything
+that is wrong with an item. What was read of an item with problems must not be used.
 """
 
 import re
@@ -23,7 +23,9 @@ NO_ID = UUID(int=0)
 NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 BEIJING = timezone(timedelta(hours=8), "Beijing")
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
-DATE = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.IGNORECASE | re.ASCII)
+DATE = re.compile(
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.IGNORECASE | re.ASCII
+)
 # Far enough from what a date can hold to be shown in any time zone.
 YEARS = range(1970, 3000)
 # What the columns hold: PositiveIntegerField and PositiveSmallIntegerField on PostgreSQL.
@@ -126,7 +128,9 @@ class Fields:
             return ""
 
     def word(self, name: str, words: Mapping[str, T], *, otherwise: T) -> T:
-        """What the word stands for; `otherwise` when there is none, and, with a note, for an unknown one."""
+        """What the word stands for; `otherwise` when there is none, and, with a note, for an
+        unknown one.
+        """
         value = self._get(name, str, f"one of {', '.join(words)}")
         if value is None:
             return otherwise
@@ -140,7 +144,10 @@ class Fields:
 
     def each(self, name: str) -> list["Fields"]:
         values = self._get(name, list, "a list") or []
-        self.asked[name] = [Fields(value, f"{self._path(name)}[{index}]", self) for index, value in enumerate(values)]
+        self.asked[name] = [
+            Fields(value, f"{self._path(name)}[{index}]", self)
+            for index, value in enumerate(values)
+        ]
         return self.asked[name]
 
     def pass_over(self) -> None:
@@ -148,7 +155,9 @@ class Fields:
         self.asked = {name: [] for name in self.values}
 
     def unread(self, path: str = "") -> Iterator[tuple[str, int]]:
-        """How many things it holds that nobody asked for, by their place: lists of objects, and known lists."""
+        """How many things it holds that nobody asked for, by their place: lists of objects, and
+        known lists.
+        """
         for name, value in self.values.items():
             if value and isinstance(value, dict | list):
                 within = f"{path}.{name}" if path else name

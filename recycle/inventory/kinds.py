@@ -1,4 +1,6 @@
-"""What each list of an answer holds, and how its items become rows. A new list: a function and a line in KINDS."""
+"""What each list of an answer holds, and how its items become rows. A new list: a function and a
+line in KINDS.
+"""
 
 import re
 from collections import Counter
@@ -28,7 +30,15 @@ from recycle.inventory.words import (
     TYPES,
 )
 from recycle.lifecycle import State
-from recycle.models import ElasticIP, Instance, InstanceTag, Listener, LoadBalancer, RealServer, Volume
+from recycle.models import (
+    ElasticIP,
+    Instance,
+    InstanceTag,
+    Listener,
+    LoadBalancer,
+    RealServer,
+    Volume,
+)
 from recycle.policy import BillingMode
 
 ZONE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-[a-z0-9]*[a-z]")
@@ -57,7 +67,8 @@ class Entry:
     # Words in it that nobody knows, and how many things are in it that nobody reads, by their name.
     notes: list[str] = field(default_factory=list)
     unread: dict[str, int] = field(default_factory=Counter)
-    # Of an instance: its shape, its network interfaces, and its disks, with whether they go with it.
+    # Of an instance: its shape, its network interfaces, and its disks, with whether they go with
+    # it.
     region: str = ""
     shape: tuple[int | None, int | None] = (None, None)
     interfaces: list[UUID] = field(default_factory=list)
@@ -76,7 +87,9 @@ class Entry:
         return Problem(self.place, sentence, field_)
 
     def packed(self) -> tuple[Any, ...]:
-        """All of it that matters, to be remembered. Of two with one identity that differ in this, the later counts."""
+        """All of it that matters, to be remembered. Of two with one identity that differ in this,
+        the later counts.
+        """
         return (
             self.id,
             self.values,
@@ -99,7 +112,9 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Kind:
-    """A list of the answers: where it is found, what it becomes, and how its rows lead to their account."""
+    """A list of the answers: where it is found, what it becomes, and how its rows lead to their
+    account.
+    """
 
     key: str
     id_field: str
@@ -113,7 +128,9 @@ class Kind:
     def identity(self, entry: Entry) -> bytes:
         if not self.anonymous:
             return entry.id.bytes
-        return blake2b(repr((entry.id, entry.values, entry.left_out)).encode(), digest_size=16).digest()
+        return blake2b(
+            repr((entry.id, entry.values, entry.left_out)).encode(), digest_size=16
+        ).digest()
 
 
 def _instance(fields: Fields, entry: Entry) -> None:
@@ -128,7 +145,9 @@ def _instance(fields: Fields, entry: Entry) -> None:
     elif charge and charge not in MODES:
         fields.wrong("ChargeType", f"{shown(charge)} is not one of {', '.join(MODES)}")
     mode = MODES.get(charge, BillingMode.DAILY)
-    stopped_for_free = fields.flag("ShutdownNoCharge") or fields.text("StoppedMode", longest=64) == "StopCharging"
+    stopped_for_free = (
+        fields.flag("ShutdownNoCharge") or fields.text("StoppedMode", longest=64) == "StopCharging"
+    )
     primary, groups = _interfaces(fields, entry)
     for data_disk in fields.each("DataDisks"):
         goes = data_disk.flag("DeleteWithInstance")
@@ -139,7 +158,10 @@ def _instance(fields: Fields, entry: Entry) -> None:
 
     zone = _zone(fields)
     entry.region = region_of(zone) if ZONE.fullmatch(zone) else ""
-    entry.shape = configure.whole("VCPU", least=1, most=LARGEST_SMALL), configure.whole("MemoryGb", least=1)
+    entry.shape = (
+        configure.whole("VCPU", least=1, most=LARGEST_SMALL),
+        configure.whole("MemoryGb", least=1),
+    )
     disk_gb = disk.whole("DiskSize", least=1) or configure.whole("RootDiskGb") or SYSTEM_DISK_GB
     # What nobody says is stopped may be in use.
     state = State.ACTIVE if said in LEAVING else states.word("Name", STATES, otherwise=State.ACTIVE)
@@ -178,7 +200,9 @@ def _interfaces(fields: Fields, entry: Entry) -> tuple[Fields | None, list[str]]
             entry.unread["network interfaces beside the primary one"] += 1
     if primary is None:
         return None, []
-    groups = [group.text("SecurityGroupId", longest=64) for group in primary.each("SecurityGroupSet")]
+    groups = [
+        group.text("SecurityGroupId", longest=64) for group in primary.each("SecurityGroupSet")
+    ]
     groups += [group.text("GroupId", longest=64) for group in primary.each("GroupSet")]
     return primary, list(dict.fromkeys(filter(None, groups)))
 
@@ -198,7 +222,9 @@ def _zone(fields: Fields) -> str:
 def _type(fields: Fields) -> str:
     name = fields.text("InstanceType", longest=32, required=True)
     if name and not 1 <= len(name.partition(".")[0]) <= 16:
-        fields.wrong("InstanceType", f"{shown(name)} is not an instance type: a family, a dot and a size")
+        fields.wrong(
+            "InstanceType", f"{shown(name)} is not an instance type: a family, a dot and a size"
+        )
     return name
 
 
@@ -236,7 +262,10 @@ def _listener(fields: Fields, entry: Entry) -> None:
 def _real_server(fields: Fields, entry: Entry) -> None:
     if fields.text("RealServerType", longest=64) not in ("", "host"):
         entry.left_out = "real servers that are not instances"
-    entry.instance, entry.interface = fields.reference("InstanceId"), fields.reference("NetworkInterfaceId")
+    entry.instance, entry.interface = (
+        fields.reference("InstanceId"),
+        fields.reference("NetworkInterfaceId"),
+    )
     if entry.instance is None and entry.interface is None:
         fields.reference("InstanceId", required=True)
     weight = fields.whole("Weight", most=LARGEST_SMALL)
@@ -316,7 +345,10 @@ def _tags_of_its_own(fields: Fields, entry: Entry) -> None:
 
 
 def _tag(fields: Fields, entry: Entry) -> None:
-    key, value = fields.text("TagKey", longest=128, required=True), fields.text("TagValue", longest=255)
+    key, value = (
+        fields.text("TagKey", longest=128, required=True),
+        fields.text("TagValue", longest=255),
+    )
     entry.instance = entry.id
     entry.values = {"key": key, "value": value}
     if key.lower().startswith("ksc") or value.lower().startswith("ksc"):
@@ -325,7 +357,9 @@ def _tag(fields: Fields, entry: Entry) -> None:
 
 # In the order of what refers to what.
 KINDS = (
-    Kind("InstancesSet", "InstanceId", Instance, "account_id", ("instance", "instances"), _instance),
+    Kind(
+        "InstancesSet", "InstanceId", Instance, "account_id", ("instance", "instances"), _instance
+    ),
     Kind(
         "LoadBalancerDescriptions",
         "LoadBalancerId",
@@ -334,7 +368,14 @@ KINDS = (
         ("load balancer", "load balancers"),
         _load_balancer,
     ),
-    Kind("ListenerSet", "ListenerId", Listener, "load_balancer__account_id", ("listener", "listeners"), _listener),
+    Kind(
+        "ListenerSet",
+        "ListenerId",
+        Listener,
+        "load_balancer__account_id",
+        ("listener", "listeners"),
+        _listener,
+    ),
     Kind(
         "RealServerSet",
         "RegisterId",

@@ -1,4 +1,6 @@
-"""What is remembered across a whole inventory, in a database file of its own: memory must not grow with the input."""
+"""What is remembered across a whole inventory, in a database file of its own: memory must not grow
+with the input.
+"""
 
 import copyreg
 import io
@@ -21,7 +23,9 @@ from recycle.policy import BillingMode
 TABLES = """
     PRAGMA journal_mode = OFF;
     PRAGMA synchronous = OFF;
-    CREATE TABLE seen (id BLOB, key TEXT, number INTEGER, looks BLOB, PRIMARY KEY (id, key)) WITHOUT ROWID;
+    CREATE TABLE seen (
+        id BLOB, key TEXT, number INTEGER, looks BLOB, PRIMARY KEY (id, key)
+    ) WITHOUT ROWID;
     CREATE TABLE item (number INTEGER PRIMARY KEY, key TEXT, place TEXT, entry BLOB);
     CREATE TABLE page (number INTEGER PRIMARY KEY, key TEXT, total INTEGER, token TEXT, place TEXT);
     CREATE TABLE on_page (page INTEGER, id BLOB, PRIMARY KEY (page, id)) WITHOUT ROWID;
@@ -29,14 +33,18 @@ TABLES = """
     CREATE TABLE disk (id BLOB PRIMARY KEY, goes INTEGER) WITHOUT ROWID;
     CREATE TABLE locked (instance BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE ends (instance BLOB PRIMARY KEY, at TEXT) WITHOUT ROWID;
-    CREATE TABLE remark (number INTEGER PRIMARY KEY, topic TEXT, label TEXT, what TEXT, place TEXT, things INTEGER);
+    CREATE TABLE remark (
+        number INTEGER PRIMARY KEY, topic TEXT, label TEXT, what TEXT, place TEXT, things INTEGER
+    );
     CREATE INDEX remark_of ON remark (topic, label);
     BEGIN;
 """
 
 
 class _Pickler(pickle.Pickler):
-    """Packs what entries are made of, faster than it would by itself, and the same always into the same bytes."""
+    """Packs what entries are made of, faster than it would by itself, and the same always into the
+    same bytes.
+    """
 
     dispatch_table = {
         **copyreg.dispatch_table,
@@ -85,13 +93,20 @@ class Notes:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        at: TracebackType | None,
+    ) -> None:
         self._file.close()
 
     # Items, each kept once: of two with one identity the later one
 
     def keep(self, key: str, identity: bytes, place: str, entry: tuple[Any, ...]) -> str:
-        """Remember an item. Returns the place of an earlier one that looked different, which it replaces."""
+        """Remember an item. Returns the place of an earlier one that looked different, which it
+        replaces.
+        """
         packed = _packed(entry)
         digest = blake2b(packed, digest_size=16).digest()
         earlier = self._file.execute(
@@ -102,10 +117,14 @@ class Notes:
         number = self._file.execute(
             "INSERT INTO item (key, place, entry) VALUES (?, ?, ?)", (key, place, packed)
         ).lastrowid
-        self._file.execute("INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", (identity, key, number, digest))
+        self._file.execute(
+            "INSERT OR REPLACE INTO seen VALUES (?, ?, ?, ?)", (identity, key, number, digest)
+        )
         if not earlier:
             return ""
-        (replaced,) = self._file.execute("SELECT place FROM item WHERE number = ?", earlier[:1]).fetchone()
+        (replaced,) = self._file.execute(
+            "SELECT place FROM item WHERE number = ?", earlier[:1]
+        ).fetchone()
         self._file.execute("DELETE FROM item WHERE number = ?", earlier[:1])
         return str(replaced)
 
@@ -115,7 +134,9 @@ class Notes:
 
     def kept(self, key: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
         """The items of a list with their places, in the order in which they were read."""
-        rows = self._file.execute("SELECT place, entry FROM item WHERE key = ? ORDER BY number", (key,))
+        rows = self._file.execute(
+            "SELECT place, entry FROM item WHERE key = ? ORDER BY number", (key,)
+        )
         for place, packed in rows:
             # We wrote it ourselves, into a file that has no name.
             yield place, pickle.loads(packed)  # noqa: S301
@@ -154,16 +175,22 @@ class Notes:
 
     # Instances
 
-    def note_instance(self, pk: UUID, interfaces: Iterable[UUID], disks: Mapping[UUID, bool | None]) -> None:
+    def note_instance(
+        self, pk: UUID, interfaces: Iterable[UUID], disks: Mapping[UUID, bool | None]
+    ) -> None:
         self._file.executemany(
-            "INSERT OR REPLACE INTO interface VALUES (?, ?)", [(nic.bytes, pk.bytes) for nic in interfaces]
+            "INSERT OR REPLACE INTO interface VALUES (?, ?)",
+            [(nic.bytes, pk.bytes) for nic in interfaces],
         )
         self._file.executemany(
-            "INSERT OR REPLACE INTO disk VALUES (?, ?)", [(id_.bytes, goes) for id_, goes in disks.items()]
+            "INSERT OR REPLACE INTO disk VALUES (?, ?)",
+            [(id_.bytes, goes) for id_, goes in disks.items()],
         )
 
     def instance_of(self, interface: UUID) -> UUID | None:
-        row = self._file.execute("SELECT instance FROM interface WHERE id = ?", (interface.bytes,)).fetchone()
+        row = self._file.execute(
+            "SELECT instance FROM interface WHERE id = ?", (interface.bytes,)
+        ).fetchone()
         return UUID(bytes=row[0]) if row else None
 
     def goes_with_instance(self, disk: UUID) -> bool:
@@ -173,13 +200,16 @@ class Notes:
     def disks_alone(self) -> Iterator[UUID]:
         """The disks of instances that are among no volumes of these files."""
         for (pk,) in self._file.execute(
-            "SELECT id FROM disk WHERE NOT EXISTS (SELECT 1 FROM seen WHERE seen.id = disk.id AND key = 'Volumes')"
+            "SELECT id FROM disk WHERE NOT EXISTS (SELECT 1 FROM seen WHERE seen.id = disk.id AND "
+            "key = 'Volumes')"
         ):
             yield UUID(bytes=pk)
 
     def note_locked(self, instances: Iterable[UUID]) -> None:
         """Instances that something is bound to, or whose end moves."""
-        self._file.executemany("INSERT OR IGNORE INTO locked VALUES (?)", [(pk.bytes,) for pk in instances])
+        self._file.executemany(
+            "INSERT OR IGNORE INTO locked VALUES (?)", [(pk.bytes,) for pk in instances]
+        )
 
     def locked(self) -> Iterator[UUID]:
         """In primary-key order."""
@@ -196,7 +226,9 @@ class Notes:
 
     # What is told at the end
 
-    def remark(self, topic: Topic, label: str, what: object, place: object = "", *, things: int = 1) -> None:
+    def remark(
+        self, topic: Topic, label: str, what: object, place: object = "", *, things: int = 1
+    ) -> None:
         self._file.execute(
             "INSERT INTO remark (topic, label, what, place, things) VALUES (?, ?, ?, ?, ?)",
             (topic, plain(label), plain(str(what)), plain(str(place)), things),
@@ -204,7 +236,8 @@ class Notes:
 
     def remarks(self, topic: Topic) -> list[Remarks]:
         rows = self._file.execute(
-            "SELECT label, SUM(things), COUNT(*) FROM remark WHERE topic = ? GROUP BY label ORDER BY MIN(number)",
+            "SELECT label, SUM(things), COUNT(*) FROM remark WHERE topic = ? GROUP BY label ORDER "
+            "BY MIN(number)",
             (topic,),
         )
         return [Remarks(*row) for row in rows]
@@ -212,5 +245,6 @@ class Notes:
     def places(self, topic: Topic, label: str, *, most: int = -1) -> Iterator[tuple[str, str]]:
         """What remarks of one kind are about, and where it was read."""
         yield from self._file.execute(
-            "SELECT what, place FROM remark WHERE topic = ? AND label = ? ORDER BY number LIMIT ?", (topic, label, most)
+            "SELECT what, place FROM remark WHERE topic = ? AND label = ? ORDER BY number LIMIT ?",
+            (topic, label, most),
         )

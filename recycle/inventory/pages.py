@@ -4,9 +4,9 @@ Sources: the pages and SDKs of DescribeInstances (`InstanceCount`, `Marker`), of
 (`TotalCount`, `Marker`, `NextToken`) and of tags (`Total`); the clients that page through them.
 
 - A total counts the items of all pages of a listing. Pages of the same total are one listing, in
-  whatever files and order they come. Where things are made or deleted while somebody pages, the total
-  moves: pages whose totals differ by a tenth at most are one listing when only together they have
-  as many items as was said.
+  whatever files and order they come. Where things are made or deleted while somebody pages, the
+  total moves: pages whose totals differ by a tenth at most are one listing when only together they
+  have as many items as was said.
 - Without a total, a token says that another page follows; a listing ends with a page that has none.
   Two pages with the same token are of two listings, so that there must be two ends. A page that is
   full by its own `MaxResults` and says nothing else is taken to be followed by another.
@@ -94,7 +94,9 @@ class Gap:
 
 
 def gaps(told: Iterable[Told], items: Mapping[tuple[str, int], int]) -> Iterator[Gap]:
-    """What is missing. `items` says how many different ones the pages of a list and a total have."""
+    """What is missing. `items` says how many different ones the pages of a list and a
+    total have.
+    """
     totals: dict[str, dict[int, str]] = defaultdict(dict)
     tokens: dict[str, Counter[str]] = defaultdict(Counter)
     where: dict[str, str] = {}
@@ -108,7 +110,11 @@ def gaps(told: Iterable[Told], items: Mapping[tuple[str, int], int]) -> Iterator
                 where.setdefault(page.key, page.place)
     for key, places in totals.items():
         for total, have in _short({total: items.get((key, total), 0) for total in places}):
-            yield Gap(places[total], key, f"it says there are {total:,} in all, and these files have {have:,}")
+            yield Gap(
+                places[total],
+                key,
+                f"it says there are {total:,} in all, and these files have {have:,}",
+            )
     for key, counted in tokens.items():
         ends = counted.pop("", 0)
         if counted and max(counted.values()) > ends:

@@ -10,7 +10,9 @@ LONGEST = 200
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where something was read: answers are counted from 1, items of a list from 0, as in a JSON path."""
+    """Where something was read: answers are counted from 1, items of a list from 0, as in a JSON
+    path.
+    """
 
     file: str
     answer: int

@@ -1,4 +1,6 @@
-"""Reading a whole inventory into the notes: all of it is known, and known to be sound, before anything is written."""
+"""Reading a whole inventory into the notes: all of it is known, and known to be sound, before
+anything is written.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -15,11 +17,17 @@ STEP = 200
 TOLD_TWICE = "told twice, and differently: the later one counts"
 
 
-def gather(sources: Sequence[Source], notes: Notes, *, partial: bool, progress: Progress) -> Iterator[Problem]:
-    """Read every file once. Yields what cannot be taken as it is; `partial` takes what says it is incomplete."""
+def gather(
+    sources: Sequence[Source], notes: Notes, *, partial: bool, progress: Progress
+) -> Iterator[Problem]:
+    """Read every file once. Yields what cannot be taken as it is; `partial` takes what says it is
+    incomplete.
+    """
     sizes = [source.size for source in sources]
     known = [size for size in sizes if size is not None]
-    with progress.begin("Reading", sum(known) if len(known) == len(sizes) else None, in_bytes=True) as bar:
+    with progress.begin(
+        "Reading", sum(known) if len(known) == len(sizes) else None, in_bytes=True
+    ) as bar:
         items = 0
         for source in sources:
             done = 0
@@ -37,7 +45,12 @@ def gather(sources: Sequence[Source], notes: Notes, *, partial: bool, progress: 
             bar.advance(source.position - done, items)
     for gap in notes.gaps():
         if partial:
-            notes.remark(Topic.NOTE, f"incomplete, taken all the same: {gap.key} {gap.sentence}", "", gap.place)
+            notes.remark(
+                Topic.NOTE,
+                f"incomplete, taken all the same: {gap.key} {gap.sentence}",
+                "",
+                gap.place,
+            )
         else:
             yield gap.problem()
     notes.ready()

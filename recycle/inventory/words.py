@@ -1,4 +1,5 @@
-"""The words of the API and what each means here. One table for each kind of word; a new word is a new line.
+"""The words of the API and what each means here. One table for each kind of word; a new word is a
+new line.
 
 Sources, all public:
 
@@ -8,9 +9,9 @@ Sources, all public:
 - Charge types of instances: the SDKs' `CreateModel` and the page of RunInstances.
 - Charge types of EIPs, EBS volumes and load balancers: the page of AllocateAddress, the table of
   old and new names in the Terraform provider (`ksyun_eip`, `utils_ksyun_charge.go`), and the order
-  centre's list of EIP bills. Whatever is paid for in advance by the month is a Subscription; what is
-  settled by the hour or by use is Pay-As-You-Go; what is settled by the day or at the end of a month
-  (peak, traffic) is Pay-By-Daily-Config.
+  centre's list of EIP bills. Whatever is paid for in advance by the month is a Subscription; what
+  is settled by the hour or by use is Pay-As-You-Go; what is settled by the day or at the end of a
+  month (peak, traffic) is Pay-By-Daily-Config.
 """
 
 from recycle.lifecycle import State

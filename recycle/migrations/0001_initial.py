@@ -22,7 +22,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Region",
             fields=[
-                ("code", models.CharField(max_length=32, primary_key=True, serialize=False, verbose_name="code")),
+                (
+                    "code",
+                    models.CharField(
+                        max_length=32, primary_key=True, serialize=False, verbose_name="code"
+                    ),
+                ),
                 ("name", models.CharField(max_length=64, verbose_name="name")),
             ],
             options={
@@ -33,7 +38,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Sweep",
             fields=[
-                ("name", models.CharField(max_length=32, primary_key=True, serialize=False, verbose_name="name")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=32, primary_key=True, serialize=False, verbose_name="name"
+                    ),
+                ),
                 ("ran_at", models.DateTimeField(verbose_name="last ran")),
                 ("done", models.PositiveIntegerField(default=0, verbose_name="done")),
                 ("failed", models.PositiveIntegerField(default=0, verbose_name="failed")),
@@ -46,9 +56,17 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="User",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("password", models.CharField(max_length=128, verbose_name="password")),
-                ("last_login", models.DateTimeField(blank=True, null=True, verbose_name="last login")),
+                (
+                    "last_login",
+                    models.DateTimeField(blank=True, null=True, verbose_name="last login"),
+                ),
                 (
                     "is_superuser",
                     models.BooleanField(
@@ -68,9 +86,18 @@ class Migration(migrations.Migration):
                         verbose_name="username",
                     ),
                 ),
-                ("first_name", models.CharField(blank=True, max_length=150, verbose_name="first name")),
-                ("last_name", models.CharField(blank=True, max_length=150, verbose_name="last name")),
-                ("email", models.EmailField(blank=True, max_length=254, verbose_name="email address")),
+                (
+                    "first_name",
+                    models.CharField(blank=True, max_length=150, verbose_name="first name"),
+                ),
+                (
+                    "last_name",
+                    models.CharField(blank=True, max_length=150, verbose_name="last name"),
+                ),
+                (
+                    "email",
+                    models.EmailField(blank=True, max_length=254, verbose_name="email address"),
+                ),
                 (
                     "is_staff",
                     models.BooleanField(
@@ -87,8 +114,16 @@ class Migration(migrations.Migration):
                         verbose_name="active",
                     ),
                 ),
-                ("date_joined", models.DateTimeField(default=django.utils.timezone.now, verbose_name="date joined")),
-                ("preferences", models.JSONField(blank=True, default=dict, verbose_name="preferences")),
+                (
+                    "date_joined",
+                    models.DateTimeField(
+                        default=django.utils.timezone.now, verbose_name="date joined"
+                    ),
+                ),
+                (
+                    "preferences",
+                    models.JSONField(blank=True, default=dict, verbose_name="preferences"),
+                ),
                 (
                     "groups",
                     models.ManyToManyField(
@@ -124,21 +159,48 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Account",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("name", models.CharField(max_length=64, unique=True, verbose_name="name")),
                 ("created_at", models.DateTimeField(auto_now_add=True, verbose_name="created")),
-                ("max_instances", models.PositiveIntegerField(blank=True, null=True, verbose_name="instances at most")),
-                ("max_elastic_ips", models.PositiveIntegerField(blank=True, null=True, verbose_name="EIPs at most")),
-                ("max_volumes", models.PositiveIntegerField(blank=True, null=True, verbose_name="EBS volumes at most")),
+                (
+                    "max_instances",
+                    models.PositiveIntegerField(
+                        blank=True, null=True, verbose_name="instances at most"
+                    ),
+                ),
+                (
+                    "max_elastic_ips",
+                    models.PositiveIntegerField(blank=True, null=True, verbose_name="EIPs at most"),
+                ),
+                (
+                    "max_volumes",
+                    models.PositiveIntegerField(
+                        blank=True, null=True, verbose_name="EBS volumes at most"
+                    ),
+                ),
                 (
                     "max_volume_gb",
-                    models.PositiveIntegerField(blank=True, null=True, verbose_name="GB of EBS volumes at most"),
+                    models.PositiveIntegerField(
+                        blank=True, null=True, verbose_name="GB of EBS volumes at most"
+                    ),
                 ),
                 (
                     "max_load_balancers",
-                    models.PositiveIntegerField(blank=True, null=True, verbose_name="load balancers at most"),
+                    models.PositiveIntegerField(
+                        blank=True, null=True, verbose_name="load balancers at most"
+                    ),
                 ),
-                ("keep_for", models.DurationField(blank=True, null=True, verbose_name="time in the recycle bin")),
+                (
+                    "keep_for",
+                    models.DurationField(
+                        blank=True, null=True, verbose_name="time in the recycle bin"
+                    ),
+                ),
             ],
             options={
                 "verbose_name": "account",
@@ -148,7 +210,8 @@ class Migration(migrations.Migration):
                         condition=models.Q(
                             ("keep_for", None),
                             models.Q(
-                                ("keep_for__gt", datetime.timedelta(0)), ("keep_for__lte", datetime.timedelta(days=30))
+                                ("keep_for__gt", datetime.timedelta(0)),
+                                ("keep_for__lte", datetime.timedelta(days=30)),
                             ),
                             _connector="OR",
                         ),
@@ -160,7 +223,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="InstanceType",
             fields=[
-                ("name", models.CharField(max_length=32, primary_key=True, serialize=False, verbose_name="name")),
+                (
+                    "name",
+                    models.CharField(
+                        max_length=32, primary_key=True, serialize=False, verbose_name="name"
+                    ),
+                ),
                 ("family", models.CharField(max_length=16, verbose_name="family")),
                 ("vcpu", models.PositiveSmallIntegerField(verbose_name="vCPU")),
                 ("memory_gb", models.PositiveIntegerField(verbose_name="memory (GB)")),
@@ -182,7 +250,11 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False, verbose_name="ID"
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
                     ),
                 ),
                 ("name", models.CharField(max_length=64, verbose_name="name")),
@@ -212,30 +284,63 @@ class Migration(migrations.Migration):
                         verbose_name="billing mode",
                     ),
                 ),
-                ("no_fees", models.BooleanField(default=False, verbose_name="stopped with no fees")),
+                (
+                    "no_fees",
+                    models.BooleanField(default=False, verbose_name="stopped with no fees"),
+                ),
                 ("image_id", models.CharField(blank=True, max_length=64, verbose_name="image ID")),
                 ("image_name", models.CharField(blank=True, max_length=64, verbose_name="image")),
-                ("system_disk_type", models.CharField(blank=True, max_length=32, verbose_name="system disk type")),
-                ("system_disk_gb", models.PositiveIntegerField(default=20, verbose_name="system disk (GB)")),
+                (
+                    "system_disk_type",
+                    models.CharField(blank=True, max_length=32, verbose_name="system disk type"),
+                ),
+                (
+                    "system_disk_gb",
+                    models.PositiveIntegerField(default=20, verbose_name="system disk (GB)"),
+                ),
                 ("private_ip", models.GenericIPAddressField(verbose_name="private IP")),
                 ("subnet_id", models.UUIDField(verbose_name="subnet")),
                 ("vpc_id", models.UUIDField(blank=True, null=True, verbose_name="VPC")),
-                ("security_group_ids", models.JSONField(blank=True, default=list, verbose_name="security groups")),
+                (
+                    "security_group_ids",
+                    models.JSONField(blank=True, default=list, verbose_name="security groups"),
+                ),
                 ("created_at", models.DateTimeField(verbose_name="created")),
                 ("changed_at", models.DateTimeField(verbose_name="changed")),
                 ("expires_at", models.DateTimeField(blank=True, null=True, verbose_name="expires")),
-                ("recycled_at", models.DateTimeField(blank=True, null=True, verbose_name="deleted")),
+                (
+                    "recycled_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="deleted"),
+                ),
                 ("purge_at", models.DateTimeField(blank=True, null=True, verbose_name="ends")),
-                ("retention", models.CharField(blank=True, max_length=420, verbose_name="retention")),
-                ("purged_at", models.DateTimeField(blank=True, null=True, verbose_name="deleted for good")),
+                (
+                    "retention",
+                    models.CharField(blank=True, max_length=420, verbose_name="retention"),
+                ),
+                (
+                    "purged_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="deleted for good"),
+                ),
                 ("protected", models.BooleanField(default=False, verbose_name="protected")),
                 ("held_at", models.DateTimeField(blank=True, null=True, verbose_name="held since")),
                 ("held_by", models.CharField(blank=True, max_length=150, verbose_name="held by")),
-                ("hold_reason", models.CharField(blank=True, max_length=200, verbose_name="reason of the hold")),
-                ("hold_review_on", models.DateField(blank=True, null=True, verbose_name="review of the hold")),
+                (
+                    "hold_reason",
+                    models.CharField(blank=True, max_length=200, verbose_name="reason of the hold"),
+                ),
+                (
+                    "hold_review_on",
+                    models.DateField(blank=True, null=True, verbose_name="review of the hold"),
+                ),
                 ("retry_at", models.DateTimeField(blank=True, null=True, verbose_name="next try")),
-                ("attempts", models.PositiveSmallIntegerField(default=0, verbose_name="failed attempts")),
-                ("last_error", models.CharField(blank=True, max_length=200, verbose_name="last error")),
+                (
+                    "attempts",
+                    models.PositiveSmallIntegerField(default=0, verbose_name="failed attempts"),
+                ),
+                (
+                    "last_error",
+                    models.CharField(blank=True, max_length=200, verbose_name="last error"),
+                ),
                 (
                     "account",
                     models.ForeignKey(
@@ -280,7 +385,11 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False, verbose_name="ID"
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
                     ),
                 ),
                 ("name", models.CharField(max_length=64, verbose_name="name")),
@@ -327,14 +436,23 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False, verbose_name="ID"
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
                     ),
                 ),
                 ("name", models.CharField(blank=True, max_length=64, verbose_name="name")),
                 (
                     "protocol",
                     models.CharField(
-                        choices=[("TCP", "TCP"), ("UDP", "UDP"), ("HTTP", "HTTP"), ("HTTPS", "HTTPS")],
+                        choices=[
+                            ("TCP", "TCP"),
+                            ("UDP", "UDP"),
+                            ("HTTP", "HTTP"),
+                            ("HTTPS", "HTTPS"),
+                        ],
                         max_length=8,
                         verbose_name="protocol",
                     ),
@@ -375,11 +493,17 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Membership",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 (
                     "role",
                     models.PositiveSmallIntegerField(
-                        choices=[(10, "Viewer"), (20, "Operator"), (30, "Administrator")], verbose_name="role"
+                        choices=[(10, "Viewer"), (20, "Operator"), (30, "Administrator")],
+                        verbose_name="role",
                     ),
                 ),
                 (
@@ -413,7 +537,11 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False, verbose_name="ID"
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
                     ),
                 ),
                 ("address", models.GenericIPAddressField(verbose_name="address")),
@@ -450,11 +578,18 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False, verbose_name="ID"
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
                     ),
                 ),
                 ("address", models.GenericIPAddressField(unique=True, verbose_name="address")),
-                ("bandwidth_mbps", models.PositiveIntegerField(default=1, verbose_name="bandwidth (Mbps)")),
+                (
+                    "bandwidth_mbps",
+                    models.PositiveIntegerField(default=1, verbose_name="bandwidth (Mbps)"),
+                ),
                 ("line", models.CharField(default="BGP", max_length=36, verbose_name="line")),
                 (
                     "billing_mode",
@@ -521,10 +656,20 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="RetentionRule",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("key", models.CharField(max_length=128, verbose_name="tag key")),
                 ("value", models.CharField(blank=True, max_length=255, verbose_name="tag value")),
-                ("keep_for", models.DurationField(blank=True, null=True, verbose_name="time in the recycle bin")),
+                (
+                    "keep_for",
+                    models.DurationField(
+                        blank=True, null=True, verbose_name="time in the recycle bin"
+                    ),
+                ),
                 (
                     "account",
                     models.ForeignKey(
@@ -544,7 +689,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Tag",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("key", models.CharField(max_length=128, verbose_name="key")),
                 ("value", models.CharField(blank=True, max_length=255, verbose_name="value")),
                 (
@@ -566,7 +716,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="InstanceTag",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 (
                     "instance",
                     models.ForeignKey(
@@ -595,11 +750,21 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Zone",
             fields=[
-                ("code", models.CharField(max_length=32, primary_key=True, serialize=False, verbose_name="code")),
-                ("vcpu_capacity", models.PositiveIntegerField(blank=True, null=True, verbose_name="vCPU at most")),
+                (
+                    "code",
+                    models.CharField(
+                        max_length=32, primary_key=True, serialize=False, verbose_name="code"
+                    ),
+                ),
+                (
+                    "vcpu_capacity",
+                    models.PositiveIntegerField(blank=True, null=True, verbose_name="vCPU at most"),
+                ),
                 (
                     "memory_gb_capacity",
-                    models.PositiveIntegerField(blank=True, null=True, verbose_name="memory (GB) at most"),
+                    models.PositiveIntegerField(
+                        blank=True, null=True, verbose_name="memory (GB) at most"
+                    ),
                 ),
                 (
                     "region",
@@ -622,7 +787,11 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.UUIDField(
-                        default=uuid.uuid4, editable=False, primary_key=True, serialize=False, verbose_name="ID"
+                        default=uuid.uuid4,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="ID",
                     ),
                 ),
                 ("name", models.CharField(blank=True, max_length=50, verbose_name="name")),
@@ -641,8 +810,14 @@ class Migration(migrations.Migration):
                         verbose_name="billing mode",
                     ),
                 ),
-                ("delete_with_instance", models.BooleanField(default=False, verbose_name="delete with instance")),
-                ("mount_point", models.CharField(blank=True, max_length=32, verbose_name="mount point")),
+                (
+                    "delete_with_instance",
+                    models.BooleanField(default=False, verbose_name="delete with instance"),
+                ),
+                (
+                    "mount_point",
+                    models.CharField(blank=True, max_length=32, verbose_name="mount point"),
+                ),
                 ("created_at", models.DateTimeField(verbose_name="created")),
                 (
                     "account",
@@ -695,7 +870,12 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="Event",
             fields=[
-                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
                 ("at", models.DateTimeField(verbose_name="time")),
                 ("batch", models.UUIDField(verbose_name="batch")),
                 (
@@ -727,8 +907,14 @@ class Migration(migrations.Migration):
                         verbose_name="action",
                     ),
                 ),
-                ("instance_id", models.UUIDField(blank=True, null=True, verbose_name="instance ID")),
-                ("instance_name", models.CharField(blank=True, max_length=64, verbose_name="instance")),
+                (
+                    "instance_id",
+                    models.UUIDField(blank=True, null=True, verbose_name="instance ID"),
+                ),
+                (
+                    "instance_name",
+                    models.CharField(blank=True, max_length=64, verbose_name="instance"),
+                ),
                 (
                     "from_state",
                     models.CharField(
@@ -776,10 +962,17 @@ class Migration(migrations.Migration):
                         verbose_name="resource",
                     ),
                 ),
-                ("resource_id", models.CharField(blank=True, db_default="", max_length=36, verbose_name="resource ID")),
+                (
+                    "resource_id",
+                    models.CharField(
+                        blank=True, db_default="", max_length=36, verbose_name="resource ID"
+                    ),
+                ),
                 (
                     "resource_name",
-                    models.CharField(blank=True, db_default="", max_length=400, verbose_name="resource name"),
+                    models.CharField(
+                        blank=True, db_default="", max_length=400, verbose_name="resource name"
+                    ),
                 ),
                 ("by_name", models.CharField(blank=True, max_length=150, verbose_name="by")),
                 ("reason", models.CharField(blank=True, max_length=200, verbose_name="reason")),
@@ -824,18 +1017,22 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="listener",
             constraint=models.CheckConstraint(
-                condition=models.Q(("port__gte", 1), ("port__lte", 65535)), name="listener_port_in_range"
+                condition=models.Q(("port__gte", 1), ("port__lte", 65535)),
+                name="listener_port_in_range",
             ),
         ),
         migrations.AddConstraint(
             model_name="listener",
             constraint=models.UniqueConstraint(
-                fields=("load_balancer", "protocol", "port"), name="listener_port_once_per_load_balancer"
+                fields=("load_balancer", "protocol", "port"),
+                name="listener_port_once_per_load_balancer",
             ),
         ),
         migrations.AddConstraint(
             model_name="membership",
-            constraint=models.UniqueConstraint(fields=("user", "account"), name="membership_once_per_user_and_account"),
+            constraint=models.UniqueConstraint(
+                fields=("user", "account"), name="membership_once_per_user_and_account"
+            ),
         ),
         migrations.AddConstraint(
             model_name="membership",
@@ -846,18 +1043,22 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="realserver",
             constraint=models.CheckConstraint(
-                condition=models.Q(("port__gte", 1), ("port__lte", 65535)), name="real_server_port_in_range"
+                condition=models.Q(("port__gte", 1), ("port__lte", 65535)),
+                name="real_server_port_in_range",
             ),
         ),
         migrations.AddConstraint(
             model_name="realserver",
             constraint=models.UniqueConstraint(
-                fields=("listener", "address", "port"), name="real_server_once_per_listener_address_and_port"
+                fields=("listener", "address", "port"),
+                name="real_server_once_per_listener_address_and_port",
             ),
         ),
         migrations.AddIndex(
             model_name="loadbalancer",
-            index=models.Index(fields=["account", "-created_at", "-id"], name="load_balancer_newest"),
+            index=models.Index(
+                fields=["account", "-created_at", "-id"], name="load_balancer_newest"
+            ),
         ),
         migrations.AddIndex(
             model_name="loadbalancer",
@@ -880,14 +1081,19 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="retentionrule",
-            constraint=models.UniqueConstraint(fields=("account", "key", "value"), name="retention_rule_once_per_tag"),
+            constraint=models.UniqueConstraint(
+                fields=("account", "key", "value"), name="retention_rule_once_per_tag"
+            ),
         ),
         migrations.AddConstraint(
             model_name="retentionrule",
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     ("keep_for", None),
-                    models.Q(("keep_for__gt", datetime.timedelta(0)), ("keep_for__lte", datetime.timedelta(days=30))),
+                    models.Q(
+                        ("keep_for__gt", datetime.timedelta(0)),
+                        ("keep_for__lte", datetime.timedelta(days=30)),
+                    ),
                     _connector="OR",
                 ),
                 name="retention_rule_keeps_30_days_at_most",
@@ -895,20 +1101,27 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="tag",
-            constraint=models.UniqueConstraint(fields=("account", "key", "value"), name="tag_once_per_account"),
+            constraint=models.UniqueConstraint(
+                fields=("account", "key", "value"), name="tag_once_per_account"
+            ),
         ),
         migrations.AddConstraint(
             model_name="tag",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("key__istartswith", "ksc"), ("value__istartswith", "ksc"), _connector="OR", _negated=True
+                    ("key__istartswith", "ksc"),
+                    ("value__istartswith", "ksc"),
+                    _connector="OR",
+                    _negated=True,
                 ),
                 name="tag_ksc_is_reserved",
             ),
         ),
         migrations.AddConstraint(
             model_name="instancetag",
-            constraint=models.UniqueConstraint(fields=("instance", "tag"), name="instance_tag_once"),
+            constraint=models.UniqueConstraint(
+                fields=("instance", "tag"), name="instance_tag_once"
+            ),
         ),
         migrations.AddIndex(
             model_name="volume",
@@ -920,12 +1133,16 @@ class Migration(migrations.Migration):
         ),
         migrations.AddConstraint(
             model_name="volume",
-            constraint=models.CheckConstraint(condition=models.Q(("size_gb__gte", 1)), name="volume_has_a_size"),
+            constraint=models.CheckConstraint(
+                condition=models.Q(("size_gb__gte", 1)), name="volume_has_a_size"
+            ),
         ),
         migrations.AddIndex(
             model_name="instance",
             index=models.Index(
-                condition=models.Q(("held_at", None), ("protected", False), ("state__in", ("expired", "recycled"))),
+                condition=models.Q(
+                    ("held_at", None), ("protected", False), ("state__in", ("expired", "recycled"))
+                ),
                 fields=["purge_at", "id"],
                 name="instance_due",
             ),
@@ -965,7 +1182,9 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="instance",
             index=models.Index(
-                condition=models.Q(("expires_at__isnull", False), ("state__in", ("active", "stopped"))),
+                condition=models.Q(
+                    ("expires_at__isnull", False), ("state__in", ("active", "stopped"))
+                ),
                 fields=["expires_at", "id"],
                 name="instance_expiring",
             ),
@@ -973,20 +1192,26 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="instance",
             index=models.Index(
-                condition=models.Q(("state", "purged")), fields=["purged_at", "id"], name="instance_purged"
+                condition=models.Q(("state", "purged")),
+                fields=["purged_at", "id"],
+                name="instance_purged",
             ),
         ),
         migrations.AddConstraint(
             model_name="instance",
             constraint=models.CheckConstraint(
-                condition=models.Q(("state__in", ["active", "stopped", "expired", "recycled", "purged"])),
+                condition=models.Q(
+                    ("state__in", ["active", "stopped", "expired", "recycled", "purged"])
+                ),
                 name="instance_state_is_known",
             ),
         ),
         migrations.AddConstraint(
             model_name="instance",
             constraint=models.CheckConstraint(
-                condition=models.Q(("billing_mode__in", ["Monthly", "Daily", "HourlyInstantSettlement"])),
+                condition=models.Q(
+                    ("billing_mode__in", ["Monthly", "Daily", "HourlyInstantSettlement"])
+                ),
                 name="instance_billing_mode_is_known",
             ),
         ),
@@ -994,9 +1219,19 @@ class Migration(migrations.Migration):
             model_name="instance",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("purge_at", None), ("recycled_at", None), ("state__in", ("active", "stopped"))),
-                    models.Q(("purge_at__isnull", False), ("recycled_at", None), ("state", "expired")),
-                    models.Q(("purge_at__isnull", False), ("recycled_at__isnull", False), ("state", "recycled")),
+                    models.Q(
+                        ("purge_at", None),
+                        ("recycled_at", None),
+                        ("state__in", ("active", "stopped")),
+                    ),
+                    models.Q(
+                        ("purge_at__isnull", False), ("recycled_at", None), ("state", "expired")
+                    ),
+                    models.Q(
+                        ("purge_at__isnull", False),
+                        ("recycled_at__isnull", False),
+                        ("state", "recycled"),
+                    ),
                     ("state", "purged"),
                     _connector="OR",
                 ),
@@ -1017,7 +1252,11 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="instance",
             constraint=models.CheckConstraint(
-                condition=models.Q(("recycled_at", None), ("purge_at__gte", models.F("recycled_at")), _connector="OR"),
+                condition=models.Q(
+                    ("recycled_at", None),
+                    ("purge_at__gte", models.F("recycled_at")),
+                    _connector="OR",
+                ),
                 name="instance_ends_after_it_enters",
             ),
         ),
@@ -1026,7 +1265,9 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(("billing_mode", "Monthly"), ("expires_at__isnull", False)),
-                    models.Q(models.Q(("billing_mode", "Monthly"), _negated=True), ("expires_at", None)),
+                    models.Q(
+                        models.Q(("billing_mode", "Monthly"), _negated=True), ("expires_at", None)
+                    ),
                     _connector="OR",
                 ),
                 name="instance_expires_if_subscription",
@@ -1036,7 +1277,9 @@ class Migration(migrations.Migration):
             model_name="instance",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    models.Q(("state", "expired"), _negated=True), ("billing_mode", "Monthly"), _connector="OR"
+                    models.Q(("state", "expired"), _negated=True),
+                    ("billing_mode", "Monthly"),
+                    _connector="OR",
                 ),
                 name="instance_only_subscriptions_expire",
             ),
@@ -1057,7 +1300,9 @@ class Migration(migrations.Migration):
             constraint=models.CheckConstraint(
                 condition=models.Q(
                     models.Q(("held_at", None), ("hold_reason", "")),
-                    models.Q(("held_at__isnull", False), models.Q(("hold_reason", ""), _negated=True)),
+                    models.Q(
+                        ("held_at__isnull", False), models.Q(("hold_reason", ""), _negated=True)
+                    ),
                     _connector="OR",
                 ),
                 name="instance_hold_has_a_reason",

@@ -51,7 +51,13 @@ class Ended:
 
 def end_wrong_bindings(apps, schema_editor):
     ended = Ended(apps)
-    for end in (end_volumes, end_addresses_of_instances, end_addresses_of_balancers, end_real_servers, end_tags):
+    for end in (
+        end_volumes,
+        end_addresses_of_instances,
+        end_addresses_of_balancers,
+        end_real_servers,
+        end_tags,
+    ):
         end(apps, ended)
     ended.event.objects.bulk_create(ended.events, batch_size=500)
     if ended.count:
@@ -62,7 +68,9 @@ def end_volumes(apps, ended):
     elsewhere = ~Q(instance__account=F("account")) | ~Q(instance__zone=F("zone"))
     wrong = apps.get_model("recycle", "Volume").objects.filter(elsewhere, instance__isnull=False)
     for volume in wrong.select_related("instance"):
-        ended.from_instance("volume", volume, volume.name or str(volume.pk), volume.account_id, volume.instance)
+        ended.from_instance(
+            "volume", volume, volume.name or str(volume.pk), volume.account_id, volume.instance
+        )
     wrong.update(instance=None, mount_point="", delete_with_instance=False)
 
 
@@ -76,7 +84,9 @@ def end_addresses_of_instances(apps, ended):
 
 def end_addresses_of_balancers(apps, ended):
     elsewhere = ~Q(load_balancer__account=F("account")) | ~Q(load_balancer__region=F("region"))
-    wrong = apps.get_model("recycle", "ElasticIP").objects.filter(elsewhere, load_balancer__isnull=False)
+    wrong = apps.get_model("recycle", "ElasticIP").objects.filter(
+        elsewhere, load_balancer__isnull=False
+    )
     for address in wrong.select_related("load_balancer"):
         balancer = address.load_balancer
         ended.tell(address.account_id, kind="eip", resource=address, name=address.address)
@@ -93,7 +103,9 @@ def end_real_servers(apps, ended):
     for server in wrong.select_related("instance", "listener__load_balancer"):
         instance, listener = server.instance, server.listener
         account_id, name = listener.load_balancer.account_id, f"{server.address}:{server.port}"
-        ended.tell(instance.account_id, kind="real_server", resource=server, name=name, instance=instance)
+        ended.tell(
+            instance.account_id, kind="real_server", resource=server, name=name, instance=instance
+        )
         if account_id != instance.account_id:
             # The address is the instance's; here only the listener is told of.
             name = f"{listener.protocol}:{listener.port}"
@@ -103,7 +115,9 @@ def end_real_servers(apps, ended):
 
 
 def end_tags(apps, ended):
-    wrong = apps.get_model("recycle", "InstanceTag").objects.filter(~Q(tag__account=F("instance__account")))
+    wrong = apps.get_model("recycle", "InstanceTag").objects.filter(
+        ~Q(tag__account=F("instance__account"))
+    )
     for row in wrong.select_related("instance", "tag"):
         name = f"{row.tag.key}={row.tag.value}" if row.tag.value else row.tag.key
         ended.from_instance("tag", row.tag, name, row.tag.account_id, row.instance)
@@ -119,7 +133,8 @@ def fill(apps, schema_editor):
         return apps.get_model("recycle", model).objects
 
     rows("Listener").update(
-        account=of("LoadBalancer", "load_balancer", "account"), region=of("LoadBalancer", "load_balancer", "region")
+        account=of("LoadBalancer", "load_balancer", "account"),
+        region=of("LoadBalancer", "load_balancer", "region"),
     )
     rows("RealServer").update(
         account=of("Instance", "instance", "account"),
@@ -127,7 +142,9 @@ def fill(apps, schema_editor):
         region=of("Listener", "listener", "region"),
     )
     rows("ElasticIP").filter(instance__isnull=False).update(zone=of("Instance", "instance", "zone"))
-    rows("InstanceTag").update(account=of("Instance", "instance", "account"), zone=of("Instance", "instance", "zone"))
+    rows("InstanceTag").update(
+        account=of("Instance", "instance", "account"), zone=of("Instance", "instance", "zone")
+    )
 
 
 class Migration(migrations.Migration):

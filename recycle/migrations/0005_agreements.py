@@ -35,7 +35,9 @@ def agreement(model, relation, on, name):
     return migrations.AddConstraint(model, Agreement(relation=relation, on=on, name=name))
 
 
-def within_agreement(model, name, to, verbose_name, related_name, on_delete=models.PROTECT, **options):
+def within_agreement(
+    model, name, to, verbose_name, related_name, on_delete=models.PROTECT, **options
+):
     """The relation without a foreign key of its own."""
     field = models.ForeignKey(
         db_constraint=False,
@@ -74,7 +76,12 @@ class Migration(migrations.Migration):
             db_index=False,
         ),
         key("listener", ("id", "account", "region"), "listener_with_account_and_region"),
-        agreement("listener", "load_balancer", ("account", "region"), "listener_agrees_with_its_load_balancer"),
+        agreement(
+            "listener",
+            "load_balancer",
+            ("account", "region"),
+            "listener_agrees_with_its_load_balancer",
+        ),
         # Real servers
         filled("realserver", "account", "instance"),
         filled("realserver", "zone", "instance"),
@@ -89,30 +96,52 @@ class Migration(migrations.Migration):
             django.db.models.deletion.CASCADE,
             db_index=False,
         ),
-        agreement("realserver", "instance", ("account", "zone"), "real_server_agrees_with_its_instance"),
-        agreement("realserver", "listener", ("account", "region"), "real_server_agrees_with_its_listener"),
+        agreement(
+            "realserver", "instance", ("account", "zone"), "real_server_agrees_with_its_instance"
+        ),
+        agreement(
+            "realserver", "listener", ("account", "region"), "real_server_agrees_with_its_listener"
+        ),
         agreement("realserver", "zone", ("region",), "real_server_in_a_zone_of_its_region"),
         # Elastic IPs
-        within_agreement("elasticip", "instance", "instance", "instance", "elastic_ips", **OPTIONAL),
-        within_agreement("elasticip", "load_balancer", "loadbalancer", "load balancer", "elastic_ips", **OPTIONAL),
+        within_agreement(
+            "elasticip", "instance", "instance", "instance", "elastic_ips", **OPTIONAL
+        ),
+        within_agreement(
+            "elasticip", "load_balancer", "loadbalancer", "load balancer", "elastic_ips", **OPTIONAL
+        ),
         migrations.AddConstraint(
             "elasticip",
             models.CheckConstraint(
-                condition=models.Q(instance=None, zone=None) | models.Q(instance__isnull=False, zone__isnull=False),
+                condition=models.Q(instance=None, zone=None)
+                | models.Q(instance__isnull=False, zone__isnull=False),
                 name="elastic_ip_zone_follows_its_instance",
             ),
         ),
-        agreement("elasticip", "instance", ("account", "zone"), "elastic_ip_agrees_with_its_instance"),
+        agreement(
+            "elasticip", "instance", ("account", "zone"), "elastic_ip_agrees_with_its_instance"
+        ),
         agreement("elasticip", "zone", ("region",), "elastic_ip_in_region_of_its_instance"),
-        agreement("elasticip", "load_balancer", ("account", "region"), "elastic_ip_agrees_with_its_load_balancer"),
+        agreement(
+            "elasticip",
+            "load_balancer",
+            ("account", "region"),
+            "elastic_ip_agrees_with_its_load_balancer",
+        ),
         # Volumes
         within_agreement("volume", "instance", "instance", "instance", "volumes", **OPTIONAL),
         agreement("volume", "instance", ("account", "zone"), "volume_agrees_with_its_instance"),
         # Tags
         filled("instancetag", "account", "instance"),
         filled("instancetag", "zone", "instance"),
-        within_agreement("instancetag", "instance", "instance", "instance", "instance_tags", db_index=False),
-        within_agreement("instancetag", "tag", "tag", "tag", "instance_tags", django.db.models.deletion.CASCADE),
-        agreement("instancetag", "instance", ("account", "zone"), "instance_tag_agrees_with_its_instance"),
+        within_agreement(
+            "instancetag", "instance", "instance", "instance", "instance_tags", db_index=False
+        ),
+        within_agreement(
+            "instancetag", "tag", "tag", "tag", "instance_tags", django.db.models.deletion.CASCADE
+        ),
+        agreement(
+            "instancetag", "instance", ("account", "zone"), "instance_tag_agrees_with_its_instance"
+        ),
         agreement("instancetag", "tag", ("account",), "instance_tag_agrees_with_its_tag"),
     ]

@@ -25,6 +25,8 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="instance",
             name="anchor_day",
-            field=models.PositiveSmallIntegerField(blank=True, editable=False, null=True, verbose_name="anchor day"),
+            field=models.PositiveSmallIntegerField(
+                blank=True, editable=False, null=True, verbose_name="anchor day"
+            ),
         ),
     ]

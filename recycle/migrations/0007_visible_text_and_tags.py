@@ -20,53 +20,75 @@ class Migration(migrations.Migration):
             model_name="account",
             name="name",
             field=models.CharField(
-                max_length=64, unique=True, validators=[recycle.text.check_text], verbose_name="name"
+                max_length=64,
+                unique=True,
+                validators=[recycle.text.check_text],
+                verbose_name="name",
             ),
         ),
         migrations.AlterField(
             model_name="elasticip",
             name="line",
             field=models.CharField(
-                default="BGP", max_length=36, validators=[recycle.text.check_text], verbose_name="line"
+                default="BGP",
+                max_length=36,
+                validators=[recycle.text.check_text],
+                verbose_name="line",
             ),
         ),
         migrations.AlterField(
             model_name="event",
             name="reason",
             field=models.CharField(
-                blank=True, max_length=200, validators=[recycle.text.check_text], verbose_name="reason"
+                blank=True,
+                max_length=200,
+                validators=[recycle.text.check_text],
+                verbose_name="reason",
             ),
         ),
         migrations.AlterField(
             model_name="instance",
             name="hold_reason",
             field=models.CharField(
-                blank=True, max_length=200, validators=[recycle.text.check_text], verbose_name="reason of the hold"
+                blank=True,
+                max_length=200,
+                validators=[recycle.text.check_text],
+                verbose_name="reason of the hold",
             ),
         ),
         migrations.AlterField(
             model_name="instance",
             name="image_id",
             field=models.CharField(
-                blank=True, max_length=64, validators=[recycle.text.check_text], verbose_name="image ID"
+                blank=True,
+                max_length=64,
+                validators=[recycle.text.check_text],
+                verbose_name="image ID",
             ),
         ),
         migrations.AlterField(
             model_name="instance",
             name="image_name",
             field=models.CharField(
-                blank=True, max_length=64, validators=[recycle.text.check_text], verbose_name="image"
+                blank=True,
+                max_length=64,
+                validators=[recycle.text.check_text],
+                verbose_name="image",
             ),
         ),
         migrations.AlterField(
             model_name="instance",
             name="name",
-            field=models.CharField(max_length=64, validators=[recycle.text.check_text], verbose_name="name"),
+            field=models.CharField(
+                max_length=64, validators=[recycle.text.check_text], verbose_name="name"
+            ),
         ),
         migrations.AlterField(
             model_name="instancetype",
             name="family",
-            field=models.CharField(max_length=16, validators=[recycle.text.check_text], verbose_name="family"),
+            field=models.CharField(
+                max_length=16, validators=[recycle.text.check_text], verbose_name="family"
+            ),
         ),
         migrations.AlterField(
             model_name="instancetype",
@@ -89,7 +111,9 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="loadbalancer",
             name="name",
-            field=models.CharField(max_length=64, validators=[recycle.text.check_text], verbose_name="name"),
+            field=models.CharField(
+                max_length=64, validators=[recycle.text.check_text], verbose_name="name"
+            ),
         ),
         migrations.AlterField(
             model_name="region",
@@ -105,30 +129,42 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             model_name="region",
             name="name",
-            field=models.CharField(max_length=64, validators=[recycle.text.check_text], verbose_name="name"),
+            field=models.CharField(
+                max_length=64, validators=[recycle.text.check_text], verbose_name="name"
+            ),
         ),
         migrations.AlterField(
             model_name="retentionrule",
             name="key",
-            field=models.CharField(max_length=128, validators=[recycle.text.check_text], verbose_name="tag key"),
+            field=models.CharField(
+                max_length=128, validators=[recycle.text.check_text], verbose_name="tag key"
+            ),
         ),
         migrations.AlterField(
             model_name="retentionrule",
             name="value",
             field=models.CharField(
-                blank=True, max_length=255, validators=[recycle.text.check_text], verbose_name="tag value"
+                blank=True,
+                max_length=255,
+                validators=[recycle.text.check_text],
+                verbose_name="tag value",
             ),
         ),
         migrations.AlterField(
             model_name="tag",
             name="key",
-            field=models.CharField(max_length=128, validators=[recycle.text.check_text], verbose_name="key"),
+            field=models.CharField(
+                max_length=128, validators=[recycle.text.check_text], verbose_name="key"
+            ),
         ),
         migrations.AlterField(
             model_name="tag",
             name="value",
             field=models.CharField(
-                blank=True, max_length=255, validators=[recycle.text.check_text], verbose_name="value"
+                blank=True,
+                max_length=255,
+                validators=[recycle.text.check_text],
+                verbose_name="value",
             ),
         ),
         migrations.AlterField(

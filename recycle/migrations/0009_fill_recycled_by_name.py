@@ -9,15 +9,21 @@ from django.db.models.functions import Coalesce
 
 
 def fill(apps, schema_editor):
-    instances, events, users = (apps.get_model("recycle", name) for name in ("Instance", "Event", "User"))
+    instances, events, users = (
+        apps.get_model("recycle", name) for name in ("Instance", "Event", "User")
+    )
     entry = (
-        events.objects.filter(instance_id=OuterRef("pk"), action="recycle", at=OuterRef("recycled_at"))
+        events.objects.filter(
+            instance_id=OuterRef("pk"), action="recycle", at=OuterRef("recycled_at")
+        )
         .exclude(by_name="")
         .order_by("-id")
     )
     user = users.objects.filter(pk=OuterRef("recycled_by"))
     instances.objects.filter(recycled_at__isnull=False).update(
-        recycled_by_name=Coalesce(Subquery(entry.values("by_name")[:1]), Subquery(user.values("username")[:1]))
+        recycled_by_name=Coalesce(
+            Subquery(entry.values("by_name")[:1]), Subquery(user.values("username")[:1])
+        )
     )
 
 

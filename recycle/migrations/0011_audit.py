@@ -39,7 +39,9 @@ class Migration(migrations.Migration):
             fields=[
                 (
                     "id",
-                    models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID"),
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
                 ),
                 ("at", models.DateTimeField(verbose_name="time")),
                 (
@@ -98,7 +100,9 @@ class Migration(migrations.Migration):
                 ],
                 "constraints": [
                     models.CheckConstraint(
-                        condition=models.Q(("count", 1), ("action", "login_failed"), _connector="OR"),
+                        condition=models.Q(
+                            ("count", 1), ("action", "login_failed"), _connector="OR"
+                        ),
                         name="audit_only_failed_logins_add_up",
                     )
                 ],

@@ -41,11 +41,18 @@ def fill_table(model, sources, connection):
         f"UPDATE {quote(model._meta.db_table)} SET {columns} "
         f"WHERE {quote(pk.column)} = %s AND {quote(f'{sources[0]}_folded')} IS NULL"
     )
-    empty = model.objects.using(connection.alias).filter(**{f"{sources[0]}_folded": None}).order_by("pk")
+    empty = (
+        model.objects.using(connection.alias)
+        .filter(**{f"{sources[0]}_folded": None})
+        .order_by("pk")
+    )
     rows = empty
     while batch := list(rows.values_list("pk", *sources)[:BATCH]):
         with transaction.atomic(using=connection.alias), connection.cursor() as cursor:
-            values = [[*map(folded, texts), pk.get_db_prep_value(key, connection)] for key, *texts in batch]
+            values = [
+                [*map(folded, texts), pk.get_db_prep_value(key, connection)]
+                for key, *texts in batch
+            ]
             cursor.executemany(update, values)
         rows = empty.filter(pk__gt=batch[-1][0])
 

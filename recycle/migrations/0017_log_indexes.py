@@ -22,5 +22,7 @@ class Migration(migrations.Migration):
                 condition=models.Q(("request_id__isnull", False)),
             ),
         ),
-        migrations.AddIndex(model_name="event", index=models.Index(fields=["batch"], name="event_of_batch")),
+        migrations.AddIndex(
+            model_name="event", index=models.Index(fields=["batch"], name="event_of_batch")
+        ),
     ]

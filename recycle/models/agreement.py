@@ -1,11 +1,13 @@
 """Rules that span two rows, kept by the database: a row agrees with the one it refers to.
 
-What is bound to an instance belongs to the instance's account and stands in its zone or region. Where a table of
-bindings has no such column of its own it repeats the other row's, and a foreign key over all of these columns together
-lets neither side have a value that the other has not. It also says that the other row is there, so the relation itself
-goes without a foreign key of its own (`db_constraint=False`) and a binding costs one check instead of two.
+What is bound to an instance belongs to the instance's account and stands in its zone or region.
+Where a table of bindings has no such column of its own it repeats the other row's, and a foreign
+key over all of these columns together lets neither side have a value that the other has not. It
+also says that the other row is there, so the relation itself goes without a foreign key of its own
+(`db_constraint=False`) and a binding costs one check instead of two.
 
-Django writes the constraints of a model again whenever SQLite makes a table anew; a trigger would be lost.
+Django writes the constraints of a model again whenever SQLite makes a table anew; a trigger would
+be lost.
 """
 
 from collections.abc import Sequence
@@ -20,10 +22,11 @@ def _field(model: type[models.Model], name: str) -> Any:
 
 
 class Agreement(models.BaseConstraint):
-    """A foreign key over `relation` and the fields `on`, which bear the same names in the row referred to.
+    """A foreign key over `relation` and the fields `on`, which bear the same names in the row
+    referred to.
 
-    The other model needs a unique constraint over its primary key and these fields. As everywhere in SQL, nothing is
-    compared while one of the columns is null.
+    The other model needs a unique constraint over its primary key and these fields. As everywhere
+    in SQL, nothing is compared while one of the columns is null.
     """
 
     def __init__(self, *, relation: str, on: Sequence[str], name: str, **kwargs: Any) -> None:
@@ -86,20 +89,29 @@ class Agreement(models.BaseConstraint):
         other, _columns = self.target(model)
         same = dict(zip(["pk", *names[1:]], values, strict=True))
         if not other._base_manager.using(using).filter(**same).exists():
-            raise ValidationError(self.get_violation_error_message(), code=self.violation_error_code)
+            raise ValidationError(
+                self.get_violation_error_message(), code=self.violation_error_code
+            )
 
 
 class Repeated(models.ForeignKey):  # type: ignore[type-arg]
-    """The account, region or zone of the row that the relation `of` leads to, repeated for an `Agreement` on it.
+    """The account, region or zone of the row that the relation `of` leads to, repeated for an
+    `Agreement` on it.
 
-    It follows the relation whenever the row is saved, bulk inserts included. It asks no query for it: where only the
-    id of the other row was given, it has to be given as well, as it has with an UPDATE of many rows.
+    It follows the relation whenever the row is saved, bulk inserts included. It asks no query for
+    it: where only the id of the other row was given, it has to be given as well, as it has with an
+    UPDATE of many rows.
     """
 
     def __init__(self, to: Any, *, of: str, **kwargs: Any) -> None:
         self.of = of
-        # The relation it follows decides what becomes of the row; the agreement on it is its foreign key.
-        fixed: dict[str, Any] = {"on_delete": models.DO_NOTHING, "db_constraint": False, "db_index": False}
+        # The relation it follows decides what becomes of the row; the agreement on it is its
+        # foreign key.
+        fixed: dict[str, Any] = {
+            "on_delete": models.DO_NOTHING,
+            "db_constraint": False,
+            "db_index": False,
+        }
         super().__init__(to, **{**kwargs, **fixed, "related_name": "+", "editable": False})
 
     def deconstruct(self) -> Any:

@@ -74,7 +74,11 @@ class AuditEvent(models.Model):
         verbose_name = _("audit event")
         verbose_name_plural = _("audit events")
         indexes = [
-            models.Index(fields=["request_id"], name="audit_of_request", condition=Q(request_id__isnull=False)),
+            models.Index(
+                fields=["request_id"],
+                name="audit_of_request",
+                condition=Q(request_id__isnull=False),
+            ),
             # The row that a failed login is added to.
             models.Index(
                 fields=["address", "-id"],

@@ -24,10 +24,14 @@ class Region(models.Model):
 
 class Zone(models.Model):
     code = models.CharField(_("code"), max_length=32, primary_key=True, validators=[check_text])
-    region = models.ForeignKey(Region, models.PROTECT, related_name="zones", verbose_name=_("region"))
+    region = models.ForeignKey(
+        Region, models.PROTECT, related_name="zones", verbose_name=_("region")
+    )
     # What the zone can give; empty means no limit. What is used is summed up when it matters.
     vcpu_capacity = models.PositiveIntegerField(_("vCPU at most"), null=True, blank=True)
-    memory_gb_capacity = models.PositiveIntegerField(_("memory (GB) at most"), null=True, blank=True)
+    memory_gb_capacity = models.PositiveIntegerField(
+        _("memory (GB) at most"), null=True, blank=True
+    )
 
     class Meta:
         verbose_name = _("zone")
@@ -42,7 +46,9 @@ class Zone(models.Model):
 
 
 class InstanceType(models.Model):
-    """A shape such as N3.2B. The vendor's own figures are not public; vCPU and memory here are ours."""
+    """A shape such as N3.2B. The vendor's own figures are not public; vCPU and memory here are
+    ours.
+    """
 
     name = models.CharField(_("name"), max_length=32, primary_key=True, validators=[check_text])
     family = models.CharField(_("family"), max_length=16, validators=[check_text])
@@ -55,7 +61,8 @@ class InstanceType(models.Model):
         constraints = [
             # `Instance.family` reads the family off the name and saves a join.
             models.CheckConstraint(
-                condition=Q(name__startswith=F("family")), name="instance_type_name_starts_with_its_family"
+                condition=Q(name__startswith=F("family")),
+                name="instance_type_name_starts_with_its_family",
             ),
         ]
 

@@ -1,7 +1,7 @@
 """What an edit changed, as the logs keep it and as people read it.
 
-A log keeps `{"changes": {field: [before, after]}}` in its `detail`, in plain values. Words are found
-when it is read, so that everybody reads them in their own language.
+A log keeps `{"changes": {field: [before, after]}}` in its `detail`, in plain values. Words are
+found when it is read, so that everybody reads them in their own language.
 """
 
 from typing import Any

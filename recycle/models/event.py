@@ -15,7 +15,9 @@ from recycle.text import check_text
 
 
 class Kind(models.TextChoices):
-    """What an event is about, beside an instance: what can be bound to one, a member, the account."""
+    """What an event is about, beside an instance: what can be bound to one, a member, the
+    account.
+    """
 
     VOLUME = "volume", _("EBS volume")
     EIP = "eip", _("EIP")
@@ -47,17 +49,23 @@ class EventQuerySet(models.QuerySet["Event"]):
 
     def cancelling(self) -> Self:
         """Events that carry the relationships they cancelled. A purge from the bin cancels none."""
-        return self.filter(action__in=[Action.RECYCLE, Action.RELEASE, Action.PURGE], from_state__in=LIVING)
+        return self.filter(
+            action__in=[Action.RECYCLE, Action.RELEASE, Action.PURGE], from_state__in=LIVING
+        )
 
 
 class Event(models.Model):
-    account = models.ForeignKey(Account, models.PROTECT, related_name="+", verbose_name=_("account"), db_index=False)
+    account = models.ForeignKey(
+        Account, models.PROTECT, related_name="+", verbose_name=_("account"), db_index=False
+    )
     at = models.DateTimeField(_("time"))
     # What was done by one request, or by one pass of the schedule, shares a batch.
     batch = models.UUIDField(_("batch"))
-    action = models.CharField(_("action"), max_length=16, choices=[*Action.choices, *ResourceAction.choices])
-    # Not foreign keys: the rows are forgotten one day, this is not. An event is about an instance, about what is bound
-    # to one, or about both.
+    action = models.CharField(
+        _("action"), max_length=16, choices=[*Action.choices, *ResourceAction.choices]
+    )
+    # Not foreign keys: the rows are forgotten one day, this is not. An event is about an instance,
+    # about what is bound to one, or about both.
     instance_id = models.UUIDField(_("instance ID"), null=True, blank=True)
     instance_name = models.CharField(_("instance"), max_length=64, blank=True)
     instance_name_folded = FoldedField("instance_name")
@@ -68,7 +76,13 @@ class Event(models.Model):
     resource_name = models.CharField(_("resource name"), max_length=400, blank=True, db_default="")
     resource_name_folded = FoldedField("resource_name")
     by = models.ForeignKey(
-        User, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("by"), db_index=False
+        User,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("by"),
+        db_index=False,
     )
     # The user's name at the time; empty when the schedule acted.
     by_name = models.CharField(_("by"), max_length=150, blank=True)
@@ -77,8 +91,8 @@ class Event(models.Model):
     # Of the request that asked for it; both are null when the schedule acted.
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
     request_id = models.UUIDField(_("request ID"), null=True, blank=True)
-    # The relationships that were cancelled, by kind (eips, volumes, real_servers, tags): a list, or null for none.
-    # Of an edit, what it changed: see `models.changes`.
+    # The relationships that were cancelled, by kind (eips, volumes, real_servers, tags): a list, or
+    # null for none. Of an edit, what it changed: see `models.changes`.
     detail = models.JSONField(_("detail"), default=dict, blank=True)
 
     objects = EventQuerySet.as_manager()
@@ -92,10 +106,18 @@ class Event(models.Model):
             # The Operation Log of an account, newest first.
             models.Index(fields=["account", "-id"], name="event_of_account"),
             # What one request did, whose number is in its answer.
-            models.Index(fields=["request_id"], name="event_of_request", condition=Q(request_id__isnull=False)),
+            models.Index(
+                fields=["request_id"],
+                name="event_of_request",
+                condition=Q(request_id__isnull=False),
+            ),
             models.Index(fields=["batch"], name="event_of_batch"),
             # Who deleted a volume, an address, a load balancer.
-            models.Index(fields=["resource_id", "-id"], name="event_of_resource", condition=~Q(resource_id="")),
+            models.Index(
+                fields=["resource_id", "-id"],
+                name="event_of_resource",
+                condition=~Q(resource_id=""),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -10,9 +10,10 @@ from recycle.text import fold
 class FoldedField(models.TextField):  # type: ignore[type-arg]
     """What the text of another field is found by: the same, folded, written whenever that is.
 
-    Django fills it in `save`, `create` and `bulk_create`. Whoever names the fields of an UPDATE or an
-    INSERT names this one as well, as `update_fields` in the admin does; a test looks at every such
-    statement of the suite. It holds more than its source does, as some letters fold to several.
+    Django fills it in `save`, `create` and `bulk_create`. Whoever names the fields of an UPDATE or
+    an INSERT names this one as well, as `update_fields` in the admin does; a test looks at every
+    such statement of the suite. It holds more than its source does, as some letters fold to
+    several.
     """
 
     def __init__(self, of: str, **options: Any) -> None:
@@ -35,5 +36,9 @@ class FoldedField(models.TextField):  # type: ignore[type-arg]
 
 def with_folded(model: type[models.Model], names: list[str]) -> list[str]:
     """The names for `update_fields`, with what these fields are found by."""
-    folded = [field.name for field in model._meta.get_fields() if isinstance(field, FoldedField) and field.of in names]
+    folded = [
+        field.name
+        for field in model._meta.get_fields()
+        if isinstance(field, FoldedField) and field.of in names
+    ]
     return [*names, *folded]

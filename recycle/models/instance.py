@@ -44,8 +44,13 @@ def duration_label(duration: timedelta) -> str:
 
 
 def kept_label(basis: str, keep_for: timedelta) -> str:
-    """How long something is kept in the bin and why: "standard, 2 hours", "rule env=prod, 7 days"."""
-    return gettext("%(basis)s, %(duration)s") % {"basis": basis_label(basis), "duration": duration_label(keep_for)}
+    """How long something is kept in the bin and why: "standard, 2 hours", "rule env=prod,
+    7 days".
+    """
+    return gettext("%(basis)s, %(duration)s") % {
+        "basis": basis_label(basis),
+        "duration": duration_label(keep_for),
+    }
 
 
 class InstanceQuerySet(models.QuerySet["Instance"]):
@@ -64,40 +69,59 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         return self.filter(state=State.EXPIRED)
 
     def ending(self) -> Self:
-        """Instances that are deleted for good when their time is over: nothing holds or protects them."""
+        """Instances that are deleted for good when their time is over: nothing holds or protects
+        them.
+        """
         return self.filter(state__in=WAITING, held_at=None, protected=False)
 
     def due_for_purge(self, now: datetime) -> Self:
-        """Instances whose time is over and that may go, longest overdue first; a failed one waits for its next try."""
+        """Instances whose time is over and that may go, longest overdue first; a failed one waits
+        for its next try.
+        """
         retry = Q(retry_at=None) | Q(retry_at__lte=now)
         free = Q(held_at=None, protected=False)
-        return self.filter(retry, free, state__in=WAITING, purge_at__lte=now).order_by("purge_at", "pk")
+        return self.filter(retry, free, state__in=WAITING, purge_at__lte=now).order_by(
+            "purge_at", "pk"
+        )
 
     def due_to_expire(self, now: datetime) -> Self:
         retry = Q(retry_at=None) | Q(retry_at__lte=now)
-        return self.filter(retry, state__in=IN_USE, expires_at__lte=now).order_by("expires_at", "pk")
+        return self.filter(retry, state__in=IN_USE, expires_at__lte=now).order_by(
+            "expires_at", "pk"
+        )
 
     def purged_before(self, moment: datetime) -> Self:
         return self.filter(state=State.PURGED, purged_at__lt=moment).order_by("purged_at", "pk")
 
     def locked(self, *, skip_locked: bool = False) -> Self:
         """In one order for everybody, or two batches that share instances could deadlock."""
-        return self.order_by("pk").select_for_update(of=("self",), no_key=True, skip_locked=skip_locked)
+        return self.order_by("pk").select_for_update(
+            of=("self",), no_key=True, skip_locked=skip_locked
+        )
 
 
 class Instance(models.Model):
     id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
-    # Their own indexes would cost at every verb; the partial ones below serve the queries there are.
+    # Their own indexes would cost at every verb; the partial ones below serve the queries there
+    # are.
     account = models.ForeignKey(
         Account, models.PROTECT, related_name="instances", verbose_name=_("account"), db_index=False
     )
-    zone = models.ForeignKey(Zone, models.PROTECT, related_name="instances", verbose_name=_("zone"), db_index=False)
+    zone = models.ForeignKey(
+        Zone, models.PROTECT, related_name="instances", verbose_name=_("zone"), db_index=False
+    )
     instance_type = models.ForeignKey(
-        InstanceType, models.PROTECT, related_name="instances", verbose_name=_("instance type"), db_index=False
+        InstanceType,
+        models.PROTECT,
+        related_name="instances",
+        verbose_name=_("instance type"),
+        db_index=False,
     )
     name = models.CharField(_("name"), max_length=64, validators=[check_text])
     name_folded = FoldedField("name")
-    state = models.CharField(pgettext_lazy("of an instance", "status"), max_length=16, choices=State)
+    state = models.CharField(
+        pgettext_lazy("of an instance", "status"), max_length=16, choices=State
+    )
     billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode)
     no_fees = models.BooleanField(_("stopped with no fees"), default=False)
 
@@ -114,18 +138,28 @@ class Instance(models.Model):
     # The last time something was done to it.
     changed_at = models.DateTimeField(_("changed"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
-    # The day of the month on which the terms of a subscription end, kept over shorter months. Empty: that of its end.
-    anchor_day = models.PositiveSmallIntegerField(_("anchor day"), null=True, blank=True, editable=False)
+    # The day of the month on which the terms of a subscription end, kept over shorter months.
+    # Empty: that of its end.
+    anchor_day = models.PositiveSmallIntegerField(
+        _("anchor day"), null=True, blank=True, editable=False
+    )
     recycled_at = models.DateTimeField(_("deleted"), null=True, blank=True)
     recycled_by = models.ForeignKey(
-        User, models.PROTECT, null=True, blank=True, related_name="+", verbose_name=_("deleted by"), db_index=False
+        User,
+        models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("deleted by"),
+        db_index=False,
     )
     # The user's name at the time. Null and not empty: SQLite adds only such a column in place.
     recycled_by_name = models.CharField(_("deleted by"), max_length=150, null=True, blank=True)
     recycled_by_name_folded = FoldedField("recycled_by_name")
     # The moment promised to the owner. Stamped on entry; nothing moves it.
     purge_at = models.DateTimeField(_("ends"), null=True, blank=True)
-    # Where the time in the bin comes from: "standard", "account", "rule KEY=VALUE" or "extended NAME".
+    # Where the time in the bin comes from: "standard", "account", "rule KEY=VALUE" or "extended
+    # NAME".
     retention = models.CharField(_("retention"), max_length=420, blank=True)
     purged_at = models.DateTimeField(_("deleted for good"), null=True, blank=True)
 
@@ -134,10 +168,13 @@ class Instance(models.Model):
     # Under legal hold it may lie in the bin, but is never deleted for good.
     held_at = models.DateTimeField(_("held since"), null=True, blank=True)
     held_by = models.CharField(_("held by"), max_length=150, blank=True)
-    hold_reason = models.CharField(_("reason of the hold"), max_length=200, blank=True, validators=[check_text])
+    hold_reason = models.CharField(
+        _("reason of the hold"), max_length=200, blank=True, validators=[check_text]
+    )
     hold_review_on = models.DateField(_("review of the hold"), null=True, blank=True)
 
-    # Of scheduled work that failed on this row: when it is tried again, how often it was, and what was said.
+    # Of scheduled work that failed on this row: when it is tried again, how often it was, and what
+    # was said.
     retry_at = models.DateTimeField(_("next try"), null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(_("failed attempts"), default=0)
     last_error = models.CharField(_("last error"), max_length=200, blank=True)
@@ -148,9 +185,12 @@ class Instance(models.Model):
         verbose_name = _("instance")
         verbose_name_plural = _("instances")
         constraints = [
-            models.CheckConstraint(condition=Q(state__in=State.values), name="instance_state_is_known"),
             models.CheckConstraint(
-                condition=Q(billing_mode__in=BillingMode.values), name="instance_billing_mode_is_known"
+                condition=Q(state__in=State.values), name="instance_state_is_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(billing_mode__in=BillingMode.values),
+                name="instance_billing_mode_is_known",
             ),
             models.CheckConstraint(
                 condition=Q(state__in=IN_USE, recycled_at=None, purge_at=None)
@@ -160,11 +200,13 @@ class Instance(models.Model):
                 name="instance_bin_times_follow_state",
             ),
             models.CheckConstraint(
-                condition=Q(state=State.PURGED, purged_at__isnull=False) | (~Q(state=State.PURGED) & Q(purged_at=None)),
+                condition=Q(state=State.PURGED, purged_at__isnull=False)
+                | (~Q(state=State.PURGED) & Q(purged_at=None)),
                 name="instance_purged_at_follows_state",
             ),
             models.CheckConstraint(
-                condition=Q(recycled_at=None) | Q(purge_at__gte=F("recycled_at")), name="instance_ends_after_it_enters"
+                condition=Q(recycled_at=None) | Q(purge_at__gte=F("recycled_at")),
+                name="instance_ends_after_it_enters",
             ),
             models.CheckConstraint(
                 condition=Q(billing_mode=BillingMode.MONTHLY, expires_at__isnull=False)
@@ -176,11 +218,15 @@ class Instance(models.Model):
                 name="instance_only_subscriptions_expire",
             ),
             models.CheckConstraint(
-                condition=Q(no_fees=False) | Q(state=State.STOPPED, billing_mode=BillingMode.HOURLY),
+                condition=Q(no_fees=False)
+                | Q(state=State.STOPPED, billing_mode=BillingMode.HOURLY),
                 name="instance_no_fees_only_while_stopped",
             ),
             models.CheckConstraint(
-                condition=(Q(held_at=None, hold_reason="") | (Q(held_at__isnull=False) & ~Q(hold_reason=""))),
+                condition=(
+                    Q(held_at=None, hold_reason="")
+                    | (Q(held_at__isnull=False) & ~Q(hold_reason=""))
+                ),
                 name="instance_hold_has_a_reason",
             ),
             models.CheckConstraint(
@@ -188,16 +234,19 @@ class Instance(models.Model):
                 name="instance_held_or_protected_is_never_purged",
             ),
             models.CheckConstraint(
-                condition=~(Q(state=State.RECYCLED) & Q(protected=True)), name="instance_protected_is_never_recycled"
+                condition=~(Q(state=State.RECYCLED) & Q(protected=True)),
+                name="instance_protected_is_never_recycled",
             ),
             models.UniqueConstraint(
                 fields=["subnet_id", "private_ip"],
                 condition=~Q(state=State.PURGED),
                 name="instance_private_ip_unique_in_subnet",
             ),
-            # What the agreements of all that is bound to instances refer to: one key for all of them, of columns that
-            # never change.
-            models.UniqueConstraint(fields=["id", "account", "zone"], name="instance_with_account_and_zone"),
+            # What the agreements of all that is bound to instances refer to: one key for all of
+            # them, of columns that never change.
+            models.UniqueConstraint(
+                fields=["id", "account", "zone"], name="instance_with_account_and_zone"
+            ),
         ]
         indexes = [
             # The sweep: due_for_purge, over all accounts. What may not go is not even looked at.
@@ -214,13 +263,21 @@ class Instance(models.Model):
             ),
             # The recycle bin, newest first, and deleted between.
             models.Index(
-                fields=["account", "-recycled_at", "-id"], name="instance_bin_newest", condition=Q(state=State.RECYCLED)
+                fields=["account", "-recycled_at", "-id"],
+                name="instance_bin_newest",
+                condition=Q(state=State.RECYCLED),
             ),
             # The Instance page, newest first, and by name.
             models.Index(
-                fields=["account", "-created_at", "-id"], name="instance_living_newest", condition=Q(state__in=LIVING)
+                fields=["account", "-created_at", "-id"],
+                name="instance_living_newest",
+                condition=Q(state__in=LIVING),
             ),
-            models.Index(fields=["account", "name", "id"], name="instance_living_name", condition=Q(state__in=LIVING)),
+            models.Index(
+                fields=["account", "name", "id"],
+                name="instance_living_name",
+                condition=Q(state__in=LIVING),
+            ),
             # The schedule: due_to_expire.
             models.Index(
                 fields=["expires_at", "id"],
@@ -228,7 +285,9 @@ class Instance(models.Model):
                 condition=Q(state__in=IN_USE, expires_at__isnull=False),
             ),
             # The schedule: purged_before.
-            models.Index(fields=["purged_at", "id"], name="instance_purged", condition=Q(state=State.PURGED)),
+            models.Index(
+                fields=["purged_at", "id"], name="instance_purged", condition=Q(state=State.PURGED)
+            ),
         ]
 
     def __str__(self) -> str:

@@ -24,9 +24,15 @@ class LoadBalancer(models.Model):
 
     id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(
-        Account, models.PROTECT, related_name="load_balancers", verbose_name=_("account"), db_index=False
+        Account,
+        models.PROTECT,
+        related_name="load_balancers",
+        verbose_name=_("account"),
+        db_index=False,
     )
-    region = models.ForeignKey(Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False)
+    region = models.ForeignKey(
+        Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False
+    )
     name = models.CharField(_("name"), max_length=64, validators=[check_text])
     name_folded = FoldedField("name")
     type = models.CharField(_("type"), max_length=16, choices=Type, default=Type.PUBLIC)
@@ -45,7 +51,9 @@ class LoadBalancer(models.Model):
         ]
         constraints = [
             # What the agreements of listeners and elastic IPs refer to.
-            models.UniqueConstraint(fields=["id", "account", "region"], name="load_balancer_with_account_and_region"),
+            models.UniqueConstraint(
+                fields=["id", "account", "region"], name="load_balancer_with_account_and_region"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -81,7 +89,9 @@ class Listener(models.Model):
     name_folded = FoldedField("name")
     protocol = models.CharField(_("protocol"), max_length=8, choices=Protocol)
     port = models.PositiveIntegerField(_("port"))
-    method = models.CharField(_("method"), max_length=24, choices=Method, default=Method.ROUND_ROBIN)
+    method = models.CharField(
+        _("method"), max_length=24, choices=Method, default=Method.ROUND_ROBIN
+    )
     created_at = models.DateTimeField(_("created"))
 
     objects = OfBalancerQuerySet.as_manager()
@@ -92,13 +102,18 @@ class Listener(models.Model):
         constraints = [
             models.CheckConstraint(condition=PORT, name="listener_port_in_range"),
             models.UniqueConstraint(
-                fields=["load_balancer", "protocol", "port"], name="listener_port_once_per_load_balancer"
+                fields=["load_balancer", "protocol", "port"],
+                name="listener_port_once_per_load_balancer",
             ),
             Agreement(
-                relation="load_balancer", on=("account", "region"), name="listener_agrees_with_its_load_balancer"
+                relation="load_balancer",
+                on=("account", "region"),
+                name="listener_agrees_with_its_load_balancer",
             ),
             # What the agreement of a real server refers to.
-            models.UniqueConstraint(fields=["id", "account", "region"], name="listener_with_account_and_region"),
+            models.UniqueConstraint(
+                fields=["id", "account", "region"], name="listener_with_account_and_region"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -118,7 +133,11 @@ class RealServer(models.Model):
         db_constraint=False,
     )
     instance = models.ForeignKey(
-        Instance, models.PROTECT, related_name="real_servers", verbose_name=_("instance"), db_constraint=False
+        Instance,
+        models.PROTECT,
+        related_name="real_servers",
+        verbose_name=_("instance"),
+        db_constraint=False,
     )
     account = Repeated(Account, of="instance", verbose_name=_("account"))
     zone = Repeated(Zone, of="instance", verbose_name=_("zone"))
@@ -135,10 +154,19 @@ class RealServer(models.Model):
         constraints = [
             models.CheckConstraint(condition=PORT, name="real_server_port_in_range"),
             models.UniqueConstraint(
-                fields=["listener", "address", "port"], name="real_server_once_per_listener_address_and_port"
+                fields=["listener", "address", "port"],
+                name="real_server_once_per_listener_address_and_port",
             ),
-            Agreement(relation="instance", on=("account", "zone"), name="real_server_agrees_with_its_instance"),
-            Agreement(relation="listener", on=("account", "region"), name="real_server_agrees_with_its_listener"),
+            Agreement(
+                relation="instance",
+                on=("account", "zone"),
+                name="real_server_agrees_with_its_instance",
+            ),
+            Agreement(
+                relation="listener",
+                on=("account", "region"),
+                name="real_server_agrees_with_its_listener",
+            ),
             Agreement(relation="zone", on=("region",), name="real_server_in_a_zone_of_its_region"),
         ]
 
@@ -147,17 +175,27 @@ class RealServer(models.Model):
 
 
 class ElasticIP(models.Model):
-    """A public address, bound to one instance or load balancer of its account and region, or to nothing."""
+    """A public address, bound to one instance or load balancer of its account and region, or to
+    nothing.
+    """
 
     id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(
-        Account, models.PROTECT, related_name="elastic_ips", verbose_name=_("account"), db_index=False
+        Account,
+        models.PROTECT,
+        related_name="elastic_ips",
+        verbose_name=_("account"),
+        db_index=False,
     )
-    region = models.ForeignKey(Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False)
+    region = models.ForeignKey(
+        Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False
+    )
     address = models.GenericIPAddressField(_("address"), unique=True)
     bandwidth_mbps = models.PositiveIntegerField(_("bandwidth (Mbps)"), default=1)
     line = models.CharField(_("line"), max_length=36, default="BGP", validators=[check_text])
-    billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode, default=BillingMode.DAILY)
+    billing_mode = models.CharField(
+        _("billing mode"), max_length=32, choices=BillingMode, default=BillingMode.DAILY
+    )
     instance = models.ForeignKey(
         Instance,
         models.PROTECT,
@@ -192,17 +230,25 @@ class ElasticIP(models.Model):
         ]
         constraints = [
             models.CheckConstraint(
-                condition=Q(instance=None) | Q(load_balancer=None), name="elastic_ip_bound_to_one_thing"
+                condition=Q(instance=None) | Q(load_balancer=None),
+                name="elastic_ip_bound_to_one_thing",
             ),
             # Or the database would not look: it compares nothing while one of the columns is null.
             models.CheckConstraint(
-                condition=Q(instance=None, zone=None) | Q(instance__isnull=False, zone__isnull=False),
+                condition=Q(instance=None, zone=None)
+                | Q(instance__isnull=False, zone__isnull=False),
                 name="elastic_ip_zone_follows_its_instance",
             ),
-            Agreement(relation="instance", on=("account", "zone"), name="elastic_ip_agrees_with_its_instance"),
+            Agreement(
+                relation="instance",
+                on=("account", "zone"),
+                name="elastic_ip_agrees_with_its_instance",
+            ),
             Agreement(relation="zone", on=("region",), name="elastic_ip_in_region_of_its_instance"),
             Agreement(
-                relation="load_balancer", on=("account", "region"), name="elastic_ip_agrees_with_its_load_balancer"
+                relation="load_balancer",
+                on=("account", "region"),
+                name="elastic_ip_agrees_with_its_load_balancer",
             ),
         ]
 

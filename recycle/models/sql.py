@@ -7,7 +7,16 @@ import json
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models
-from django.db.models import Aggregate, BooleanField, Func, JSONField, Lookup, QuerySet, TextField, UUIDField
+from django.db.models import (
+    Aggregate,
+    BooleanField,
+    Func,
+    JSONField,
+    Lookup,
+    QuerySet,
+    TextField,
+    UUIDField,
+)
 
 if TYPE_CHECKING:
     AnyLookup = Lookup[Any]
@@ -52,7 +61,9 @@ class Dashed(Func):
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
         column, params = compiler.compile(self.source_expressions[0])
         parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
-        dashed = " || '-' || ".join(f"substr({column}, {start}, {length})" for start, length in parts)
+        dashed = " || '-' || ".join(
+            f"substr({column}, {start}, {length})" for start, length in parts
+        )
         return dashed, [*params] * len(parts)
 
 
@@ -69,11 +80,16 @@ class Truth(Func):
 
 
 def insert_from(model: type[models.Model], rows: QuerySet[Any, Any]) -> None:
-    """INSERT INTO the model's table what `rows`, a `.values(...)` whose names are the model's columns, selects."""
+    """INSERT INTO the model's table what `rows`, a `.values(...)` whose names are the model's
+    columns, selects.
+    """
     connection = connections[rows.db]
     compiler = rows.query.get_compiler(connection=connection)
     select, params = compiler.as_sql()
     columns = [*rows.query.values_select, *rows.query.annotation_select]
     quoted = ", ".join(connection.ops.quote_name(column) for column in columns)
     with connection.cursor() as cursor:
-        cursor.execute(f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({quoted}) {select}", params)
+        cursor.execute(
+            f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({quoted}) {select}",
+            params,
+        )

@@ -22,12 +22,16 @@ class Volume(models.Model):
     account = models.ForeignKey(
         Account, models.PROTECT, related_name="volumes", verbose_name=_("account"), db_index=False
     )
-    zone = models.ForeignKey(Zone, models.PROTECT, related_name="+", verbose_name=_("zone"), db_index=False)
+    zone = models.ForeignKey(
+        Zone, models.PROTECT, related_name="+", verbose_name=_("zone"), db_index=False
+    )
     name = models.CharField(_("name"), max_length=50, blank=True, validators=[check_text])
     name_folded = FoldedField("name")
     type = models.CharField(_("type"), max_length=32)
     size_gb = models.PositiveIntegerField(_("size (GB)"))
-    billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode, default=BillingMode.DAILY)
+    billing_mode = models.CharField(
+        _("billing mode"), max_length=32, choices=BillingMode, default=BillingMode.DAILY
+    )
     instance = models.ForeignKey(
         Instance,
         models.PROTECT,
@@ -48,7 +52,9 @@ class Volume(models.Model):
         verbose_name_plural = _("EBS volumes")
         constraints = [
             models.CheckConstraint(condition=Q(size_gb__gte=1), name="volume_has_a_size"),
-            Agreement(relation="instance", on=("account", "zone"), name="volume_agrees_with_its_instance"),
+            Agreement(
+                relation="instance", on=("account", "zone"), name="volume_agrees_with_its_instance"
+            ),
         ]
         indexes = [
             # The EBS Volume page, newest first, and by name.

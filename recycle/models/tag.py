@@ -13,7 +13,9 @@ from recycle.text import check_text
 
 
 class Tag(models.Model):
-    account = models.ForeignKey(Account, models.PROTECT, related_name="tags", verbose_name=_("account"), db_index=False)
+    account = models.ForeignKey(
+        Account, models.PROTECT, related_name="tags", verbose_name=_("account"), db_index=False
+    )
     key = models.CharField(_("key"), max_length=128, validators=[check_text])
     value = models.CharField(_("value"), max_length=255, blank=True, validators=[check_text])
     key_folded = FoldedField("key")
@@ -25,11 +27,14 @@ class Tag(models.Model):
         verbose_name = _("tag")
         verbose_name_plural = _("tags")
         constraints = [
-            models.UniqueConstraint(fields=["account", "key", "value"], name="tag_once_per_account"),
+            models.UniqueConstraint(
+                fields=["account", "key", "value"], name="tag_once_per_account"
+            ),
             # What the agreement of a tag on an instance refers to.
             models.UniqueConstraint(fields=["id", "account"], name="tag_with_account"),
             models.CheckConstraint(
-                condition=~(Q(key__istartswith="ksc") | Q(value__istartswith="ksc")), name="tag_ksc_is_reserved"
+                condition=~(Q(key__istartswith="ksc") | Q(value__istartswith="ksc")),
+                name="tag_ksc_is_reserved",
             ),
         ]
 
@@ -49,7 +54,11 @@ class InstanceTag(models.Model):
         db_constraint=False,
     )
     tag = models.ForeignKey(
-        Tag, models.CASCADE, related_name="instance_tags", verbose_name=_("tag"), db_constraint=False
+        Tag,
+        models.CASCADE,
+        related_name="instance_tags",
+        verbose_name=_("tag"),
+        db_constraint=False,
     )
     account = Repeated(Account, of="instance", verbose_name=_("account"))
     # Of no matter to a tag; it spares the instances a second key.
@@ -62,7 +71,11 @@ class InstanceTag(models.Model):
         verbose_name_plural = _("tags of instances")
         constraints = [
             models.UniqueConstraint(fields=["instance", "tag"], name="instance_tag_once"),
-            Agreement(relation="instance", on=("account", "zone"), name="instance_tag_agrees_with_its_instance"),
+            Agreement(
+                relation="instance",
+                on=("account", "zone"),
+                name="instance_tag_agrees_with_its_instance",
+            ),
             Agreement(relation="tag", on=("account",), name="instance_tag_agrees_with_its_tag"),
         ]
 

@@ -30,7 +30,9 @@ def check_time_zone(name: str) -> None:
     try:
         ZoneInfo(name)
     except (ValueError, ZoneInfoNotFoundError, OSError):
-        raise ValidationError(_("There is no such time zone. Give one such as Asia/Shanghai.")) from None
+        raise ValidationError(
+            _("There is no such time zone. Give one such as Asia/Shanghai.")
+        ) from None
 
 
 class Account(models.Model):
@@ -40,18 +42,27 @@ class Account(models.Model):
     name_folded = FoldedField("name")
     created_at = models.DateTimeField(_("created"), auto_now_add=True)
 
-    # Quotas; empty means no limit. What is used is counted when it matters, never kept in a counter.
+    # Quotas; empty means no limit. What is used is counted when it matters, never kept in a
+    # counter.
     max_instances = models.PositiveIntegerField(_("instances at most"), null=True, blank=True)
     max_elastic_ips = models.PositiveIntegerField(_("EIPs at most"), null=True, blank=True)
     max_volumes = models.PositiveIntegerField(_("EBS volumes at most"), null=True, blank=True)
-    max_volume_gb = models.PositiveIntegerField(_("GB of EBS volumes at most"), null=True, blank=True)
-    max_load_balancers = models.PositiveIntegerField(_("load balancers at most"), null=True, blank=True)
+    max_volume_gb = models.PositiveIntegerField(
+        _("GB of EBS volumes at most"), null=True, blank=True
+    )
+    max_load_balancers = models.PositiveIntegerField(
+        _("load balancers at most"), null=True, blank=True
+    )
     max_tags = models.PositiveIntegerField(_("tags at most"), null=True, blank=True)
     # Time in the recycle bin; empty means the standard of the billing mode. Longer, never shorter.
     keep_for = models.DurationField(_("time in the recycle bin"), null=True, blank=True)
     # Where the months of subscriptions are counted; empty means where the installation bills.
     billing_time_zone = models.CharField(
-        _("billing time zone"), max_length=64, blank=True, db_default="", validators=[check_time_zone]
+        _("billing time zone"),
+        max_length=64,
+        blank=True,
+        db_default="",
+        validators=[check_time_zone],
     )
 
     class Meta:
@@ -59,7 +70,8 @@ class Account(models.Model):
         verbose_name_plural = _("accounts")
         constraints = [
             models.CheckConstraint(
-                condition=Q(keep_for=None) | Q(keep_for__gt=timedelta(0), keep_for__lte=LONGEST_KEEP),
+                condition=Q(keep_for=None)
+                | Q(keep_for__gt=timedelta(0), keep_for__lte=LONGEST_KEEP),
                 name="account_keeps_30_days_at_most",
             ),
         ]
@@ -79,7 +91,9 @@ class OwnedQuerySet(models.QuerySet[Owned]):
 
     def visible_to(self, user: "User") -> Self:
         """Rows of the accounts the user belongs to."""
-        return self.filter(**{f"{self.owner}__in": Membership.objects.filter(user=user).values("account")})
+        return self.filter(
+            **{f"{self.owner}__in": Membership.objects.filter(user=user).values("account")}
+        )
 
     def of(self, account: Account | None) -> Self:
         return self.filter(**{self.owner: account})
@@ -94,10 +108,16 @@ class OfInstanceQuerySet(OwnedQuerySet[Owned]):
 
 
 class RetentionRule(models.Model):
-    """How long instances with a tag are kept in the bin. A rule without a time excludes them from longer ones."""
+    """How long instances with a tag are kept in the bin. A rule without a time excludes them from
+    longer ones.
+    """
 
     account = models.ForeignKey(
-        Account, models.CASCADE, related_name="retention_rules", verbose_name=_("account"), db_index=False
+        Account,
+        models.CASCADE,
+        related_name="retention_rules",
+        verbose_name=_("account"),
+        db_index=False,
     )
     key = models.CharField(_("tag key"), max_length=128, validators=[check_text])
     # Empty: whatever the value.
@@ -110,9 +130,12 @@ class RetentionRule(models.Model):
         verbose_name = _("retention rule")
         verbose_name_plural = _("retention rules")
         constraints = [
-            models.UniqueConstraint(fields=["account", "key", "value"], name="retention_rule_once_per_tag"),
+            models.UniqueConstraint(
+                fields=["account", "key", "value"], name="retention_rule_once_per_tag"
+            ),
             models.CheckConstraint(
-                condition=Q(keep_for=None) | Q(keep_for__gt=timedelta(0), keep_for__lte=LONGEST_KEEP),
+                condition=Q(keep_for=None)
+                | Q(keep_for__gt=timedelta(0), keep_for__lte=LONGEST_KEEP),
                 name="retention_rule_keeps_30_days_at_most",
             ),
         ]
@@ -150,7 +173,10 @@ class User(AbstractUser):
     @cached_property
     def roles(self) -> "Mapping[int, Role]":
         """Role by account id, read once per request: rights are those of the moment."""
-        return {account: Role(role) for account, role in self.memberships.values_list("account_id", "role")}
+        return {
+            account: Role(role)
+            for account, role in self.memberships.values_list("account_id", "role")
+        }
 
     def role_in(self, account_id: int) -> Role:
         if self.is_superuser:
@@ -159,19 +185,29 @@ class User(AbstractUser):
 
 
 class Membership(models.Model):
-    user = models.ForeignKey(User, models.CASCADE, related_name="memberships", verbose_name=_("user"), db_index=False)
-    account = models.ForeignKey(Account, models.CASCADE, related_name="memberships", verbose_name=_("account"))
+    user = models.ForeignKey(
+        User, models.CASCADE, related_name="memberships", verbose_name=_("user"), db_index=False
+    )
+    account = models.ForeignKey(
+        Account, models.CASCADE, related_name="memberships", verbose_name=_("account")
+    )
     role = models.PositiveSmallIntegerField(
-        _("role"), choices=[(role.value, role.label) for role in (Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR)]
+        _("role"),
+        choices=[
+            (role.value, role.label) for role in (Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR)
+        ],
     )
 
     class Meta:
         verbose_name = _("membership")
         verbose_name_plural = _("memberships")
         constraints = [
-            models.UniqueConstraint(fields=["user", "account"], name="membership_once_per_user_and_account"),
+            models.UniqueConstraint(
+                fields=["user", "account"], name="membership_once_per_user_and_account"
+            ),
             models.CheckConstraint(
-                condition=Q(role__in=[Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR]), name="membership_role_is_known"
+                condition=Q(role__in=[Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR]),
+                name="membership_role_is_known",
             ),
         ]
 

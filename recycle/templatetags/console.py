@@ -1,4 +1,6 @@
-"""What templates say about instances: why not, how long still, and the link that asks for an action."""
+"""What templates say about instances: why not, how long still, and the link that asks for an
+action.
+"""
 
 from datetime import datetime, timedelta
 from typing import Any
@@ -47,7 +49,10 @@ def why_not(context: dict[str, Any], instance: Instance, action: str) -> Refusal
 def _off(label: object, reason: object) -> SafeString:
     """What cannot be done, and why."""
     return format_html(
-        '<span class="off" title="{0}" tabindex="0">{1}<span class="visually-hidden">: {0}</span></span>', reason, label
+        '<span class="off" title="{0}" tabindex="0">{1}<span class="visually-hidden">: '
+        "{0}</span></span>",
+        reason,
+        label,
     )
 
 
@@ -64,13 +69,19 @@ def _opens_dialog(address: str, label: object, extra: str, about: object = "") -
 
 
 @register.simple_tag(takes_context=True)
-def operation(context: dict[str, Any], instance: Instance, action: str, extra: str = "") -> SafeString:
-    """The link that opens the dialog of an action, or its name with the reason why it cannot be done."""
+def operation(
+    context: dict[str, Any], instance: Instance, action: str, extra: str = ""
+) -> SafeString:
+    """The link that opens the dialog of an action, or its name with the reason why it cannot be
+    done.
+    """
     label = Action(action).label
     reason = why_not(context, instance, action)
     if reason is not None:
         return _off(label, reason.label)
-    link = dialog_link(reverse(f"recycle:{action}"), context["request"].shell.address, [instance.pk])
+    link = dialog_link(
+        reverse(f"recycle:{action}"), context["request"].shell.address, [instance.pk]
+    )
     return _opens_dialog(link, label, extra)
 
 
@@ -85,9 +96,11 @@ def dialog(
     key: object = None,
     picture: str = "",
 ) -> SafeString:
-    """The link that opens a dialog about a volume, an address, a load balancer, a tag or what they are bound to.
+    """The link that opens a dialog about a volume, an address, a load balancer, a tag or what they
+    are bound to.
 
-    Named by its row, or by its `key` alone. Instead of it the reason, when there is one or the role does not allow it.
+    Named by its row, or by its `key` alone. Instead of it the reason, when there is one or the role
+    does not allow it.
     """
     request = context["request"]
     if request.shell.role < Role.OPERATOR:
@@ -108,7 +121,9 @@ def page_of_row(row: Model) -> str:
 
 @register.filter
 def time_left(end: datetime, now: datetime) -> str:
-    """The time until `end` in two units at most, rounded down, as the page's script goes on counting it."""
+    """The time until `end` in two units at most, rounded down, as the page's script goes on
+    counting it.
+    """
     seconds = int((end - now).total_seconds())
     if seconds <= 0:
         return _("ending")
@@ -157,9 +172,13 @@ def seconds_between(end: datetime, start: datetime) -> int:
 
 @register.simple_tag(takes_context=True)
 def sort_header(context: dict[str, Any], column: str, label: str, first: str = "") -> SafeString:
-    """The head of a sortable column: a link that sorts by it, and the other way round when it already does."""
+    """The head of a sortable column: a link that sorts by it, and the other way round when it
+    already does.
+    """
     form = context["form"]
-    sort = form.cleaned_data.get("sort", form.default_sort) if form.is_valid() else form.default_sort
+    sort = (
+        form.cleaned_data.get("sort", form.default_sort) if form.is_valid() else form.default_sort
+    )
     current = {column: "ascending", f"-{column}": "descending"}.get(sort, "none")
     other = f"-{column}" if sort == column else column if sort == f"-{column}" else first + column
     return format_html(
@@ -177,9 +196,12 @@ def sort_header(context: dict[str, Any], column: str, label: str, first: str = "
 def page_link(context: dict[str, Any], cursor: object, name: str, label: str) -> SafeString:
     """Previous or Next; without a cursor there is no such page."""
     if cursor is None:
-        return format_html('<a class="btn" id="{}" role="link" aria-disabled="true">{}</a>', name, label)
+        return format_html(
+            '<a class="btn" id="{}" role="link" aria-disabled="true">{}</a>', name, label
+        )
     return format_html(
-        '<a class="btn" id="{0}" href="{1}" hx-get="{1}" hx-target="#{2}" hx-push-url="true">{3}</a>',
+        '<a class="btn" id="{0}" href="{1}" hx-get="{1}" hx-target="#{2}" '
+        'hx-push-url="true">{3}</a>',
         name,
         context["form"].address(cursor=cursor),
         context["list_name"],
@@ -191,7 +213,11 @@ def page_link(context: dict[str, Any], cursor: object, name: str, label: str) ->
 def blocker_link(blocker: Blocker) -> SafeString:
     """What stands in the way, with a link where it has a page."""
     page = page_of(blocker)
-    return format_html('<a href="{}">{}</a>', page, blocker.name) if page else format_html("{}", blocker.name)
+    return (
+        format_html('<a href="{}">{}</a>', page, blocker.name)
+        if page
+        else format_html("{}", blocker.name)
+    )
 
 
 @register.filter
@@ -207,12 +233,18 @@ def undo(message: Message) -> dict[str, Any] | None:
 @register.filter
 def retention_of(change: dict[str, Any]) -> str:
     """What an event about retention was about."""
-    return _("Retention, rule %(tag)s") % {"tag": change["tag"]} if change["tag"] else _("Retention of the account")
+    return (
+        _("Retention, rule %(tag)s") % {"tag": change["tag"]}
+        if change["tag"]
+        else _("Retention of the account")
+    )
 
 
 @register.filter
 def retention_change(change: dict[str, Any]) -> str:
-    """From what to what, as an event keeps it: seconds, 0 for an exclusion, null for the standard or no rule."""
+    """From what to what, as an event keeps it: seconds, 0 for an exclusion, null for the standard
+    or no rule.
+    """
 
     def words(seconds: int | None) -> str:
         if seconds is None:

@@ -62,7 +62,9 @@ def _bound(rows: Sequence[ElasticIP]) -> Bound:
     return {row.pk: [holder] for row in rows if (holder := _holder(row))}
 
 
-def _associate(rows: OwnedQuerySet[ElasticIP], answered: dict[str, Any], context: Context) -> Outcome:
+def _associate(
+    rows: OwnedQuerySet[ElasticIP], answered: dict[str, Any], context: Context
+) -> Outcome:
     return addresses.associate(rows, answered["other"], context=context)
 
 
@@ -102,7 +104,10 @@ ASSOCIATE = Verb(
     rows=_rows,
     title=lambda n: ngettext("Associate %(n)d EIP", "Associate %(n)d EIPs", n) % {"n": n},
     done=lambda n: ngettext("Associated %(n)d EIP.", "Associated %(n)d EIPs.", n) % {"n": n},
-    note=lambda: _("With a running or stopped instance, or a load balancer, of the same region. Each takes one EIP."),
+    note=lambda: _(
+        "With a running or stopped instance, or a load balancer, of the same region. Each takes "
+        "one EIP."
+    ),
     details=AssociateForm,
     bound=_bound,
     carry_out=_associate,
@@ -133,7 +138,9 @@ DISASSOCIATE = Verb(
     rows=_rows,
     title=lambda n: ngettext("Disassociate %(n)d EIP", "Disassociate %(n)d EIPs", n) % {"n": n},
     done=lambda n: ngettext("Disassociated %(n)d EIP.", "Disassociated %(n)d EIPs.", n) % {"n": n},
-    note=lambda: _("From then on nothing is reached at this address. The EIP stays with the account."),
+    note=lambda: _(
+        "From then on nothing is reached at this address. The EIP stays with the account."
+    ),
     bound=_bound,
     carry_out=lambda rows, answered, context: addresses.disassociate(rows, context=context),
 )
@@ -155,11 +162,14 @@ LIST = Listing(
     group=gettext_lazy("Network"),
     title=gettext_lazy("EIP"),
     tip=gettext_lazy(
-        "An EIP belongs to one instance or one load balancer of its region. When an instance moves to the recycle "
+        "An EIP belongs to one instance or one load balancer of its region. When an instance "
+        "moves to the recycle "
         "bin, its EIP is disassociated and stays here; a restore does not associate it again."
     ),
     search=gettext_lazy("Address, ID or name"),
-    empty=gettext_lazy("This account has no EIPs yet. Create one, then associate it with an instance."),
+    empty=gettext_lazy(
+        "This account has no EIPs yet. Create one, then associate it with an instance."
+    ),
     create="recycle:create_address",
     create_label=gettext_lazy("Create EIP"),
     batch=[
@@ -177,12 +187,16 @@ def index(request: Request) -> HttpResponse:
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
-    return stream_csv(request, "eips", AddressFilter(request.GET, request=request), _rows(request), EXPORT)
+    return stream_csv(
+        request, "eips", AddressFilter(request.GET, request=request), _rows(request), EXPORT
+    )
 
 
 @require_GET
 def detail(request: Request, pk: UUID) -> HttpResponse:
-    return show_detail(request, "addresses/detail.html", find(request, _rows(request), pk), [Kind.EIP])
+    return show_detail(
+        request, "addresses/detail.html", find(request, _rows(request), pk), [Kind.EIP]
+    )
 
 
 @require_http_methods(["GET", "POST"])

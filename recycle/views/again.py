@@ -1,4 +1,6 @@
-"""Configure again: the plan of what instances could be bound to once more, and what became of the lines picked."""
+"""Configure again: the plan of what instances could be bound to once more, and what became of the
+lines picked.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -35,7 +37,11 @@ class Group:
 @require_http_methods(["GET", "POST"])
 def configure_again(request: Request) -> HttpResponse:
     home = "recycle:instances"
-    form = AgainForm(request.POST if request.method == "POST" else request.GET, request=request, home=reverse(home))
+    form = AgainForm(
+        request.POST if request.method == "POST" else request.GET,
+        request=request,
+        home=reverse(home),
+    )
     if request.shell.role < Role.OPERATOR:
         return refuse(request, [str(Refusal.ROLE.label)], home, status=403)
     if not form.is_valid():
@@ -47,7 +53,9 @@ def configure_again(request: Request) -> HttpResponse:
     picked: set[str] = form.cleaned_data["lines"]
     lines = [line for line in _plan(request, form) if line.former.key in picked]
     if len(lines) < len(picked):
-        messages.error(request, _("The plan has changed in the meantime. Nothing was bound; look at it again."))
+        messages.error(
+            request, _("The plan has changed in the meantime. Nothing was bound; look at it again.")
+        )
         return _show(request, form, status=409)
     results = actions.configure(lines, by=request.user, now=request.now)
     _say(request, results)
@@ -58,7 +66,9 @@ def _plan(request: Request, form: AgainForm) -> list[Line]:
     return actions.plan(form.cleaned_data["instances"], by=request.user, now=request.now)
 
 
-def _show(request: Request, form: AgainForm, results: Sequence[Result] = (), status: int = 200) -> HttpResponse:
+def _show(
+    request: Request, form: AgainForm, results: Sequence[Result] = (), status: int = 200
+) -> HttpResponse:
     lines = _plan(request, form)
     groups = {instance.pk: Group(instance) for instance in form.cleaned_data["instances"]}
     became = {result.former.key: result for result in results}
@@ -78,7 +88,9 @@ def _show(request: Request, form: AgainForm, results: Sequence[Result] = (), sta
         "results": results,
         "address": address,
         "url": page.path,
-        "onward": page.address(skip=form.cleaned_data["next"]) if form.cleaned_data.get("next") else "",
+        "onward": page.address(skip=form.cleaned_data["next"])
+        if form.cleaned_data.get("next")
+        else "",
         "back": form.cleaned_data["back"],
         "piece": template == "again/_plan.html",
         "now": request.now,
@@ -89,12 +101,16 @@ def _show(request: Request, form: AgainForm, results: Sequence[Result] = (), sta
 def _say(request: Request, results: Sequence[Result]) -> None:
     done = sum(result.done for result in results)
     if done:
-        sentence = ngettext("Bound %(n)d relationship again.", "Bound %(n)d relationships again.", done)
+        sentence = ngettext(
+            "Bound %(n)d relationship again.", "Bound %(n)d relationships again.", done
+        )
         messages.success(request, sentence % {"n": done})
     reasons = [(label(result), because(result)) for result in results if not result.done]
     if reasons:
         n = len(reasons)
-        sentence = ngettext("%(n)d relationship was left alone:", "%(n)d relationships were left alone:", n) % {"n": n}
+        sentence = ngettext(
+            "%(n)d relationship was left alone:", "%(n)d relationships were left alone:", n
+        ) % {"n": n}
         messages.warning(request, with_reasons(sentence, reasons))
     if not results:
         messages.info(request, _("No relationship was picked. Nothing was bound."))

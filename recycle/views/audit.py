@@ -1,4 +1,6 @@
-"""The Audit Log, for superusers: logins, and what was done to people, accounts and the catalogue."""
+"""The Audit Log, for superusers: logins, and what was done to people, accounts and the
+catalogue.
+"""
 
 from django.http import Http404, HttpResponse, HttpResponseBase
 from django.utils.translation import gettext_lazy as _

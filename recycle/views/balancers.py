@@ -1,4 +1,6 @@
-"""Load balancers: the list, the page of one with its listeners and real servers, and what people do to them."""
+"""Load balancers: the list, the page of one with its listeners and real servers, and what people do
+to them.
+"""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -65,7 +67,9 @@ def _rows(request: Request) -> OwnedQuerySet[LoadBalancer]:
 
 def _counted(request: Request) -> QuerySet[Any, Any]:
     """With its EIP, and how many listeners and real servers it has."""
-    listeners = Listener.objects.filter(load_balancer=OuterRef("pk")).order_by().values("load_balancer")
+    listeners = (
+        Listener.objects.filter(load_balancer=OuterRef("pk")).order_by().values("load_balancer")
+    )
     servers = RealServer.objects.filter(listener__load_balancer=OuterRef("pk")).order_by()
     bound = ElasticIP.objects.filter(load_balancer=OuterRef("pk")).order_by("pk")
     return _rows(request).annotate(
@@ -73,13 +77,18 @@ def _counted(request: Request) -> QuerySet[Any, Any]:
         eip_id=Subquery(bound.values("pk")[:1]),
         listener_count=Coalesce(Subquery(listeners.annotate(n=Count("pk")).values("n")), 0),
         server_count=Coalesce(
-            Subquery(servers.values("listener__load_balancer").annotate(n=Count("pk")).values("n")), 0
+            Subquery(servers.values("listener__load_balancer").annotate(n=Count("pk")).values("n")),
+            0,
         ),
     )
 
 
 def _listeners(request: Request) -> OfBalancerQuerySet[Listener]:
-    return Listener.objects.visible_to(request.user).of(request.shell.account).select_related("load_balancer")
+    return (
+        Listener.objects.visible_to(request.user)
+        .of(request.shell.account)
+        .select_related("load_balancer")
+    )
 
 
 def _servers(request: Request) -> OfInstanceQuerySet[RealServer]:
@@ -92,7 +101,9 @@ def _bound(rows: Sequence[LoadBalancer]) -> Bound:
     found: dict[Any, dict[Any, Model]] = defaultdict(dict)
     for address in ElasticIP.objects.filter(load_balancer__in=rows).order_by("pk"):
         found[address.load_balancer_id][address.pk] = address
-    servers = RealServer.objects.filter(listener__load_balancer__in=rows).select_related("instance", "listener")
+    servers = RealServer.objects.filter(listener__load_balancer__in=rows).select_related(
+        "instance", "listener"
+    )
     for server in servers.order_by("pk")[:BOUND]:
         found[server.listener.load_balancer_id][server.instance_id] = server.instance
     return {pk: list(each.values()) for pk, each in found.items()}
@@ -100,12 +111,18 @@ def _bound(rows: Sequence[LoadBalancer]) -> Bound:
 
 def _bound_listeners(rows: Sequence[Listener]) -> Bound:
     found: dict[Any, dict[Any, Model]] = defaultdict(dict)
-    for server in RealServer.objects.filter(listener__in=rows).select_related("instance").order_by("pk")[:BOUND]:
+    for server in (
+        RealServer.objects.filter(listener__in=rows)
+        .select_related("instance")
+        .order_by("pk")[:BOUND]
+    ):
         found[server.listener_id][server.instance_id] = server.instance
     return {pk: list(each.values()) for pk, each in found.items()}
 
 
-def _register(rows: OfBalancerQuerySet[Listener], answered: dict[str, Any], context: Context) -> Outcome:
+def _register(
+    rows: OfBalancerQuerySet[Listener], answered: dict[str, Any], context: Context
+) -> Outcome:
     outcome = Outcome(ResourceAction.BIND, context.batch)
     instances = Instance.objects.filter(pk=answered["other"].pk)
     for listener in rows:
@@ -145,8 +162,12 @@ DELETE = Verb(
     url="recycle:delete_balancers",
     home=HOME,
     rows=_rows,
-    title=lambda n: ngettext("Delete %(n)d load balancer", "Delete %(n)d load balancers", n) % {"n": n},
-    done=lambda n: ngettext("Deleted %(n)d load balancer.", "Deleted %(n)d load balancers.", n) % {"n": n},
+    title=lambda n: (
+        ngettext("Delete %(n)d load balancer", "Delete %(n)d load balancers", n) % {"n": n}
+    ),
+    done=lambda n: (
+        ngettext("Deleted %(n)d load balancer.", "Deleted %(n)d load balancers.", n) % {"n": n}
+    ),
     note=lambda: _("Its listeners go with it. This cannot be undone."),
     details=RemoveForm,
     bound=_bound,
@@ -169,8 +190,13 @@ REGISTER = Verb(
     home=HOME,
     rows=_listeners,
     title=lambda n: _("Register an instance"),
-    done=lambda n: ngettext("Registered %(n)d real server.", "Registered %(n)d real servers.", n) % {"n": n},
-    note=lambda: _("At its private IP. It has to be running or stopped, and in the load balancer's region and VPC."),
+    done=lambda n: (
+        ngettext("Registered %(n)d real server.", "Registered %(n)d real servers.", n) % {"n": n}
+    ),
+    note=lambda: _(
+        "At its private IP. It has to be running or stopped, and in the load balancer's region "
+        "and VPC."
+    ),
     details=RegisterForm,
     carry_out=_register,
 )
@@ -179,19 +205,31 @@ REGISTER_INSTANCES = Verb(
     home="recycle:instances",
     rows=lambda request: request.shell.instances().select_related("zone"),
     title=lambda n: (
-        ngettext("Register %(n)d instance with a listener", "Register %(n)d instances with a listener", n) % {"n": n}
+        ngettext(
+            "Register %(n)d instance with a listener", "Register %(n)d instances with a listener", n
+        )
+        % {"n": n}
     ),
     done=REGISTER.done,
-    note=lambda: _("Each at its private IP. The load balancer has to be in the same region and VPC."),
+    note=lambda: _(
+        "Each at its private IP. The load balancer has to be in the same region and VPC."
+    ),
     details=RegisterInstancesForm,
-    carry_out=lambda rows, answered, context: _register_one(answered["other"], rows, answered, context),
+    carry_out=lambda rows, answered, context: _register_one(
+        answered["other"], rows, answered, context
+    ),
 )
 DEREGISTER = Verb(
     url="recycle:deregister",
     home=HOME,
     rows=_servers,
-    title=lambda n: ngettext("Deregister %(n)d real server", "Deregister %(n)d real servers", n) % {"n": n},
-    done=lambda n: ngettext("Deregistered %(n)d real server.", "Deregistered %(n)d real servers.", n) % {"n": n},
+    title=lambda n: (
+        ngettext("Deregister %(n)d real server", "Deregister %(n)d real servers", n) % {"n": n}
+    ),
+    done=lambda n: (
+        ngettext("Deregistered %(n)d real server.", "Deregistered %(n)d real servers.", n)
+        % {"n": n}
+    ),
     note=lambda: _("The load balancer sends it nothing any more."),
     bound=lambda rows: {row.pk: [row.instance, row.listener.load_balancer] for row in rows},
     carry_out=lambda rows, answered, context: balancers.deregister(rows, context=context),
@@ -202,11 +240,15 @@ LIST = Listing(
     group=gettext_lazy("Network"),
     title=gettext_lazy("Load Balancer"),
     tip=gettext_lazy(
-        "A load balancer has listeners, and each listener its real servers. An instance that moves to the recycle bin "
+        "A load balancer has listeners, and each listener its real servers. An instance that "
+        "moves to the recycle bin "
         "is deregistered; a restore does not register it again."
     ),
     search=gettext_lazy("ID, name or EIP"),
-    empty=gettext_lazy("This account has no load balancers yet. Create one, then a listener, and register instances."),
+    empty=gettext_lazy(
+        "This account has no load balancers yet. Create one, then a listener, and register "
+        "instances."
+    ),
     create="recycle:create_balancer",
     create_label=gettext_lazy("Create Load Balancer"),
     batch=[("recycle:delete_balancers", gettext_lazy("Delete"), True)],
@@ -235,7 +277,9 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
     )
     also = [*listeners, *(server for listener in listeners for server in listener.servers)]
     kinds = [Kind.LOAD_BALANCER, Kind.LISTENER, Kind.REAL_SERVER]
-    return show_detail(request, "balancers/detail.html", balancer, kinds, also, listeners=listeners, keep=())
+    return show_detail(
+        request, "balancers/detail.html", balancer, kinds, also, listeners=listeners, keep=()
+    )
 
 
 @require_http_methods(["GET", "POST"])

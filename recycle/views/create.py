@@ -1,4 +1,6 @@
-"""Create Instance: one page, and beside it what would be made and what stands in the way, by the action itself."""
+"""Create Instance: one page, and beside it what would be made and what stands in the way, by the
+action itself.
+"""
 
 from typing import Any
 
@@ -62,9 +64,14 @@ def _answer(request: Request, order: Order, outcome: Outcome) -> HttpResponse | 
     if outcome.done:
         count = len(outcome.done)
         sentence = ngettext(
-            "Created %(n)d instance. It is running.", "Created %(n)d instances. They are running.", count
+            "Created %(n)d instance. It is running.",
+            "Created %(n)d instances. They are running.",
+            count,
         )
-        messages.success(request, format_html('{} <a href="{}">{}</a>', sentence % {"n": count}, where, _("Show them")))
+        messages.success(
+            request,
+            format_html('{} <a href="{}">{}</a>', sentence % {"n": count}, where, _("Show them")),
+        )
         return HttpResponseRedirect(reverse("recycle:instances"))
     if any(refused.refusal is Refusal.ALREADY for refused in outcome.refused):
         messages.info(request, _("These instances have been created already. Here they are."))
@@ -95,4 +102,9 @@ def _amounts(order: Order) -> dict[str, Any]:
 
 def _line(use: Use, more: int) -> dict[str, Any]:
     after = use.used + more
-    return {"use": use, "more": more, "after": after, "short": bool(more) and use.most is not None and after > use.most}
+    return {
+        "use": use,
+        "more": more,
+        "after": after,
+        "short": bool(more) and use.most is not None and after > use.most,
+    }

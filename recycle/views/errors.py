@@ -48,7 +48,8 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
 
 def is_passing(error: BaseException | None) -> bool:
-    """Whether an error of the database says nothing about the request: it is locked, overloaded or away.
+    """Whether an error of the database says nothing about the request: it is locked, overloaded or
+    away.
 
     What was committed before stays; the transaction that met it has changed nothing.
     """
@@ -57,7 +58,10 @@ def is_passing(error: BaseException | None) -> bool:
     cause = error.__cause__
     if isinstance(cause, sqlite3.Error):
         # SQLite says the same class of error for a table that is missing. The low byte is the kind.
-        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
+        return getattr(cause, "sqlite_errorcode", 0) & 0xFF in (
+            sqlite3.SQLITE_BUSY,
+            sqlite3.SQLITE_LOCKED,
+        )
     return True
 
 

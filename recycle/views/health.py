@@ -23,7 +23,8 @@ def healthz(request: HttpRequest) -> HttpResponse:
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when database and broker answer and the sweep is on time, else 503.
 
-    What it is that does not, is said to a superuser and to who knows the token; strangers learn only whether.
+    What it is that does not, is said to a superuser and to who knows the token; strangers learn
+    only whether.
     """
     state = _readiness.now()
     ready = is_good(state)
@@ -50,8 +51,9 @@ def is_good(state: dict[str, str]) -> bool:
 
 
 class Readiness:
-    """What was found out last. Anybody may ask at any rate, so one thread looks, every two seconds at most; meanwhile
-    the others say what it said, or that nothing is known yet. What does not work is looked at sooner.
+    """What was found out last. Anybody may ask at any rate, so one thread looks, every two seconds
+    at most; meanwhile the others say what it said, or that nothing is known yet. What does not work
+    is looked at sooner.
     """
 
     KEEP, KEEP_BAD = 2, 0.5
@@ -89,7 +91,9 @@ def _look() -> dict[str, str]:
         state["database"] = "does not answer"
         state["sweep"] = "unknown"
     try:
-        with Redis.from_url(settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1) as broker:
+        with Redis.from_url(
+            settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1
+        ) as broker:
             broker.ping()
     except (RedisError, OSError):
         state["broker"] = "does not answer"

@@ -21,7 +21,8 @@ from recycle.views.scope import find
 
 # The buttons over the list.
 BATCH = [
-    (action.value, action.label) for action in (Action.START, Action.STOP, Action.RESTART, Action.DELETE, Action.RENEW)
+    (action.value, action.label)
+    for action in (Action.START, Action.STOP, Action.RESTART, Action.DELETE, Action.RENEW)
 ]
 # Under "More", wanted less often.
 MORE = [
@@ -52,7 +53,9 @@ def index(request: Request) -> HttpResponse:
     rows = request.shell.instances().select_related("instance_type").annotate(bound=described())
     in_bin = _also_in_bin(request, form)
     more = [*MORE, *HOLDS] if request.shell.role >= Role.ADMINISTRATOR else MORE
-    return show_list(request, "instances", form, rows, "instances", in_bin=in_bin, batch=BATCH, more_verbs=more)
+    return show_list(
+        request, "instances", form, rows, "instances", in_bin=in_bin, batch=BATCH, more_verbs=more
+    )
 
 
 def _also_in_bin(request: Request, form: InstanceFilter) -> bool:
@@ -79,13 +82,23 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
     instance = find(request, rows.annotate(bound=described()), pk)
     if instance.state == State.RECYCLED:
         request.shell.here = reverse("recycle:bin")
-    events = list(Event.objects.visible_to(request.user).filter(instance_id=pk).order_by("-id")[:50])
-    cancelled = Event.objects.visible_to(request.user).cancelling().filter(instance_id=pk).order_by("-id").first()
+    events = list(
+        Event.objects.visible_to(request.user).filter(instance_id=pk).order_by("-id")[:50]
+    )
+    cancelled = (
+        Event.objects.visible_to(request.user)
+        .cancelling()
+        .filter(instance_id=pk)
+        .order_by("-id")
+        .first()
+    )
     no = why_not_bind(instance)
     why_not = Refusal.ROLE if request.shell.role < Role.OPERATOR else no.refusal if no else None
     context = {
         "instance": instance,
-        "tagged": list(instance.instance_tags.select_related("tag").order_by("tag__key", "tag__value")),
+        "tagged": list(
+            instance.instance_tags.select_related("tag").order_by("tag__key", "tag__value")
+        ),
         "why_not_bind": why_not.label if why_not else "",
         "events": events,
         "cancelled": cancelled if cancelled and any(cancelled.detail.values()) else None,

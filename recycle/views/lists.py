@@ -1,4 +1,6 @@
-"""What all lists do: show the page their address asks for, as a page or as a piece, and stream it as CSV."""
+"""What all lists do: show the page their address asks for, as a page or as a piece, and stream it
+as CSV.
+"""
 
 import csv
 from collections.abc import Callable, Iterator, Sequence
@@ -25,9 +27,16 @@ CHUNK = 1_000
 
 
 def show_list(
-    request: Request, name: str, form: ListForm, rows: QuerySet[Any, Any], folder: str, **context: Any
+    request: Request,
+    name: str,
+    form: ListForm,
+    rows: QuerySet[Any, Any],
+    folder: str,
+    **context: Any,
 ) -> HttpResponse:
-    """The list `name` with the templates index.html and _list.html of `folder`. 400 when its address makes no sense."""
+    """The list `name` with the templates index.html and _list.html of `folder`. 400 when its
+    address makes no sense.
+    """
     page = form.page(rows)
     request.shell.address = form.address()
     if not page.rows and form.is_valid():
@@ -72,7 +81,9 @@ def stream_csv(
 ) -> HttpResponseBase:
     """Everything that matches the filter, however much it is, in constant memory."""
     if not form.is_valid():
-        return HttpResponse(_("This filter is not valid."), status=400, content_type="text/plain; charset=utf-8")
+        return HttpResponse(
+            _("This filter is not valid."), status=400, content_type="text/plain; charset=utf-8"
+        )
     sort = form.cleaned_data["sort"]
     matching = form.narrow(rows).order_by(sort, "-pk" if sort.startswith("-") else "pk")
     lines = _lines(matching, columns, timezone.get_current_timezone(), get_language())
@@ -112,7 +123,9 @@ def _lines(
         with timezone.override(zone), translation.override(language):
             if start:
                 start += writer.writerow([str(label) for label, _value in columns])
-            lines = [writer.writerow([_cell(value(row)) for _label, value in columns]) for row in chunk]
+            lines = [
+                writer.writerow([_cell(value(row)) for _label, value in columns]) for row in chunk
+            ]
         yield start + "".join(lines)
         start = ""
 

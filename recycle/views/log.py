@@ -33,12 +33,16 @@ EXPORT = (
 def index(request: Request) -> HttpResponse:
     form = LogFilter(request.GET, request=request)
     words = {"title": _("Operation Log"), "search": _("Instance ID or name")}
-    return show_list(request, "log", form, _events(request), "log", export="recycle:export_log", **words)
+    return show_list(
+        request, "log", form, _events(request), "log", export="recycle:export_log", **words
+    )
 
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
-    return stream_csv(request, "operation-log", LogFilter(request.GET, request=request), _events(request), EXPORT)
+    return stream_csv(
+        request, "operation-log", LogFilter(request.GET, request=request), _events(request), EXPORT
+    )
 
 
 def _events(request: Request) -> EventQuerySet:

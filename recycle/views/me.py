@@ -118,7 +118,9 @@ def _shown(row: Session, request: Request) -> Shown | None:
 
 
 def browser_of(agent: str) -> str:
-    """The browser and its system, "Firefox · Windows"; what it says of itself when that is neither."""
+    """The browser and its system, "Firefox · Windows"; what it says of itself when that is
+    neither.
+    """
 
     def named(table: dict[str, str]) -> str:
         return next((name for sign, name in table.items() if sign in agent), "")

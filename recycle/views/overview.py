@@ -100,10 +100,13 @@ def _count(rows: InstanceQuerySet) -> str:
 
 
 def _forecast(rows: InstanceQuerySet, now: datetime, *, days: bool) -> list[Bar]:
-    """How many instances end in each of the next 24 hours, or 7 days. What is overdue counts as ending now."""
+    """How many instances end in each of the next 24 hours, or 7 days. What is overdue counts as
+    ending now.
+    """
     starts = next_days(now, 7) if days else next_hours(now, 24)
     *starts, end = starts
-    # The slots are told by their ends, so that the database needs no time zone. Counted in one pass.
+    # The slots are told by their ends, so that the database needs no time zone. Counted in one
+    # pass.
     slot = Case(
         *(When(purge_at__lt=after, then=index) for index, after in enumerate(starts[1:])),
         default=len(starts) - 1,

@@ -45,7 +45,11 @@ def theme(request: HttpRequest) -> HttpResponse:
         return _refuse(form)
     response = _back(request)
     response.set_cookie(
-        "theme", form.cleaned_data["theme"], max_age=YEAR, samesite="Lax", secure=settings.SESSION_COOKIE_SECURE
+        "theme",
+        form.cleaned_data["theme"],
+        max_age=YEAR,
+        samesite="Lax",
+        secure=settings.SESSION_COOKIE_SECURE,
     )
     return response
 

@@ -1,4 +1,6 @@
-"""The KEC Instance Recycle Bin: what can be restored, and the subscriptions that can still be renewed."""
+"""The KEC Instance Recycle Bin: what can be restored, and the subscriptions that can still be
+renewed.
+"""
 
 from django.db.models import OuterRef, Subquery
 from django.http import HttpResponse, HttpResponseBase
@@ -31,7 +33,11 @@ BIN_EXPORT = (
     (_("Deleted by"), lambda row: row.recycled_by_name),
     (_("Ends"), lambda row: row.purge_at),
 )
-EXPIRED_EXPORT = (*EXPORT, (_("Expired at"), lambda row: row.expires_at), (_("Ends"), lambda row: row.purge_at))
+EXPIRED_EXPORT = (
+    *EXPORT,
+    (_("Expired at"), lambda row: row.expires_at),
+    (_("Ends"), lambda row: row.purge_at),
+)
 
 
 @require_GET
@@ -55,7 +61,9 @@ def expired(request: Request) -> HttpResponse:
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
-    return stream_csv(request, "recycle-bin", BinFilter(request.GET, request=request), _rows(request), BIN_EXPORT)
+    return stream_csv(
+        request, "recycle-bin", BinFilter(request.GET, request=request), _rows(request), BIN_EXPORT
+    )
 
 
 @require_GET

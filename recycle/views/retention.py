@@ -1,4 +1,6 @@
-"""Retention: how long the account keeps instances in the bin. Every change is first shown with what it would mean."""
+"""Retention: how long the account keeps instances in the bin. Every change is first shown with what
+it would mean.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -78,7 +80,9 @@ def add(request: Request) -> HttpResponse:
     if not form.is_valid():
         return _wrong(request, form)
     account, data = _account(request), form.cleaned_data
-    rule = RetentionRule(account=account, key=data["key"], value=data["value"], keep_for=data["keep_for"])
+    rule = RetentionRule(
+        account=account, key=data["key"], value=data["value"], keep_for=data["keep_for"]
+    )
     rules = _rules(account)
     same = next((each for each in rules if (each.key, each.value) == (rule.key, rule.value)), None)
     change = Change(
@@ -109,7 +113,9 @@ def remove(request: Request, pk: int) -> HttpResponse:
         _("no rule"),
         account.keep_for,
         [each for each in _rules(account) if each.pk != rule.pk],
-        lambda context: remove_rules(RetentionRule.objects.filter(pk=rule.pk, account=account), context=context),
+        lambda context: remove_rules(
+            RetentionRule.objects.filter(pk=rule.pk, account=account), context=context
+        ),
         _("The rule for %(tag)s is removed.") % {"tag": rule},
     )
     return _preview_or_do(request, form, change)
@@ -131,14 +137,20 @@ def _rules(account: Account) -> list[RetentionRule]:
 
 
 def _words(time: timedelta | None) -> str:
-    return _("standard, %(time)s") % {"time": duration_label(STANDARD_KEEP)} if time is None else duration_label(time)
+    return (
+        _("standard, %(time)s") % {"time": duration_label(STANDARD_KEEP)}
+        if time is None
+        else duration_label(time)
+    )
 
 
 def _rule_words(rule: RetentionRule) -> str:
     return _("standard only") if rule.keep_for is None else duration_label(rule.keep_for)
 
 
-def _show(request: Request, keep_form: KeepForm, rule_form: RuleForm, status: int = 200) -> HttpResponse:
+def _show(
+    request: Request, keep_form: KeepForm, rule_form: RuleForm, status: int = 200
+) -> HttpResponse:
     account = _account(request)
     if not keep_form.is_bound:
         keep_form.initial = {"keep_for": account.keep_for}
@@ -151,13 +163,17 @@ def _show(request: Request, keep_form: KeepForm, rule_form: RuleForm, status: in
         "rule_form": rule_form,
         "standard": duration_label(STANDARD_KEEP),
         "longest": duration_label(LONGEST_KEEP),
-        "tags": Tag.objects.visible_to(request.user).of(account).order_by("key", "value")[:TAGS_OFFERED],
+        "tags": Tag.objects.visible_to(request.user)
+        .of(account)
+        .order_by("key", "value")[:TAGS_OFFERED],
     }
     return render(request, "retention/index.html", context, status=status)
 
 
 def _wrong(request: Request, form: ConfirmedForm) -> HttpResponse:
-    """What was entered makes no sense: said beside the field, or as a message where only a piece was asked for."""
+    """What was entered makes no sense: said beside the field, or as a message where only a piece
+    was asked for.
+    """
     if request.htmx:
         sentences = [str(error) for errors in form.errors.values() for error in errors]
         return refuse(request, dict.fromkeys(sentences), "recycle:retention", status=422)
@@ -180,9 +196,15 @@ def _preview_or_do(request: Request, form: ConfirmedForm, change: Change) -> Htt
         "title": change.title,
         "partial": partial,
         # Sent again, as it was entered, once it is confirmed.
-        "entered": [pair for pair in request.POST.items() if pair[0] not in ("csrfmiddlewaretoken", "scope")],
+        "entered": [
+            pair for pair in request.POST.items() if pair[0] not in ("csrfmiddlewaretoken", "scope")
+        ],
         "forecast": forecast(
-            account, _rules(account), keep_for=change.keep_for, new_rules=change.rules, now=request.now
+            account,
+            _rules(account),
+            keep_for=change.keep_for,
+            new_rules=change.rules,
+            now=request.now,
         ),
         "back": reverse("recycle:retention"),
     }
@@ -199,7 +221,9 @@ def _do(request: Request, change: Change) -> HttpResponse:
     for refused in outcome.refused:
         messages.warning(request, str(refused.refusal.label))
     if outcome.failed:
-        messages.error(request, _("The database rejected the change. Try again, or ask who runs the console."))
+        messages.error(
+            request, _("The database rejected the change. Try again, or ask who runs the console.")
+        )
     if not request.htmx:
         return HttpResponseRedirect(reverse("recycle:retention"))
     response = render(request, "_messages.html")

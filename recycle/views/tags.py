@@ -42,7 +42,9 @@ def _rows(request: Request) -> OwnedQuerySet[Tag]:
 
 def _counted(request: Request) -> QuerySet[Any, Any]:
     on = InstanceTag.objects.filter(tag=OuterRef("pk")).order_by().values("tag")
-    return _rows(request).annotate(instance_count=Coalesce(Subquery(on.annotate(n=Count("pk")).values("n")), 0))
+    return _rows(request).annotate(
+        instance_count=Coalesce(Subquery(on.annotate(n=Count("pk")).values("n")), 0)
+    )
 
 
 def _on(request: Request) -> OfInstanceQuerySet[InstanceTag]:
@@ -74,7 +76,9 @@ def _take_off(rows: OwnedQuerySet[Tag], answered: dict[str, Any], context: Conte
     on = InstanceTag.objects.filter(tag__in=rows, instance=instance)
     there = set(on.values_list("tag", flat=True))
     outcome = tags.take_off(on, context=context)
-    outcome.refused += [Refused(tag.pk, str(tag), Refusal.NOT_BOUND) for tag in rows if tag.pk not in there]
+    outcome.refused += [
+        Refused(tag.pk, str(tag), Refusal.NOT_BOUND) for tag in rows if tag.pk not in there
+    ]
     return outcome
 
 
@@ -84,14 +88,18 @@ CREATE = Maker(
     title=lambda: _("Create tag"),
     done=lambda: _("Created the tag"),
     details=TagForm,
-    new=lambda answered, account, now: Tag(account=account, key=answered["key"], value=answered["value"]),
+    new=lambda answered, account, now: Tag(
+        account=account, key=answered["key"], value=answered["value"]
+    ),
     carry_out=tags.create,
 )
 ADD = Verb(
     url="recycle:add_tags",
     home=HOME,
     rows=_rows,
-    title=lambda n: ngettext("Add %(n)d tag to an instance", "Add %(n)d tags to an instance", n) % {"n": n},
+    title=lambda n: (
+        ngettext("Add %(n)d tag to an instance", "Add %(n)d tags to an instance", n) % {"n": n}
+    ),
     done=lambda n: ngettext("Added %(n)d tag.", "Added %(n)d tags.", n) % {"n": n},
     details=TagInstanceForm,
     carry_out=_add_to,
@@ -100,8 +108,13 @@ ADD_TO = Verb(
     url="recycle:add_tag",
     home="recycle:instances",
     rows=lambda request: request.shell.instances(),
-    title=lambda n: ngettext("Add a tag to %(n)d instance", "Add a tag to %(n)d instances", n) % {"n": n},
-    done=lambda n: ngettext("Added the tag to %(n)d instance.", "Added the tag to %(n)d instances.", n) % {"n": n},
+    title=lambda n: (
+        ngettext("Add a tag to %(n)d instance", "Add a tag to %(n)d instances", n) % {"n": n}
+    ),
+    done=lambda n: (
+        ngettext("Added the tag to %(n)d instance.", "Added the tag to %(n)d instances.", n)
+        % {"n": n}
+    ),
     details=AddTagForm,
     carry_out=lambda rows, answered, context: tags.add(answered["other"], rows, context=context),
 )
@@ -109,7 +122,10 @@ REMOVE = Verb(
     url="recycle:remove_tags",
     home=HOME,
     rows=_rows,
-    title=lambda n: ngettext("Remove %(n)d tag from an instance", "Remove %(n)d tags from an instance", n) % {"n": n},
+    title=lambda n: (
+        ngettext("Remove %(n)d tag from an instance", "Remove %(n)d tags from an instance", n)
+        % {"n": n}
+    ),
     done=lambda n: ngettext("Removed %(n)d tag.", "Removed %(n)d tags.", n) % {"n": n},
     note=lambda: _("The tag itself stays."),
     details=TagInstanceForm,
@@ -119,9 +135,13 @@ TAKE_OFF = Verb(
     url="recycle:take_off_tags",
     home=HOME,
     rows=_on,
-    title=lambda n: ngettext("Remove the tag from %(n)d instance", "Remove the tag from %(n)d instances", n) % {"n": n},
+    title=lambda n: (
+        ngettext("Remove the tag from %(n)d instance", "Remove the tag from %(n)d instances", n)
+        % {"n": n}
+    ),
     done=lambda n: (
-        ngettext("Removed the tag from %(n)d instance.", "Removed the tag from %(n)d instances.", n) % {"n": n}
+        ngettext("Removed the tag from %(n)d instance.", "Removed the tag from %(n)d instances.", n)
+        % {"n": n}
     ),
     note=REMOVE.note,
     bound=lambda rows: {row.pk: [row.instance] for row in rows},
@@ -144,7 +164,8 @@ LIST = Listing(
     group=gettext_lazy("Tags"),
     title=gettext_lazy("Tag"),
     tip=gettext_lazy(
-        "A tag is a key, with a value if you like. An instance that moves to the recycle bin loses its tags; a restore "
+        "A tag is a key, with a value if you like. An instance that moves to the recycle bin "
+        "loses its tags; a restore "
         "does not add them again."
     ),
     search=gettext_lazy("Key or value"),
@@ -166,7 +187,9 @@ def index(request: Request) -> HttpResponse:
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
-    return stream_csv(request, "tags", TagFilter(request.GET, request=request), _counted(request), EXPORT)
+    return stream_csv(
+        request, "tags", TagFilter(request.GET, request=request), _counted(request), EXPORT
+    )
 
 
 @require_GET

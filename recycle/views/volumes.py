@@ -14,7 +14,13 @@ from django.views.decorators.http import require_GET, require_http_methods
 from recycle.actions import Outcome
 from recycle.actions.limits import Limit
 from recycle.actions.resources import Context, volumes
-from recycle.forms.resources import AttachForm, AttachVolumeForm, RetypeForm, VolumeFilter, VolumeForm
+from recycle.forms.resources import (
+    AttachForm,
+    AttachVolumeForm,
+    RetypeForm,
+    VolumeFilter,
+    VolumeForm,
+)
 from recycle.http import Request
 from recycle.lifecycle import ResourceAction
 from recycle.models import Account, InstanceQuerySet, Kind, Volume
@@ -42,7 +48,9 @@ EXPORT = (
 
 
 def _rows(request: Request) -> OwnedQuerySet[Volume]:
-    return Volume.objects.visible_to(request.user).of(request.shell.account).select_related("instance")
+    return (
+        Volume.objects.visible_to(request.user).of(request.shell.account).select_related("instance")
+    )
 
 
 def _bound(rows: Sequence[Volume]) -> Bound:
@@ -90,8 +98,12 @@ ATTACH = Verb(
     home=HOME,
     rows=_rows,
     title=lambda n: ngettext("Attach %(n)d EBS volume", "Attach %(n)d EBS volumes", n) % {"n": n},
-    done=lambda n: ngettext("Attached %(n)d EBS volume.", "Attached %(n)d EBS volumes.", n) % {"n": n},
-    note=lambda: _("To a running or stopped instance of the same zone. An instance takes 8 volumes."),
+    done=lambda n: (
+        ngettext("Attached %(n)d EBS volume.", "Attached %(n)d EBS volumes.", n) % {"n": n}
+    ),
+    note=lambda: _(
+        "To a running or stopped instance of the same zone. An instance takes 8 volumes."
+    ),
     details=AttachForm,
     bound=_bound,
     carry_out=_attach,
@@ -111,7 +123,9 @@ DETACH = Verb(
     home=HOME,
     rows=_rows,
     title=lambda n: ngettext("Detach %(n)d EBS volume", "Detach %(n)d EBS volumes", n) % {"n": n},
-    done=lambda n: ngettext("Detached %(n)d EBS volume.", "Detached %(n)d EBS volumes.", n) % {"n": n},
+    done=lambda n: (
+        ngettext("Detached %(n)d EBS volume.", "Detached %(n)d EBS volumes.", n) % {"n": n}
+    ),
     note=lambda: _("Unmount it in the instance first, or what is not written yet is lost."),
     bound=_bound,
     carry_out=lambda rows, answered, context: volumes.detach(rows, context=context),
@@ -121,7 +135,9 @@ DELETE = Verb(
     home=HOME,
     rows=_rows,
     title=lambda n: ngettext("Delete %(n)d EBS volume", "Delete %(n)d EBS volumes", n) % {"n": n},
-    done=lambda n: ngettext("Deleted %(n)d EBS volume.", "Deleted %(n)d EBS volumes.", n) % {"n": n},
+    done=lambda n: (
+        ngettext("Deleted %(n)d EBS volume.", "Deleted %(n)d EBS volumes.", n) % {"n": n}
+    ),
     note=lambda: _("What is stored there is lost."),
     details=RetypeForm,
     bound=_bound,
@@ -134,11 +150,15 @@ LIST = Listing(
     group=gettext_lazy("Storage"),
     title=gettext_lazy("EBS Volume"),
     tip=gettext_lazy(
-        "A volume is attached to one instance of its own zone. When that moves to the recycle bin, the volume is "
+        "A volume is attached to one instance of its own zone. When that moves to the recycle "
+        "bin, the volume is "
         "detached and stays here; a restore does not attach it again."
     ),
     search=gettext_lazy("ID, name or instance"),
-    empty=gettext_lazy("This account has no EBS volumes yet. Create one, then attach it to an instance of its zone."),
+    empty=gettext_lazy(
+        "This account has no EBS volumes yet. Create one, then attach it to an instance of its "
+        "zone."
+    ),
     create="recycle:create_volume",
     create_label=gettext_lazy("Create Volume"),
     batch=[
@@ -156,7 +176,9 @@ def index(request: Request) -> HttpResponse:
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
-    return stream_csv(request, "volumes", VolumeFilter(request.GET, request=request), _rows(request), EXPORT)
+    return stream_csv(
+        request, "volumes", VolumeFilter(request.GET, request=request), _rows(request), EXPORT
+    )
 
 
 @require_GET

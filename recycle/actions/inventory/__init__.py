@@ -1,9 +1,10 @@
-"""Importing an inventory: what is missing in the account is created, what is there is left alone but for its end.
+"""Importing an inventory: what is missing in the account is created, what is there is left alone
+but for its end.
 
-All or nothing. First everything is read and judged; then one transaction writes, and nothing is written when there is
-a problem. Batches of rows at a time, each a constant number of statements; what spans the batches lies in the database
-or in the notes, never in memory. While it writes nobody else can write to a SQLite database; sweeps catch up
-afterwards. PostgreSQL goes on as usual.
+All or nothing. First everything is read and judged; then one transaction writes, and nothing is
+written when there is a problem. Batches of rows at a time, each a constant number of statements;
+what spans the batches lies in the database or in the notes, never in memory. While it writes nobody
+else can write to a SQLite database; sweeps catch up afterwards. PostgreSQL goes on as usual.
 """
 
 from collections.abc import Sequence
@@ -36,9 +37,11 @@ class Options:
 def import_inventory(
     sources: Sequence[Source], notes: Notes, options: Options, progress: Progress, *, now: datetime
 ) -> Imported:
-    """Create in the account what these files have and it lacks. What is to be told beside the counts is in `notes`.
+    """Create in the account what these files have and it lacks. What is to be told beside the
+    counts is in `notes`.
 
-    An instance that was ever deleted here gets no binding again: what an owner cancelled, an import does not restore.
+    An instance that was ever deleted here gets no binding again: what an owner cancelled, an import
+    does not restore.
     """
     imported = Imported(options.account_name)
     for problem in gather(sources, notes, partial=options.partial, progress=progress):
@@ -51,7 +54,9 @@ def import_inventory(
         transaction.atomic(),
     ):
         account, _ = Account.objects.get_or_create(name=options.account_name)
-        import_ = Import(account, options.region, now, notes, imported, accept_ended=options.accept_ended)
+        import_ = Import(
+            account, options.region, now, notes, imported, accept_ended=options.accept_ended
+        )
         written = 0
         for kind in KINDS:
             for batch in batches(kept(kind, notes)):

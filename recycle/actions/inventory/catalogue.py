@@ -8,7 +8,9 @@ from recycle.models import InstanceType, Region, Zone
 def ensure_regions(codes: set[str], imported: Imported) -> None:
     missing = codes - set(Region.objects.filter(code__in=codes).values_list("code", flat=True))
     # Another import may be making them as well.
-    Region.objects.bulk_create([Region(code=code, name=code) for code in sorted(missing)], ignore_conflicts=True)
+    Region.objects.bulk_create(
+        [Region(code=code, name=code) for code in sorted(missing)], ignore_conflicts=True
+    )
     imported.created["region", "regions"] += len(missing)
 
 
@@ -21,7 +23,9 @@ def ensure_zones(codes: set[str], imported: Imported) -> None:
 
 
 def ensure_types(entries: list[Entry], imported: Imported) -> set[str]:
-    """Make the types that are missing from what the instances say of them; returns the names that are there then."""
+    """Make the types that are missing from what the instances say of them; returns the names that
+    are there then.
+    """
     shapes = {entry.row.instance_type_id: entry.shape for entry in entries if all(entry.shape)}
     names = {entry.row.instance_type_id for entry in entries}
     known = set(InstanceType.objects.filter(name__in=names).values_list("name", flat=True))

@@ -14,7 +14,9 @@ from recycle.policy import Refusal
 
 @dataclass(kw_only=True)
 class RenewUntil(Move):
-    """The verb is renew, with all its rules: an expired subscription runs again, one past its time stays so."""
+    """The verb is renew, with all its rules: an expired subscription runs again, one past its time
+    stays so.
+    """
 
     ends: Mapping[UUID, datetime]
 

@@ -1,4 +1,6 @@
-"""The rows of an inventory, batch by batch, with the questions that only the database can answer."""
+"""The rows of an inventory, batch by batch, with the questions that only the database can
+answer.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -35,7 +37,8 @@ from recycle.policy import BillingMode, Refusal, end_of_expired
 T = TypeVar("T")
 
 BATCH = 1_000
-# Renewals of one import share a batch in the Operation Log, as long as they are not too many to remember.
+# Renewals of one import share a batch in the Operation Log, as long as they are not too many to
+# remember.
 RENEWED_AT_ONCE = 20 * BATCH
 # The reason in the events: a program's name, the same in every language.
 BY_IMPORT = "import_inventory"
@@ -84,7 +87,13 @@ class Import:
         *,
         accept_ended: bool,
     ) -> None:
-        self.account, self.region, self.now, self.notes, self.imported = account, region, now, notes, imported
+        self.account, self.region, self.now, self.notes, self.imported = (
+            account,
+            region,
+            now,
+            notes,
+            imported,
+        )
         self.accept_ended = accept_ended
         # Where the instances of these files stand; more than one cannot be guessed from.
         self.regions: set[str] = set()
@@ -114,31 +123,49 @@ class Import:
         self.writers[kind.key](kind, self._missing(kind, entries))
 
     def conclude(self) -> None:
-        """Move the ends of what was renewed, and see to it that nobody took away what things were bound to.
+        """Move the ends of what was renewed, and see to it that nobody took away what things were
+        bound to.
 
-        The locks are taken at the end and in primary-key order, as every action does, or the two could deadlock.
+        The locks are taken at the end and in primary-key order, as every action does, or the two
+        could deadlock.
         """
         for ids in batches(self.notes.locked()):
             rows = Instance.objects.filter(pk__among=ids).locked().values_list("pk", "state")
             for pk in set(ids) - {pk for pk, state in rows if state in LIVING}:
-                self.imported.add(Problem(f"instance {pk}", "was deleted during the import; import once more"))
+                self.imported.add(
+                    Problem(f"instance {pk}", "was deleted during the import; import once more")
+                )
         for ends in batches(self.notes.ends(), RENEWED_AT_ONCE):
             self._renew(dict(ends))
         for disks in batches(self.notes.disks_alone()):
-            known = Volume.objects.filter(account=self.account, pk__among=disks).values_list("pk", flat=True)
+            known = Volume.objects.filter(account=self.account, pk__among=disks).values_list(
+                "pk", flat=True
+            )
             for pk in set(disks) - set(known):
                 self.notes.remark(Topic.LEFT_OUT, DISKS_ALONE, pk)
-        # An import may take a minute. A selection made in a list meanwhile must not reach what was not in the list.
-        Instance.objects.filter(account=self.account, changed_at=self.now).update(changed_at=timezone.now())
+        # An import may take a minute. A selection made in a list meanwhile must not reach what was
+        # not in the list.
+        Instance.objects.filter(account=self.account, changed_at=self.now).update(
+            changed_at=timezone.now()
+        )
 
     def _renew(self, ends: dict[UUID, datetime]) -> None:
         instances = Instance.objects.filter(account=self.account, pk__among=list(ends))
         outcome = carry_out(
-            RenewUntil(action=Action.RENEW, instances=instances, by=None, now=self.now, reason=BY_IMPORT, ends=ends)
+            RenewUntil(
+                action=Action.RENEW,
+                instances=instances,
+                by=None,
+                now=self.now,
+                reason=BY_IMPORT,
+                ends=ends,
+            )
         )
         for done in outcome.done:
             until = ends[UUID(str(done.id))]
-            self.notes.remark(Topic.RENEWED, RENEWED, f"{done.id} until {until:%Y-%m-%d %H:%M} UTC", done.name)
+            self.notes.remark(
+                Topic.RENEWED, RENEWED, f"{done.id} until {until:%Y-%m-%d %H:%M} UTC", done.name
+            )
         for refused in outcome.refused:
             # Somebody may just have renewed it here.
             if refused.refusal is not Refusal.ALREADY:
@@ -177,7 +204,9 @@ class Import:
     def _wrong(self, entry: Entry, field_: str, sentence: str) -> None:
         self.imported.add(entry.wrong(field_, sentence))
 
-    def _free(self, entries: list[Entry], field_: str, taken: dict[Any, str], of: Callable[[Any], Any]) -> list[Entry]:
+    def _free(
+        self, entries: list[Entry], field_: str, taken: dict[Any, str], of: Callable[[Any], Any]
+    ) -> list[Entry]:
         """The items whose `of(row)` is not taken, neither by a row nor by an item before them."""
         free = []
         for entry in entries:
@@ -206,7 +235,9 @@ class Import:
             (subnet, ip): f"{ip} is taken in this subnet"
             for subnet, ip in living.values_list("subnet_id", "private_ip")
         }
-        entries = self._free(entries, "PrivateIpAddress", taken, lambda row: (row.subnet_id, row.private_ip))
+        entries = self._free(
+            entries, "PrivateIpAddress", taken, lambda row: (row.subnet_id, row.private_ip)
+        )
         ensure_zones({entry.row.zone_id for entry in entries}, self.imported)
         entries = self._shaped(entries)
         for entry in entries:
@@ -215,7 +246,8 @@ class Import:
         self._create(kind, [entry.row for entry in entries])
 
     def _ended(self, entry: Entry) -> bool:
-        """Whether it is left out because its time was over. What has expired comes as expired, with time to renew it.
+        """Whether it is left out because its time was over. What has expired comes as expired, with
+        time to renew it.
 
         No deadline that had passed before the import ever purges what the import brought.
         """
@@ -238,9 +270,15 @@ class Import:
         return end is not None and end <= self.now
 
     def _follow(self, entries: list[Entry]) -> None:
-        """What these files say of instances that are there: a later end is a renewal, and a life here ended is told."""
-        there = Instance.objects.filter(account=self.account, pk__among=[entry.id for entry in entries])
-        known = {pk: (state, ends) for pk, state, ends in there.values_list("pk", "state", "expires_at")}
+        """What these files say of instances that are there: a later end is a renewal, and a life
+        here ended is told.
+        """
+        there = Instance.objects.filter(
+            account=self.account, pk__among=[entry.id for entry in entries]
+        )
+        known = {
+            pk: (state, ends) for pk, state, ends in there.values_list("pk", "state", "expires_at")
+        }
         renewed = []
         for entry in entries:
             if entry.id not in known:
@@ -259,8 +297,12 @@ class Import:
             self.notes.remark(Topic.GONE, GONE, entry.id, entry.place)
 
     def _unbound_here(self, ids: Iterable[UUID]) -> set[UUID]:
-        """Those whose relationships were cancelled in this account, by what their owner did or by the schedule."""
-        events = Event.objects.cancelling().filter(account=self.account, instance_id__among=list(ids))
+        """Those whose relationships were cancelled in this account, by what their owner did or by
+        the schedule.
+        """
+        events = Event.objects.cancelling().filter(
+            account=self.account, instance_id__among=list(ids)
+        )
         return {pk for pk in events.values_list("instance_id", flat=True) if pk is not None}
 
     def _shaped(self, entries: list[Entry]) -> list[Entry]:
@@ -269,12 +311,18 @@ class Import:
         for entry in entries:
             if (name := entry.row.instance_type_id) not in known:
                 lacks = "MemoryGb" if entry.shape[0] else "VCPU"
-                self._wrong(entry, f"InstanceConfigure.{lacks}", f"is missing, and the type {name} is not known yet")
+                self._wrong(
+                    entry,
+                    f"InstanceConfigure.{lacks}",
+                    f"is missing, and the type {name} is not known yet",
+                )
         return [entry for entry in entries if entry.row.instance_type_id in known]
 
     @cached_property
     def _only_region(self) -> str:
-        """The region given, or the only one of the instances of these files, or of the account; else empty."""
+        """The region given, or the only one of the instances of these files, or of the account;
+        else empty.
+        """
         if not self.region and not self.regions:
             zones = Zone.objects.filter(instances__account=self.account)
             self.regions = set(zones.values_list("region_id", flat=True).distinct())
@@ -294,9 +342,11 @@ class Import:
     # What is bound to instances
 
     def _targets(self, entries: list[Entry], what: str) -> Iterator[tuple[Entry, Target | None]]:
-        """Each item with the instance it refers to; None where it refers to none, or to one that is not here.
+        """Each item with the instance it refers to; None where it refers to none, or to one that is
+        not here.
 
-        The latter is told as `what` was left out. It may be of another project, or of a kind that has no rules here.
+        The latter is told as `what` was left out. It may be of another project, or of a kind that
+        has no rules here.
         """
         named = [(entry, self._candidates(entry)) for entry in entries]
         ids = {pk for _, candidates in named for pk in candidates}
@@ -304,7 +354,9 @@ class Import:
         rows = Instance.objects.filter(account=self.account, pk__among=list(ids))
         targets = {
             pk: Target(pk, state, zone, region, bindable=state in LIVING and pk not in cancelled)
-            for pk, state, zone, region in rows.values_list("pk", "state", "zone_id", "zone__region_id")
+            for pk, state, zone, region in rows.values_list(
+                "pk", "state", "zone_id", "zone__region_id"
+            )
         }
         # Forgotten ones.
         targets = {pk: Target(pk, State.PURGED) for pk in cancelled} | targets
@@ -321,11 +373,15 @@ class Import:
     def _elastic_ips(self, kind: Kind, entries: list[Entry]) -> None:
         rows = ElasticIP.objects.filter(address__in=[entry.row.address for entry in entries])
         taken: dict[Any, str] = {
-            (address,): f"{address} is already known as {pk}" if account == self.account.pk else f"{address} {IN_USE}"
+            (address,): f"{address} is already known as {pk}"
+            if account == self.account.pk
+            else f"{address} {IN_USE}"
             for address, pk, account in rows.values_list("address", "pk", "account_id")
         }
         entries = self._free(entries, "PublicIp", taken, lambda row: (row.address,))
-        balancers = self._regions_of_load_balancers({entry.row.load_balancer_id for entry in entries})
+        balancers = self._regions_of_load_balancers(
+            {entry.row.load_balancer_id for entry in entries}
+        )
         create = []
         for entry, target in self._targets(entries, "bindings of EIPs to instances"):
             balancer = entry.row.load_balancer_id
@@ -373,18 +429,32 @@ class Import:
         vpcs = [entry.row.vpc_id for entry in entries if entry.row.vpc_id]
         instances = Instance.objects.filter(account=self.account, vpc_id__among=vpcs)
         regions = dict(instances.values_list("vpc_id", "zone__region_id").distinct())
-        self._create(kind, [entry.row for entry in entries if self._placed(entry, regions.get(entry.row.vpc_id, ""))])
+        self._create(
+            kind,
+            [
+                entry.row
+                for entry in entries
+                if self._placed(entry, regions.get(entry.row.vpc_id, ""))
+            ],
+        )
 
     def _listeners(self, kind: Kind, entries: list[Entry]) -> None:
-        balancers = self._regions_of_load_balancers({entry.row.load_balancer_id for entry in entries})
-        entries = self._known(entries, "listeners of load balancers", balancers, lambda row: row.load_balancer_id)
+        balancers = self._regions_of_load_balancers(
+            {entry.row.load_balancer_id for entry in entries}
+        )
+        entries = self._known(
+            entries, "listeners of load balancers", balancers, lambda row: row.load_balancer_id
+        )
         rows = Listener.objects.filter(load_balancer__id__among=list(balancers))
         taken: dict[Any, str] = {
             (balancer, protocol, port): f"{protocol}:{port} is taken on this load balancer"
             for balancer, protocol, port in rows.values_list("load_balancer_id", "protocol", "port")
         }
         free = self._free(
-            entries, "ListenerPort", taken, lambda row: (row.load_balancer_id, str(row.protocol), row.port)
+            entries,
+            "ListenerPort",
+            taken,
+            lambda row: (row.load_balancer_id, str(row.protocol), row.port),
         )
         for entry in free:
             entry.row.account_id = self.account.pk
@@ -393,16 +463,25 @@ class Import:
 
     def _real_servers(self, kind: Kind, entries: list[Entry]) -> None:
         ids = list({entry.row.listener_id for entry in entries})
-        listeners = dict(Listener.objects.filter(account=self.account, pk__among=ids).values_list("pk", "region_id"))
-        entries = self._known(entries, "real servers of listeners", listeners, lambda row: row.listener_id)
+        listeners = dict(
+            Listener.objects.filter(account=self.account, pk__among=ids).values_list(
+                "pk", "region_id"
+            )
+        )
+        entries = self._known(
+            entries, "real servers of listeners", listeners, lambda row: row.listener_id
+        )
         rows = RealServer.objects.filter(
-            listener__id__among=list(listeners), address__in={entry.row.address for entry in entries}
+            listener__id__among=list(listeners),
+            address__in={entry.row.address for entry in entries},
         )
         taken: dict[Any, str] = {
             (listener, address, port): f"{address}:{port} is already behind this listener"
             for listener, address, port in rows.values_list("listener_id", "address", "port")
         }
-        free = self._free(entries, "RealServerPort", taken, lambda row: (row.listener_id, row.address, row.port))
+        free = self._free(
+            entries, "RealServerPort", taken, lambda row: (row.listener_id, row.address, row.port)
+        )
         create = []
         for entry, target in self._targets(free, "real servers on instances"):
             region = listeners[entry.row.listener_id]
@@ -418,7 +497,9 @@ class Import:
                 create.append(entry.row)
         self._write_bound(kind, create)
 
-    def _known(self, entries: list[Entry], what: str, known: dict[UUID, Any], of: Callable[[Any], UUID]) -> list[Entry]:
+    def _known(
+        self, entries: list[Entry], what: str, known: dict[UUID, Any], of: Callable[[Any], UUID]
+    ) -> list[Entry]:
         """The items whose parent is here. The others are told as `what` was left out."""
         for entry in entries:
             if of(entry.row) not in known:
@@ -436,9 +517,9 @@ class Import:
                 self.imported.already[kind.nouns] += 1
         tags = self._tags_named({(key, value) for _, key, value in wanted})
         attached = set(
-            InstanceTag.objects.filter(instance__id__among=list({pk for pk, _, _ in wanted})).values_list(
-                "instance_id", "tag_id"
-            )
+            InstanceTag.objects.filter(
+                instance__id__among=list({pk for pk, _, _ in wanted})
+            ).values_list("instance_id", "tag_id")
         )
         create = [
             InstanceTag(instance_id=pk, tag_id=tags[key, value], account=self.account, zone_id=zone)
@@ -453,7 +534,9 @@ class Import:
         ids = [entry.id for entry in entries]
         others = {pk for pk in ids if self.notes.seen(pk, *NOT_INSTANCES)}
         for model in (ElasticIP, Volume, LoadBalancer):
-            rows: models.QuerySet[Any] = model._default_manager.filter(account=self.account, pk__among=ids)
+            rows: models.QuerySet[Any] = model._default_manager.filter(
+                account=self.account, pk__among=ids
+            )
             others |= set(rows.values_list("pk", flat=True))
         for entry in entries:
             if entry.id in others:
@@ -464,6 +547,9 @@ class Import:
         """The ids of the account's tags with these keys and values, made where they are missing."""
         of_account = Tag.objects.filter(account=self.account, key__in={key for key, _ in names})
         tags = {(key, value): pk for key, value, pk in of_account.values_list("key", "value", "pk")}
-        made = [Tag(account=self.account, key=key, value=value) for key, value in sorted(names - tags.keys())]
+        made = [
+            Tag(account=self.account, key=key, value=value)
+            for key, value in sorted(names - tags.keys())
+        ]
         tags |= {(tag.key, tag.value): tag.pk for tag in Tag.objects.bulk_create(made)}
         return tags

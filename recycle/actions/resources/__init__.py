@@ -1,4 +1,6 @@
-"""What people do to volumes, addresses, load balancers and tags, and to instances by binding these."""
+"""What people do to volumes, addresses, load balancers and tags, and to instances by
+binding these.
+"""
 
 from recycle.actions.resources import addresses, balancers, tags, volumes
 from recycle.actions.resources.base import Context

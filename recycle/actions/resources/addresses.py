@@ -30,20 +30,26 @@ ROUNDS = 50
 
 
 def free_public(count: int) -> list[str]:
-    """So many public addresses that nobody has at this moment; their constraint tells when somebody was quicker."""
+    """So many public addresses that nobody has at this moment; their constraint tells when somebody
+    was quicker.
+    """
     chance = random.SystemRandom()
     found: dict[str, None] = {}
     for _ in range(ROUNDS):
         if len(found) >= count:
             return list(found)[:count]
-        drawn = [str(PUBLIC[chance.randrange(256, PUBLIC.num_addresses - 1)]) for _ in range(2 * count)]
+        drawn = [
+            str(PUBLIC[chance.randrange(256, PUBLIC.num_addresses - 1)]) for _ in range(2 * count)
+        ]
         taken = set(ElasticIP.objects.filter(address__in=drawn).values_list("address", flat=True))
         found |= dict.fromkeys(address for address in drawn if address not in taken)
     raise IntegrityError("no public address is free")
 
 
 def create(address: ElasticIP, *, context: Context) -> Outcome:
-    """Make an address that is not saved yet, within the account's quota: the one it has, or any that is free."""
+    """Make an address that is not saved yet, within the account's quota: the one it has, or any
+    that is free.
+    """
 
     def step(address: ElasticIP) -> No | None:
         if not may(context, address.account_id):
@@ -58,8 +64,12 @@ def create(address: ElasticIP, *, context: Context) -> Outcome:
     return each(ResourceAction.CREATE, [address], context, step)
 
 
-def associate(addresses: QuerySet[ElasticIP], target: Instance | LoadBalancer, *, context: Context) -> Outcome:
-    """Bind addresses to an instance, which takes one, or to a load balancer of their region. Never takes one away."""
+def associate(
+    addresses: QuerySet[ElasticIP], target: Instance | LoadBalancer, *, context: Context
+) -> Outcome:
+    """Bind addresses to an instance, which takes one, or to a load balancer of their region. Never
+    takes one away.
+    """
 
     def step(address: ElasticIP) -> No | None:
         if not may(context, address.account_id):
@@ -71,8 +81,12 @@ def associate(addresses: QuerySet[ElasticIP], target: Instance | LoadBalancer, *
     return each(ResourceAction.BIND, addresses, context, step)
 
 
-def why_not_associate(address: ElasticIP | None, instance: Instance | None, *, has_one: bool) -> No | None:
-    """Why an address cannot be bound to an instance, of which `has_one` says whether it has an address."""
+def why_not_associate(
+    address: ElasticIP | None, instance: Instance | None, *, has_one: bool
+) -> No | None:
+    """Why an address cannot be bound to an instance, of which `has_one` says whether it has an
+    address.
+    """
     if instance is None or address is None or address.account_id != instance.account_id:
         return No(Refusal.GONE)
     if address.instance_id == instance.pk:
@@ -96,7 +110,14 @@ def _to_instance(address: ElasticIP, target: Instance, context: Context) -> No |
     assert locked is not None
     locked.instance = instance
     locked.save(update_fields=["instance", "zone"])
-    record(context, ResourceAction.BIND, Kind.EIP, locked, account_id=locked.account_id, instance=instance)
+    record(
+        context,
+        ResourceAction.BIND,
+        Kind.EIP,
+        locked,
+        account_id=locked.account_id,
+        instance=instance,
+    )
     return None
 
 
@@ -117,12 +138,21 @@ def _to_balancer(address: ElasticIP, target: LoadBalancer, context: Context) -> 
         return No(Refusal.TOO_MANY, balancer)
     locked.load_balancer = balancer
     locked.save(update_fields=["load_balancer"])
-    record(context, ResourceAction.BIND, Kind.EIP, locked, account_id=locked.account_id, load_balancer=str(balancer))
+    record(
+        context,
+        ResourceAction.BIND,
+        Kind.EIP,
+        locked,
+        account_id=locked.account_id,
+        load_balancer=str(balancer),
+    )
     return None
 
 
 def disassociate(addresses: QuerySet[ElasticIP], *, context: Context) -> Outcome:
-    return each(ResourceAction.UNBIND, addresses, context, lambda address: _disassociate(address, context))
+    return each(
+        ResourceAction.UNBIND, addresses, context, lambda address: _disassociate(address, context)
+    )
 
 
 def _disassociate(address: ElasticIP, context: Context) -> No | None:
@@ -134,14 +164,25 @@ def _disassociate(address: ElasticIP, context: Context) -> No | None:
         return No(Refusal.GONE)
     if locked.instance_id is None and locked.load_balancer_id is None:
         return No(Refusal.NOT_BOUND)
-    if locked.instance_id != address.instance_id or locked.load_balancer_id != address.load_balancer_id:
+    if (
+        locked.instance_id != address.instance_id
+        or locked.load_balancer_id != address.load_balancer_id
+    ):
         return No(Refusal.CHANGED)
     if instance is not None and (no := why_not_unbind(instance)):
         return no
     detail = {"load_balancer": str(locked.load_balancer)} if locked.load_balancer else {}
     locked.instance = locked.load_balancer = None
     locked.save(update_fields=["instance", "zone", "load_balancer"])
-    record(context, ResourceAction.UNBIND, Kind.EIP, locked, account_id=locked.account_id, instance=instance, **detail)
+    record(
+        context,
+        ResourceAction.UNBIND,
+        Kind.EIP,
+        locked,
+        account_id=locked.account_id,
+        instance=instance,
+        **detail,
+    )
     return None
 
 
@@ -165,4 +206,6 @@ def remove(addresses: QuerySet[ElasticIP], *, context: Context, unbind: bool = F
         locked.delete()
         return None
 
-    return each(ResourceAction.REMOVE, addresses.select_related("instance", "load_balancer"), context, step)
+    return each(
+        ResourceAction.REMOVE, addresses.select_related("instance", "load_balancer"), context, step
+    )

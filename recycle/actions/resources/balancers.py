@@ -36,7 +36,13 @@ def create(balancer: LoadBalancer, *, context: Context) -> Outcome:
         if Quota(balancer.account_id, lock=True).left_for(LoadBalancer) < 1:
             return No(Refusal.QUOTA)
         balancer.save(force_insert=True)
-        record(context, ResourceAction.CREATE, Kind.LOAD_BALANCER, balancer, account_id=balancer.account_id)
+        record(
+            context,
+            ResourceAction.CREATE,
+            Kind.LOAD_BALANCER,
+            balancer,
+            account_id=balancer.account_id,
+        )
         return None
 
     return each(ResourceAction.CREATE, [balancer], context, step)
@@ -68,24 +74,44 @@ def create_listener(listener: Listener, *, context: Context) -> Outcome:
     return each(ResourceAction.CREATE, [listener], context, step)
 
 
-def why_not_register(listener: Listener | None, instance: Instance | None, *, same: RealServer | None) -> No | None:
-    """Why an instance cannot be put behind a listener, where `same` has its address and port already."""
-    if instance is None or listener is None or listener.load_balancer.account_id != instance.account_id:
+def why_not_register(
+    listener: Listener | None, instance: Instance | None, *, same: RealServer | None
+) -> No | None:
+    """Why an instance cannot be put behind a listener, where `same` has its address and port
+    already.
+    """
+    if (
+        instance is None
+        or listener is None
+        or listener.load_balancer.account_id != instance.account_id
+    ):
         return No(Refusal.GONE)
     if same is not None:
-        return No(Refusal.ALREADY if same.instance_id == instance.pk else Refusal.PORT_TAKEN, same.instance)
+        return No(
+            Refusal.ALREADY if same.instance_id == instance.pk else Refusal.PORT_TAKEN,
+            same.instance,
+        )
     if no := why_not_bind(instance):
         return no
     balancer = listener.load_balancer
     if balancer.region_id != instance.zone.region_id:
         return No(Refusal.OTHER_REGION, balancer)
-    if balancer.vpc_id is not None and instance.vpc_id is not None and balancer.vpc_id != instance.vpc_id:
+    if (
+        balancer.vpc_id is not None
+        and instance.vpc_id is not None
+        and balancer.vpc_id != instance.vpc_id
+    ):
         return No(Refusal.OTHER_VPC, balancer)
     return None
 
 
 def register(
-    listener: Listener, instances: QuerySet[Instance], *, port: int, weight: int = 1, context: Context
+    listener: Listener,
+    instances: QuerySet[Instance],
+    *,
+    port: int,
+    weight: int = 1,
+    context: Context,
 ) -> Outcome:
     """Put instances behind a listener, each at its private IP and `port`."""
 
@@ -97,7 +123,9 @@ def register(
         found = lock(Listener.objects.select_related("load_balancer"), listener.pk)
         address = target.private_ip if target else ""
         servers = RealServer.objects.filter(listener=listener.pk, address=address, port=port)
-        if no := why_not_register(found, target, same=servers.select_related("instance").first() if target else None):
+        if no := why_not_register(
+            found, target, same=servers.select_related("instance").first() if target else None
+        ):
             return no
         assert target is not None
         assert found is not None
@@ -172,7 +200,9 @@ def _record_unbound(servers: Iterable[RealServer], context: Context) -> None:
     )
 
 
-def remove_listeners(listeners: QuerySet[Listener], *, context: Context, unbind: bool = False) -> Outcome:
+def remove_listeners(
+    listeners: QuerySet[Listener], *, context: Context, unbind: bool = False
+) -> Outcome:
     """Delete listeners. One with real servers is refused, or with `unbind` these go with it."""
 
     def step(listener: Listener) -> No | None:
@@ -207,7 +237,9 @@ def remove_listeners(listeners: QuerySet[Listener], *, context: Context, unbind:
 
 
 def remove(balancers: QuerySet[LoadBalancer], *, context: Context, unbind: bool = False) -> Outcome:
-    """Delete load balancers. One with real servers or an address is refused, or with `unbind` unbound first."""
+    """Delete load balancers. One with real servers or an address is refused, or with `unbind`
+    unbound first.
+    """
 
     def step(balancer: LoadBalancer) -> No | None:
         if not may(context, balancer.account_id):
@@ -249,7 +281,9 @@ def remove(balancers: QuerySet[LoadBalancer], *, context: Context, unbind: bool 
             Kind.LOAD_BALANCER,
             locked,
             account_id=locked.account_id,
-            listeners=[str(listener) for listener in sorted(listeners, key=lambda listener: listener.port)],
+            listeners=[
+                str(listener) for listener in sorted(listeners, key=lambda listener: listener.port)
+            ],
         )
         locked.delete()
         return None

@@ -1,7 +1,7 @@
 """What all actions on volumes, addresses, load balancers and tags share.
 
-Each item is a transaction of its own: whatever happens to one, the others go on. The locks are taken in one order
-everywhere: the instance, then what is bound to it, then zone and account.
+Each item is a transaction of its own: whatever happens to one, the others go on. The locks are
+taken in one order everywhere: the instance, then what is bound to it, then zone and account.
 """
 
 import logging
@@ -44,8 +44,15 @@ class No:
     blocker: Model | None = None
 
 
-def each(action: ResourceAction, items: Iterable[Item], context: Context, step: Callable[[Item], No | None]) -> Outcome:
-    """Carry out `step` on every item, each in a transaction of its own; a step that says No has written nothing."""
+def each(
+    action: ResourceAction,
+    items: Iterable[Item],
+    context: Context,
+    step: Callable[[Item], No | None],
+) -> Outcome:
+    """Carry out `step` on every item, each in a transaction of its own; a step that says No has
+    written nothing.
+    """
     outcome = Outcome(action, context.batch)
     for item in items:
         # A tag gets its number when it is saved.
@@ -57,7 +64,9 @@ def each(action: ResourceAction, items: Iterable[Item], context: Context, step: 
             # Not the item's fault: the database is gone or overloaded. What was committed stays.
             raise
         except DatabaseError as error:
-            logger.error("%s of %s %s failed: %s", action, item._meta.model_name, key, str(error).strip())
+            logger.error(
+                "%s of %s %s failed: %s", action, item._meta.model_name, key, str(error).strip()
+            )
             outcome.failed.append(Failed(key, name, str(error)))
             continue
         if no is None:
@@ -73,12 +82,20 @@ def may(context: Context, account_id: int) -> bool:
 
 
 def lock_instance(pk: UUID | None) -> Instance | None:
-    """The instance as it is now, kept as it is until the transaction ends: no delete comes in between."""
-    return None if pk is None else Instance.objects.filter(pk=pk).select_related("zone").locked().first()
+    """The instance as it is now, kept as it is until the transaction ends: no delete comes in
+    between.
+    """
+    return (
+        None
+        if pk is None
+        else Instance.objects.filter(pk=pk).select_related("zone").locked().first()
+    )
 
 
 def lock_instances_of(bound: QuerySet[Any]) -> set[UUID]:
-    """Lock the instances that these rows bind something to, in the order in which a batch locks them."""
+    """Lock the instances that these rows bind something to, in the order in which a batch locks
+    them.
+    """
     ids = set(bound.order_by().values_list("instance", flat=True))
     return set(Instance.objects.filter(pk__among=ids).locked().values_list("pk", flat=True))
 
@@ -86,7 +103,8 @@ def lock_instances_of(bound: QuerySet[Any]) -> set[UUID]:
 def lock(rows: QuerySet[Item], pk: Any) -> Item | None:
     """The row as it is now, kept as it is until the transaction ends.
 
-    `rows` joins only what never changes: a row that had to be waited for is read anew, what is joined to it is not.
+    `rows` joins only what never changes: a row that had to be waited for is read anew, what is
+    joined to it is not.
     """
     return rows.select_for_update(of=("self",), no_key=True).filter(pk=pk).first()
 
@@ -105,8 +123,12 @@ def is_too_much(*bound: QuerySet[Any]) -> bool:
     return sum(rows.order_by()[: MOST_UNBOUND + 1].count() for rows in bound) > MOST_UNBOUND
 
 
-def why_not_unbind_all(bound: Collection[Any], locked: Collection[UUID], *, unbind: bool) -> No | None:
-    """Why what has all of `bound` cannot be deleted with them; their instances are to be among the locked ones."""
+def why_not_unbind_all(
+    bound: Collection[Any], locked: Collection[UUID], *, unbind: bool
+) -> No | None:
+    """Why what has all of `bound` cannot be deleted with them; their instances are to be among the
+    locked ones.
+    """
     for row in bound:
         if not unbind:
             return No(Refusal.BOUND, row.instance)
@@ -152,7 +174,14 @@ def record(
     **detail: Any,
 ) -> None:
     """Write the event of one item, in the transaction of what it tells."""
-    record_all(context, [event(context, action, kind, resource, account_id=account_id, instance=instance, **detail)])
+    record_all(
+        context,
+        [
+            event(
+                context, action, kind, resource, account_id=account_id, instance=instance, **detail
+            )
+        ],
+    )
 
 
 def record_all(context: Context, events: Sequence[Event]) -> None:

@@ -53,7 +53,9 @@ def why_not_add(tag: Tag | None, instance: Instance | None, *, has: Collection[i
         return No(Refusal.GONE)
     if tag.pk in has:
         return No(Refusal.ALREADY, instance)
-    return why_not_bind(instance) or (No(Refusal.TOO_MANY, instance) if len(has) >= MOST_TAGS else None)
+    return why_not_bind(instance) or (
+        No(Refusal.TOO_MANY, instance) if len(has) >= MOST_TAGS else None
+    )
 
 
 def add(tag: Tag, instances: QuerySet[Instance], *, context: Context) -> Outcome:
@@ -69,7 +71,14 @@ def add(tag: Tag, instances: QuerySet[Instance], *, context: Context) -> Outcome
         assert target is not None
         assert locked is not None
         InstanceTag.objects.create(instance=target, tag=locked)
-        record(context, ResourceAction.BIND, Kind.TAG, locked, account_id=target.account_id, instance=target)
+        record(
+            context,
+            ResourceAction.BIND,
+            Kind.TAG,
+            locked,
+            account_id=target.account_id,
+            instance=target,
+        )
         return None
 
     return each(ResourceAction.BIND, instances, context, step)
@@ -96,7 +105,9 @@ def take_off(instance_tags: QuerySet[InstanceTag], *, context: Context) -> Outco
         locked.delete()
         return None
 
-    return each(ResourceAction.UNBIND, instance_tags.select_related("instance", "tag"), context, step)
+    return each(
+        ResourceAction.UNBIND, instance_tags.select_related("instance", "tag"), context, step
+    )
 
 
 def remove(tags: QuerySet[Tag], *, context: Context, unbind: bool = False) -> Outcome:

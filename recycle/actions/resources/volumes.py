@@ -42,12 +42,18 @@ def create(volume: Volume, *, context: Context) -> Outcome:
     return each(ResourceAction.CREATE, [volume], context, step)
 
 
-def why_not_attach(volume: Volume | None, instance: Instance | None, *, taken: Collection[str]) -> No | None:
-    """Why a volume cannot be attached to an instance, of which `taken` are the mount points of what it has."""
+def why_not_attach(
+    volume: Volume | None, instance: Instance | None, *, taken: Collection[str]
+) -> No | None:
+    """Why a volume cannot be attached to an instance, of which `taken` are the mount points of what
+    it has.
+    """
     if instance is None or volume is None or volume.account_id != instance.account_id:
         return No(Refusal.GONE)
     if volume.instance is not None:
-        return No(Refusal.ALREADY if volume.instance_id == instance.pk else Refusal.TAKEN, volume.instance)
+        return No(
+            Refusal.ALREADY if volume.instance_id == instance.pk else Refusal.TAKEN, volume.instance
+        )
     if no := why_not_bind(instance):
         return no
     if volume.zone_id != instance.zone_id:
@@ -71,7 +77,8 @@ def attach(
     delete_with_instance: bool | None = None,
     wanted: str = "",
 ) -> Outcome:
-    """Attach volumes to an instance of their zone, at the mount point that is `wanted` if it is free.
+    """Attach volumes to an instance of their zone, at the mount point that is `wanted` if it is
+    free.
 
     `delete_with_instance` None leaves the volume's own setting.
     """
@@ -81,7 +88,9 @@ def attach(
             return No(Refusal.ROLE)
         target = lock_instance(instance.pk)
         locked = lock(Volume.objects.all(), volume.pk)
-        taken = list(Volume.objects.filter(instance=instance.pk).values_list("mount_point", flat=True))
+        taken = list(
+            Volume.objects.filter(instance=instance.pk).values_list("mount_point", flat=True)
+        )
         if no := why_not_attach(locked, target, taken=taken):
             return no
         assert target is not None
@@ -123,7 +132,14 @@ def _detach(volume: Volume, context: Context) -> No | None:
         return no
     locked.instance, locked.mount_point, locked.delete_with_instance = None, "", False
     locked.save(update_fields=["instance", "mount_point", "delete_with_instance"])
-    record(context, ResourceAction.UNBIND, Kind.VOLUME, locked, account_id=locked.account_id, instance=instance)
+    record(
+        context,
+        ResourceAction.UNBIND,
+        Kind.VOLUME,
+        locked,
+        account_id=locked.account_id,
+        instance=instance,
+    )
     return None
 
 

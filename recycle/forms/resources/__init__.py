@@ -21,7 +21,13 @@ from recycle.forms.resources.details import (
     TagInstanceForm,
     VolumeForm,
 )
-from recycle.forms.resources.lists import FILTERS, AddressFilter, BalancerFilter, TagFilter, VolumeFilter
+from recycle.forms.resources.lists import (
+    FILTERS,
+    AddressFilter,
+    BalancerFilter,
+    TagFilter,
+    VolumeFilter,
+)
 
 __all__ = [
     "CHOICES",

@@ -1,4 +1,6 @@
-"""Something named in a text field: by its ID, or by a name that it alone has. No list of 100,000 options is made."""
+"""Something named in a text field: by its ID, or by a name that it alone has. No list of 100,000
+options is made.
+"""
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -57,7 +59,9 @@ class Choice:
             rows = rows.filter(self.like(text))
         if near:
             rows = rows.filter(self.near(near))
-        return sorted((self.written(row), self.about(row)) for row in rows.order_by("pk")[:SUGGESTED])
+        return sorted(
+            (self.written(row), self.about(row)) for row in rows.order_by("pk")[:SUGGESTED]
+        )
 
 
 def _address_is(field: str, text: str) -> Q:
@@ -118,7 +122,9 @@ BALANCER = Choice(
 )
 LISTENER = Choice(
     rows=lambda request: (
-        Listener.objects.visible_to(request.user).of(request.shell.account).select_related("load_balancer")
+        Listener.objects.visible_to(request.user)
+        .of(request.shell.account)
+        .select_related("load_balancer")
     ),
     named=lambda text: Q(name=text) | Q(load_balancer__name=text),
     like=lambda text: has(text, "name", "load_balancer__name"),
@@ -189,7 +195,9 @@ class ChoiceField(forms.CharField):
         text = super().clean(value)
         found = [row for choice in CHOICES[self.kind] for row in choice.find(self.request, text)]
         if not found:
-            raise ValidationError(_("There is nothing called “%(text)s”. Enter an ID, or a name.") % {"text": text})
+            raise ValidationError(
+                _("There is nothing called “%(text)s”. Enter an ID, or a name.") % {"text": text}
+            )
         if len(found) > 1:
             ids = ", ".join(str(row.pk) for row in found[:NAMESAKES])
             raise ValidationError(

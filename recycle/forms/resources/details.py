@@ -1,4 +1,6 @@
-"""What the dialogs about volumes, addresses, load balancers and tags ask: for a new one, the other side, or a yes."""
+"""What the dialogs about volumes, addresses, load balancers and tags ask: for a new one, the other
+side, or a yes.
+"""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -24,7 +26,9 @@ WEIGHTS = (1, 255)
 
 
 class DetailsForm(forms.Form):
-    """Asked in a dialog; not bound before it has been answered. `rows` are what the dialog is about."""
+    """Asked in a dialog; not bound before it has been answered. `rows` are what the dialog is
+    about.
+    """
 
     def __init__(
         self,
@@ -43,7 +47,9 @@ class DetailsForm(forms.Form):
         self.something_bound = bound
         self.prepare()
         for field in self.fields.values():
-            if not isinstance(field.widget, forms.CheckboxInput | forms.HiddenInput | forms.RadioSelect):
+            if not isinstance(
+                field.widget, forms.CheckboxInput | forms.HiddenInput | forms.RadioSelect
+            ):
                 field.widget.attrs.setdefault("class", "in full")
 
     def prepare(self) -> None:
@@ -85,7 +91,11 @@ class RetypeForm(RemoveForm):
         field.label = format_html(
             _("This cannot be undone. Type {} to confirm."), format_html("<b>{}</b>", self.expected)
         )
-        field.widget.attrs |= {"data-must-equal": self.expected, "autocomplete": "off", "spellcheck": "false"}
+        field.widget.attrs |= {
+            "data-must-equal": self.expected,
+            "autocomplete": "off",
+            "spellcheck": "false",
+        }
 
     def clean_confirm(self) -> str:
         typed = as_seen(self.cleaned_data["confirm"])
@@ -94,7 +104,7 @@ class RetypeForm(RemoveForm):
         return typed
 
 
-# --- The other side --------------------------------------------------------------------------------------
+# --- The other side -------------------------------------------------------------------------------
 
 
 class BindForm(DetailsForm):
@@ -124,7 +134,9 @@ class AttachForm(BindForm):
     delete_with_instance = forms.BooleanField(
         required=False,
         label=gettext_lazy("Delete with the instance"),
-        help_text=gettext_lazy("It goes when the instance is released while it is attached, not when it is recycled."),
+        help_text=gettext_lazy(
+            "It goes when the instance is released while it is attached, not when it is recycled."
+        ),
     )
 
 
@@ -150,8 +162,12 @@ class AssociateWithBalancerForm(BindForm):
 class RegisterForm(BindForm):
     kind = "instance"
     place = "load_balancer.region_id"
-    port = forms.IntegerField(min_value=PORTS[0], max_value=PORTS[1], label=gettext_lazy("Port of the instance"))
-    weight = forms.IntegerField(min_value=WEIGHTS[0], max_value=WEIGHTS[1], initial=1, label=gettext_lazy("Weight"))
+    port = forms.IntegerField(
+        min_value=PORTS[0], max_value=PORTS[1], label=gettext_lazy("Port of the instance")
+    )
+    weight = forms.IntegerField(
+        min_value=WEIGHTS[0], max_value=WEIGHTS[1], initial=1, label=gettext_lazy("Weight")
+    )
 
 
 class RegisterInstancesForm(RegisterForm):
@@ -169,7 +185,7 @@ class AddTagForm(BindForm):
     place = ""
 
 
-# --- New ones --------------------------------------------------------------------------------------------
+# --- New ones -------------------------------------------------------------------------------------
 
 
 class NewForm(DetailsForm):
@@ -186,7 +202,9 @@ class NewForm(DetailsForm):
     @property
     def zones(self) -> list[Zone]:
         shell = self.request.shell
-        return [zone for zone in shell.zones if not shell.region or zone.region_id == shell.region.pk]
+        return [
+            zone for zone in shell.zones if not shell.region or zone.region_id == shell.region.pk
+        ]
 
     @property
     def regions(self) -> list[Region]:
@@ -200,7 +218,9 @@ class VolumeForm(NewForm):
         label=gettext_lazy("Type"),
         choices=[(kind, f"{kind} · {low}–{high} GB") for kind, (low, high) in DATA_DISKS.items()],
     )
-    size_gb = forms.IntegerField(label=gettext_lazy("Size (GB)"), initial=100, min_value=1, max_value=32_768)
+    size_gb = forms.IntegerField(
+        label=gettext_lazy("Size (GB)"), initial=100, min_value=1, max_value=32_768
+    )
     billing_mode = forms.ChoiceField(
         label=gettext_lazy("Billing mode"), choices=BillingMode.choices, initial=BillingMode.DAILY
     )
@@ -222,7 +242,8 @@ class VolumeForm(NewForm):
             if not low <= data["size_gb"] <= high:
                 self.add_error(
                     "size_gb",
-                    _("%(type)s has %(low)d to %(high)d GB.") % {"type": data["type"], "low": low, "high": high},
+                    _("%(type)s has %(low)d to %(high)d GB.")
+                    % {"type": data["type"], "low": low, "high": high},
                 )
         return data
 
@@ -230,7 +251,10 @@ class VolumeForm(NewForm):
 class AddressForm(NewForm):
     region = forms.ChoiceField(label=gettext_lazy("Region"))
     bandwidth_mbps = forms.IntegerField(
-        label=gettext_lazy("Bandwidth (Mbps)"), min_value=BANDWIDTH_MBPS[0], max_value=BANDWIDTH_MBPS[1], initial=5
+        label=gettext_lazy("Bandwidth (Mbps)"),
+        min_value=BANDWIDTH_MBPS[0],
+        max_value=BANDWIDTH_MBPS[1],
+        initial=5,
     )
     billing_mode = forms.ChoiceField(
         label=gettext_lazy("Billing mode"), choices=BillingMode.choices, initial=BillingMode.DAILY
@@ -244,18 +268,26 @@ class BalancerForm(NewForm):
     name = TextField(min_length=2, max_length=64, label=gettext_lazy("Name"))
     region = forms.ChoiceField(label=gettext_lazy("Region"))
     type = forms.ChoiceField(
-        label=gettext_lazy("Type"), choices=LoadBalancer.Type.choices, initial=LoadBalancer.Type.PUBLIC
+        label=gettext_lazy("Type"),
+        choices=LoadBalancer.Type.choices,
+        initial=LoadBalancer.Type.PUBLIC,
     )
     vpc_id = forms.ChoiceField(
         required=False,
         label=gettext_lazy("VPC"),
-        help_text=gettext_lazy("Only instances of this VPC can be registered. An internal load balancer needs one."),
+        help_text=gettext_lazy(
+            "Only instances of this VPC can be registered. An internal load balancer needs one."
+        ),
     )
 
     def prepare(self) -> None:
         regions = {region.pk for region in self.regions}
         rows = self.request.shell.instances().exclude(vpc_id=None).filter(zone__region__in=regions)
-        found = rows.order_by("zone__region", "vpc_id").values_list("vpc_id", "zone__region").distinct()[:200]
+        found = (
+            rows.order_by("zone__region", "vpc_id")
+            .values_list("vpc_id", "zone__region")
+            .distinct()[:200]
+        )
         self.region_of: dict[str, str] = {str(vpc): region for vpc, region in found}
         labels = [(vpc, f"{vpc} · {region}") for vpc, region in self.region_of.items()]
         self.offer("region", [(region.pk, region.pk) for region in self.regions])

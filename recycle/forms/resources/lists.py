@@ -34,7 +34,9 @@ class VolumeFilter(ListForm):
         choices=[("", _("All statuses")), ("available", _("Available")), ("in-use", _("In use"))],
     )
     type = forms.ChoiceField(
-        required=False, label=_("Type"), choices=[("", _("All types")), *((kind, kind) for kind in DATA_DISKS)]
+        required=False,
+        label=_("Type"),
+        choices=[("", _("All types")), *((kind, kind) for kind in DATA_DISKS)],
     )
     zone = forms.ChoiceField(required=False, label=_("Zone"))
     billing = forms.ChoiceField(required=False, label=_("Billing mode"), choices=BILLING_MODES)
@@ -45,7 +47,11 @@ class VolumeFilter(ListForm):
             rows = rows.filter(zone__region=data["region"])
         if data["status"]:
             rows = rows.filter(instance__isnull=data["status"] == "available")
-        for field, value in (("type", data["type"]), ("zone", data["zone"]), ("billing_mode", data["billing"])):
+        for field, value in (
+            ("type", data["type"]),
+            ("zone", data["zone"]),
+            ("billing_mode", data["billing"]),
+        ):
             if value:
                 rows = rows.filter(**{field: value})
         if text := data["q"].strip():
@@ -67,7 +73,11 @@ class AddressFilter(ListForm):
     status = forms.ChoiceField(
         required=False,
         label=_("Status"),
-        choices=[("", _("All statuses")), ("associate", _("Associated")), ("disassociate", _("Not associated"))],
+        choices=[
+            ("", _("All statuses")),
+            ("associate", _("Associated")),
+            ("disassociate", _("Not associated")),
+        ],
     )
     billing = forms.ChoiceField(required=False, label=_("Billing mode"), choices=BILLING_MODES)
 
@@ -108,7 +118,9 @@ class BalancerFilter(ListForm):
         if data["type"]:
             rows = rows.filter(type=data["type"])
         if text := data["q"].strip():
-            bound = ElasticIP.objects.filter(address_has("address", text), load_balancer=OuterRef("pk"))
+            bound = ElasticIP.objects.filter(
+                address_has("address", text), load_balancer=OuterRef("pk")
+            )
             rows = rows.filter(id_matches(text) | has(text, "name") | Exists(bound))
         return rows
 

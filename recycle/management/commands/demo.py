@@ -1,7 +1,8 @@
-"""An account worth looking at: every billing mode and status, bindings of all kinds, a bin about to empty, a history.
+"""An account worth looking at: every billing mode and status, bindings of all kinds, a bin about to
+empty, a history.
 
-Instances are born here, in use and bound; everything that happens to them afterwards is done by the actions, in the
-past.
+Instances are born here, in use and bound; everything that happens to them afterwards is done by the
+actions, in the past.
 """
 
 import random
@@ -56,10 +57,25 @@ REGIONS = {
 FAMILIES = {"N3": 4, "C4": 2, "S4": 4, "E1": 8, "I3": 4}
 SIZES = (1, 2, 4, 8, 16)
 IMAGES = ("Debian 12", "Ubuntu 22.04", "CentOS 7.9", "Rocky Linux 9.4")
-PURPOSES = ("web-frontend", "batch-worker", "ledger-replica", "search-node", "build-agent", "api-gateway", "cache")
+PURPOSES = (
+    "web-frontend",
+    "batch-worker",
+    "ledger-replica",
+    "search-node",
+    "build-agent",
+    "api-gateway",
+    "cache",
+)
 REASONS = ("wrong stack", "scale-in", "replaced by a larger one", "end of the experiment", "")
-TAGS = (("env", "prod"), ("env", "test"), ("team", "search"), ("team", "ledger"), ("cost-center", "4711"))
-# Minutes that the entries in the bin still have; the time of one of them is suspended by a legal hold.
+TAGS = (
+    ("env", "prod"),
+    ("env", "test"),
+    ("team", "search"),
+    ("team", "ledger"),
+    ("cost-center", "4711"),
+)
+# Minutes that the entries in the bin still have; the time of one of them is suspended by a legal
+# hold.
 ENDS_IN = (2, 20, 35, 62, 77, 95, 110)
 HELD = 77
 # A rule for a tag is this many minutes old, and keeps one more entry for a day.
@@ -71,10 +87,18 @@ class Command(BaseCommand):
     help = __doc__
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("--instances", type=int, default=60, help="how many instances (at least 20)")
-        parser.add_argument("--seed", type=int, default=1, help="the same seed makes the same account")
-        parser.add_argument("--if-empty", action="store_true", help="do nothing when there is an account already")
-        parser.add_argument("--open", action="store_true", help="other machines can reach the console")
+        parser.add_argument(
+            "--instances", type=int, default=60, help="how many instances (at least 20)"
+        )
+        parser.add_argument(
+            "--seed", type=int, default=1, help="the same seed makes the same account"
+        )
+        parser.add_argument(
+            "--if-empty", action="store_true", help="do nothing when there is an account already"
+        )
+        parser.add_argument(
+            "--open", action="store_true", help="other machines can reach the console"
+        )
 
     def handle(self, *args: Any, instances: int, seed: int, if_empty: bool, **options: Any) -> None:
         makes = not (if_empty and Account.objects.exists())
@@ -96,7 +120,9 @@ def _password() -> str:
 
 
 def _refuse_weak_password(*, makes: bool) -> None:
-    """The demo user is a superuser whose name everybody knows: with a weak password anybody is one."""
+    """The demo user is a superuser whose name everybody knows: with a weak password
+    anybody is one.
+    """
     password = _password()
     try:
         validate_password(password, User(username="demo"))
@@ -106,14 +132,16 @@ def _refuse_weak_password(*, makes: bool) -> None:
         return
     if makes:
         raise CommandError(
-            f"CONSOLE_DEMO_PASSWORD is too weak for a console that other machines can reach: {reasons} "
+            "CONSOLE_DEMO_PASSWORD is too weak for a console that other machines can reach: "
+            f"{reasons} "
             "Leave it unset, and a good one is made."
         )
     # An older start may have been content with it.
     demo = User.objects.filter(username="demo", is_active=True).first()
     if demo and demo.check_password(password):
         raise CommandError(
-            f"The password of the user demo is too weak for a console that other machines can reach: {reasons} "
+            "The password of the user demo is too weak for a console that other machines can "
+            f"reach: {reasons} "
             "Start it with --host 127.0.0.1 and change the password, or deactivate the user."
         )
 
@@ -141,7 +169,11 @@ class Demo:
         demo = User.objects.create_superuser("demo", password=_password())
         self.people = [demo]
         Membership.objects.create(user=demo, account=self.account, role=Role.ADMINISTRATOR)
-        for name, role in (("li.wei", Role.OPERATOR), ("chen.yu", Role.OPERATOR), ("wang.fang", Role.VIEWER)):
+        for name, role in (
+            ("li.wei", Role.OPERATOR),
+            ("chen.yu", Role.OPERATOR),
+            ("wang.fang", Role.VIEWER),
+        ):
             user, _ = User.objects.get_or_create(username=name)
             Membership.objects.create(user=user, account=self.account, role=role)
             if role == Role.OPERATOR:
@@ -152,13 +184,17 @@ class Demo:
         for code, (name, letters) in REGIONS.items():
             region, _ = Region.objects.get_or_create(code=code, defaults={"name": name})
             for letter in letters:
-                zone, _ = Zone.objects.get_or_create(code=f"{code}{letter}", defaults={"region": region})
+                zone, _ = Zone.objects.get_or_create(
+                    code=f"{code}{letter}", defaults={"region": region}
+                )
                 self.zones.append(zone)
         self.types = []
         for family, memory in FAMILIES.items():
             for size in SIZES:
                 shape = {"family": family, "vcpu": size, "memory_gb": size * memory}
-                made, _ = InstanceType.objects.get_or_create(name=f"{family}.{size}B", defaults=shape)
+                made, _ = InstanceType.objects.get_or_create(
+                    name=f"{family}.{size}B", defaults=shape
+                )
                 self.types.append(made)
 
     def _network(self) -> None:
@@ -185,12 +221,16 @@ class Demo:
                 )
                 for protocol, port in (("HTTP", 80), ("HTTPS", 443))
             ]
-        self.tags = [Tag.objects.create(account=self.account, key=key, value=value) for key, value in TAGS]
+        self.tags = [
+            Tag.objects.create(account=self.account, key=key, value=value) for key, value in TAGS
+        ]
 
     def _instance(self, number: int) -> Instance:
         chance = self.chance
         # Half by the day, and a quarter each of the others.
-        mode = (BillingMode.DAILY, BillingMode.HOURLY, BillingMode.DAILY, BillingMode.MONTHLY)[number % 4]
+        mode = (BillingMode.DAILY, BillingMode.HOURLY, BillingMode.DAILY, BillingMode.MONTHLY)[
+            number % 4
+        ]
         zone = chance.choices(self.zones, weights=[4, 3, 2, 2, 1, 1])[0]
         purpose = chance.choice(PURPOSES)
         self.numbers[purpose] = self.numbers.get(purpose, 0) + 1
@@ -199,10 +239,14 @@ class Demo:
         if mode == BillingMode.MONTHLY:
             # Some ran out lately, the others go on for a while.
             gone = number % 16 == 3
-            expires = self.now + timedelta(days=-chance.uniform(0.2, 6.6) if gone else chance.uniform(1, 160))
+            expires = self.now + timedelta(
+                days=-chance.uniform(0.2, 6.6) if gone else chance.uniform(1, 160)
+            )
         kind = chance.choice(self.types)
         if mode == BillingMode.HOURLY and number % 8 == 1:
-            kind = chance.choice([shape for shape in self.types if shape.family in NO_FEES_FAMILIES])
+            kind = chance.choice(
+                [shape for shape in self.types if shape.family in NO_FEES_FAMILIES]
+            )
         subnet = 1 + self.zones.index(zone)
         return Instance(
             id=self._uuid(),
@@ -233,7 +277,11 @@ class Demo:
             if instance.name.startswith(("web", "api")):
                 servers += [
                     RealServer(
-                        id=self._uuid(), listener=listener, instance=instance, address=instance.private_ip, port=8080
+                        id=self._uuid(),
+                        listener=listener,
+                        instance=instance,
+                        address=instance.private_ip,
+                        port=8080,
                     )
                     for listener in self.listeners[region]
                 ]
@@ -243,7 +291,10 @@ class Demo:
                 self._volume(instance.zone, instance.name, disk, instance)
                 for disk in range(chance.choice((0, 1, 1, 2)))
             ]
-            tags += [InstanceTag(instance=instance, tag=tag) for tag in chance.sample(self.tags, chance.randint(0, 3))]
+            tags += [
+                InstanceTag(instance=instance, tag=tag)
+                for tag in chance.sample(self.tags, chance.randint(0, 3))
+            ]
         for number in range(4):
             eips.append(self._eip(len(instances) + number, chance.choice(list(REGIONS)), None))
             volumes.append(self._volume(chance.choice(self.zones), "spare", number, None))
@@ -283,7 +334,12 @@ class Demo:
         daily = [instance for instance in instances if instance.billing_mode == BillingMode.DAILY]
         hourly = [instance for instance in instances if instance.billing_mode == BillingMode.HOURLY]
         chance.shuffle(daily)
-        gone, back, binned, used = daily[:2], daily[2:4], daily[4 : 4 + len(ENDS_IN)], daily[4 + len(ENDS_IN) :]
+        gone, back, binned, used = (
+            daily[:2],
+            daily[2:4],
+            daily[4 : 4 + len(ENDS_IN)],
+            daily[4 + len(ENDS_IN) :],
+        )
         ruled, used = used[:1], used[1:]
         self._tag_for_rule(ruled, binned)
 
@@ -332,22 +388,34 @@ class Demo:
 
     def _delete(self, instance: Instance, moment: datetime) -> None:
         reason = self.chance.choice(REASONS)
-        actions.delete(_only(instance), by=self._someone(), may_release=True, now=moment, reason=reason)
+        actions.delete(
+            _only(instance), by=self._someone(), may_release=True, now=moment, reason=reason
+        )
 
     def _hold(self, instance: Instance, moment: datetime) -> None:
         review = (self.now + timedelta(days=30)).date()
         reason = "Case 2026-114: preserve the disk"
-        actions.hold(_only(instance), by=self.people[0], now=moment, reason=reason, review_on=review)
+        actions.hold(
+            _only(instance), by=self.people[0], now=moment, reason=reason, review_on=review
+        )
 
     def _protect(self, instance: Instance, moment: datetime) -> None:
-        actions.protect(_only(instance), by=self.people[0], now=moment, reason="database of the ledger")
+        actions.protect(
+            _only(instance), by=self.people[0], now=moment, reason="database of the ledger"
+        )
 
     def _tag_for_rule(self, ruled: list[Instance], binned: list[Instance]) -> None:
-        """What is deleted once there is the rule: one entry that it keeps, and none that ends in 2 hours."""
+        """What is deleted once there is the rule: one entry that it keeps, and none that ends in 2
+        hours.
+        """
         tag = next(tag for tag in self.tags if (tag.key, tag.value) == RULE)
         for instance in ruled:
             InstanceTag.objects.get_or_create(instance=instance, tag=tag)
-        later = [instance for minutes, instance in zip(ENDS_IN, binned, strict=False) if 120 - minutes < RULE_SET]
+        later = [
+            instance
+            for minutes, instance in zip(ENDS_IN, binned, strict=False)
+            if 120 - minutes < RULE_SET
+        ]
         InstanceTag.objects.filter(instance__in=later, tag=tag).delete()
 
     def _set_rule(self, moment: datetime) -> None:
@@ -361,11 +429,19 @@ class Demo:
         for use in uses(account):
             setattr(account, use.limit, max(20, -(-use.used * 5 // 4 // 10) * 10))
         account.save()
-        zones = [zone for zone in self.zones if zone.vcpu_capacity is None and zone.memory_gb_capacity is None]
-        for zone in with_zone_use(Zone.objects.filter(pk__in=[zone.pk for zone in zones]).order_by("pk")):
+        zones = [
+            zone
+            for zone in self.zones
+            if zone.vcpu_capacity is None and zone.memory_gb_capacity is None
+        ]
+        for zone in with_zone_use(
+            Zone.objects.filter(pk__in=[zone.pk for zone in zones]).order_by("pk")
+        ):
             spare = 1 if zone.pk == self.zones[-1].pk else 60
             for use in uses(zone):
-                setattr(zone, use.limit, use.used + spare * (4 if use.limit is Limit.MEMORY_GB else 1))
+                setattr(
+                    zone, use.limit, use.used + spare * (4 if use.limit is Limit.MEMORY_GB else 1)
+                )
             zone.save()
 
     def _someone(self) -> User:

@@ -1,4 +1,6 @@
-"""Loads an account from the JSON answers of the KEC API. What is missing is created, what is there is left alone."""
+"""Loads an account from the JSON answers of the KEC API. What is missing is created, what is there
+is left alone.
+"""
 
 import re
 import sqlite3
@@ -32,15 +34,22 @@ TITLES = {
 NAMED = 3
 # Likewise of the kinds.
 KINDS_NAMED = 50
-ONE_WRITER = "SQLite has one writer: until this ends pages can be looked at, but nobody else can change anything."
+ONE_WRITER = (
+    "SQLite has one writer: until this ends pages can be looked at, but nobody else can change "
+    "anything."
+)
 
 
 class Command(BaseCommand):
     help = (
-        "Loads an account from JSON answers of the KEC API: DescribeInstances, DescribeAddresses, DescribeVolumes, "
-        "DescribeLoadBalancers, DescribeListeners, DescribeInstancesWithListener, ListTagsByResourceIds. "
-        "What is missing is created, what is there is left alone, but for subscriptions that were renewed; what has "
-        "no rules here is left out and counted; what cannot be read refuses all, and nothing is written."
+        "Loads an account from JSON answers of the KEC API: DescribeInstances, DescribeAddresses, "
+        "DescribeVolumes, "
+        "DescribeLoadBalancers, DescribeListeners, DescribeInstancesWithListener, "
+        "ListTagsByResourceIds. "
+        "What is missing is created, what is there is left alone, but for subscriptions that were "
+        "renewed; what has "
+        "no rules here is left out and counted; what cannot be read refuses all, and nothing is "
+        "written."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:
@@ -48,31 +57,51 @@ class Command(BaseCommand):
             "files",
             nargs="+",
             metavar="FILE",
-            help="one answer, several one after the other, or an array of them; - is the standard input",
+            help=(
+                "one answer, several one after the other, or an array of them; - is the standard "
+                "input"
+            ),
         )
         parser.add_argument(
-            "--account", default="Imported", metavar="NAME", help="made when it is missing (default: Imported)"
+            "--account",
+            default="Imported",
+            metavar="NAME",
+            help="made when it is missing (default: Imported)",
         )
         parser.add_argument(
-            "--region", default="", metavar="CODE", help="of EIPs and load balancers which nothing else tells it of"
+            "--region",
+            default="",
+            metavar="CODE",
+            help="of EIPs and load balancers which nothing else tells it of",
         )
         parser.add_argument(
-            "--partial", action="store_true", help="take answers that say there is more than these files have"
+            "--partial",
+            action="store_true",
+            help="take answers that say there is more than these files have",
         )
         parser.add_argument(
             "--accept-ended",
             action="store_true",
-            help="take subscriptions whose 7 days after expiry are over; they are kept for a day, to be renewed",
+            help=(
+                "take subscriptions whose 7 days after expiry are over; they are kept for a day, "
+                "to be renewed"
+            ),
         )
         parser.add_argument(
-            "--dry-run", action="store_true", help="say what would be created, changed and left out; write nothing"
+            "--dry-run",
+            action="store_true",
+            help="say what would be created, changed and left out; write nothing",
         )
 
-    def handle(self, *, files: list[str], account: str, region: str, verbosity: int, **given: Any) -> None:
+    def handle(
+        self, *, files: list[str], account: str, region: str, verbosity: int, **given: Any
+    ) -> None:
         try:
             check_text(account)
         except ValidationError as error:
-            raise CommandError(f"--account must be a name of 1 to 64 characters. {error.messages[0]}") from None
+            raise CommandError(
+                f"--account must be a name of 1 to 64 characters. {error.messages[0]}"
+            ) from None
         if len(account) > 64:
             raise CommandError("--account must be a name of 1 to 64 characters.")
         if region and not re.fullmatch(r"[a-z0-9-]{1,31}", region):
@@ -91,7 +120,9 @@ class Command(BaseCommand):
                 imported = import_inventory(sources, notes, options, Shown(), now=timezone.now())
             except DatabaseError as error:
                 said = str(error).strip()
-                raise CommandError(f"The database refused it: {said} Nothing was written.") from None
+                raise CommandError(
+                    f"The database refused it: {said} Nothing was written."
+                ) from None
             except sqlite3.Error as error:
                 # Not of the console's database, whose errors Django gives names of its own.
                 said = f"The temporary file failed: {error} ({tempfile.gettempdir()})."
@@ -155,4 +186,6 @@ def _report(imported: Imported, notes: Notes, *, dry_run: bool, every: bool) -> 
 
 
 def _counted(numbers: Counter[tuple[str, str]]) -> str:
-    return ", ".join(f"{number:,} {nouns[number != 1]}" for nouns, number in numbers.items() if number)
+    return ", ".join(
+        f"{number:,} {nouns[number != 1]}" for nouns, number in numbers.items() if number
+    )

@@ -1,4 +1,6 @@
-"""Pictures of the pages, for the README and for whoever judges the look: a demo account, served to a real Chromium."""
+"""Pictures of the pages, for the README and for whoever judges the look: a demo account, served to
+a real Chromium.
+"""
 
 import os
 import socket
@@ -39,14 +41,18 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
-        parser.add_argument("directory", nargs="?", type=Path, default=settings.BASE_DIR / "tests" / "screenshots")
+        parser.add_argument(
+            "directory", nargs="?", type=Path, default=settings.BASE_DIR / "tests" / "screenshots"
+        )
 
     def handle(self, *args: Any, directory: Path, **options: Any) -> None:
         try:
             # Only the test lock has it.
             from playwright.sync_api import Error, sync_playwright
         except ImportError:
-            raise CommandError("Playwright is missing: start this as `python3 manage.py screenshots`.") from None
+            raise CommandError(
+                "Playwright is missing: start this as `python3 manage.py screenshots`."
+            ) from None
         directory.mkdir(parents=True, exist_ok=True)
         with (
             tempfile.TemporaryDirectory(prefix="console-screenshots-") as place,
@@ -55,7 +61,9 @@ class Command(BaseCommand):
         ):
             try:
                 playwright = started.enter_context(sync_playwright())
-            except Exception as error:  # a program that ends at once is a bare Exception to Playwright
+            except (
+                Exception
+            ) as error:  # a program that ends at once is a bare Exception to Playwright
                 raise CommandError(f"Playwright's driver does not start: {error}.") from None
             try:
                 browser = playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
@@ -70,14 +78,25 @@ class Command(BaseCommand):
 
 @contextmanager
 def console(place: Path) -> Iterator[tuple[str, dict[str, str]]]:
-    """The whole console on a data directory, with a demo account: its address and its environment."""
+    """The whole console on a data directory, with a demo account: its address and its
+    environment.
+    """
     theirs = ("DATABASE_URL", "REDIS_URL", "CACHE_URL")
     environment = {name: value for name, value in os.environ.items() if name not in theirs}
-    environment |= {"CONSOLE_DATA_DIR": str(place), "CONSOLE_DEMO_PASSWORD": PASSWORD, "NO_COLOR": "1"}
+    environment |= {
+        "CONSOLE_DATA_DIR": str(place),
+        "CONSOLE_DEMO_PASSWORD": PASSWORD,
+        "NO_COLOR": "1",
+    }
     port = _free_port()
     command = [sys.executable, "manage.py", "up", "--port", str(port)]
     process = subprocess.Popen(
-        command, cwd=settings.BASE_DIR, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        command,
+        cwd=settings.BASE_DIR,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
     )
     with process:
         assert process.stdout is not None
@@ -123,7 +142,11 @@ class Camera:
         self._take(page, "retention", "/retention/")
         self._open(page, "/recycle-bin/")
         instance = page.locator("tbody tr").nth(1).get_attribute("id") or ""
-        self._take(page, "configure-again", f"/instances/configure-again/?ids={instance.removeprefix('instance-')}")
+        self._take(
+            page,
+            "configure-again",
+            f"/instances/configure-again/?ids={instance.removeprefix('instance-')}",
+        )
         self._open(page, "/instances/")
         for number in range(6):
             page.locator("tbody [name=ids]").nth(number).check()
@@ -149,7 +172,9 @@ class Camera:
             page.wait_for_url(f"{self.address}/")
             return context.storage_state()
 
-    def _window(self, size: tuple[int, int] = DESKTOP, *, theme: str = "light", language: str = "en") -> "Page":
+    def _window(
+        self, size: tuple[int, int] = DESKTOP, *, theme: str = "light", language: str = "en"
+    ) -> "Page":
         context = self.browser.new_context(
             base_url=self.address,
             storage_state=self.session,
@@ -157,7 +182,9 @@ class Camera:
             reduced_motion="reduce",
         )
         choices = {"theme": theme, settings.LANGUAGE_COOKIE_NAME: language}
-        context.add_cookies([{"name": name, "value": value, "url": self.address} for name, value in choices.items()])
+        context.add_cookies(
+            [{"name": name, "value": value, "url": self.address} for name, value in choices.items()]
+        )
         return context.new_page()
 
     def _open(self, page: "Page", address: str) -> None:

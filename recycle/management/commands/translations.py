@@ -1,4 +1,6 @@
-"""Brings the message catalogue in line with the code and compiles it, with Babel alone: no gettext programs."""
+"""Brings the message catalogue in line with the code and compiles it, with Babel alone: no gettext
+programs.
+"""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -35,7 +37,10 @@ KEYWORDS: dict[str, Any] = {
 
 
 class Command(BaseCommand):
-    help = "Brings the Chinese catalogue in line with the code, keeping what is translated, and compiles it."
+    help = (
+        "Brings the Chinese catalogue in line with the code, keeping what is translated, and "
+        "compiles it."
+    )
     # It has to run in a tree that does not pass its checks yet.
     requires_system_checks: list[str] = []
 
@@ -52,7 +57,9 @@ class Command(BaseCommand):
 
 
 def merged() -> Catalog:
-    """The messages of the code with the translations there are; what is no longer in the code is gone."""
+    """The messages of the code with the translations there are; what is no longer in the code is
+    gone.
+    """
     catalogue = translated()
     found = Catalog(charset="utf-8")
     for message in extracted():
@@ -75,7 +82,9 @@ def extracted() -> Iterator[Message]:
                 # Babel reads it as Python, where an indent means something.
                 source = "\n".join(line.strip() for line in templatize(source).split("\n"))
             where = path.relative_to(BASE).as_posix()
-            for line, text, _comments, context in extract("python", BytesIO(source.encode()), KEYWORDS):
+            for line, text, _comments, context in extract(
+                "python", BytesIO(source.encode()), KEYWORDS
+            ):
                 yield Message(text, locations=[(where, line)], context=context)
 
 

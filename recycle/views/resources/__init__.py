@@ -1,4 +1,6 @@
-"""What the pages of volumes, addresses, load balancers and tags share: dialogs, what they answer, and pages of one."""
+"""What the pages of volumes, addresses, load balancers and tags share: dialogs, what they answer,
+and pages of one.
+"""
 
 from recycle.views.resources.creation import Maker, make
 from recycle.views.resources.detail import show_detail

@@ -43,7 +43,9 @@ def make(request: Request, maker: Maker, url: str) -> HttpResponse:
     if request.shell.role < Role.OPERATOR or not request.shell.account:
         return refuse(request, [str(Refusal.ROLE.label)], maker.home, status=403)
     form = BackForm(
-        request.POST if request.method == "POST" else request.GET, request=request, home=reverse(maker.home)
+        request.POST if request.method == "POST" else request.GET,
+        request=request,
+        home=reverse(maker.home),
     )
     if not form.is_valid():
         return refuse_form(request, form, maker.home)
@@ -54,10 +56,14 @@ def make(request: Request, maker: Maker, url: str) -> HttpResponse:
     account = with_account_use(Account.objects.filter(pk=request.shell.account.pk)).get()
     limited = [use for use in uses(account) if use.limit in maker.limits and use.most is not None]
     stay_here(request, url, form.cleaned_data["back"], ())
-    return show_dialog(request, details, url, form.cleaned_data["back"], title=maker.title(), uses=limited)
+    return show_dialog(
+        request, details, url, form.cleaned_data["back"], title=maker.title(), uses=limited
+    )
 
 
-def _carry_out(request: Request, maker: Maker, form: BackForm, details: NewForm) -> HttpResponse | None:
+def _carry_out(
+    request: Request, maker: Maker, form: BackForm, details: NewForm
+) -> HttpResponse | None:
     """Make it; None when it was refused, which the dialog then says."""
     assert request.shell.account
     row = maker.new(details.cleaned_data, request.shell.account, request.now)

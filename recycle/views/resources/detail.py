@@ -1,4 +1,6 @@
-"""The page of one volume, address, load balancer or tag: what it is, what it is bound to, what was done to it."""
+"""The page of one volume, address, load balancer or tag: what it is, what it is bound to, what was
+done to it.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -15,11 +17,18 @@ SHOWN = 50
 
 
 def show_detail(
-    request: Request, template: str, row: Model, kinds: Iterable[Kind], also: Iterable[Model] = (), **context: Any
+    request: Request,
+    template: str,
+    row: Model,
+    kinds: Iterable[Kind],
+    also: Iterable[Model] = (),
+    **context: Any,
 ) -> HttpResponse:
     """With the events of the row and of those that belong to it."""
     events = Event.objects.visible_to(request.user).filter(
-        account=request.shell.account, kind__in=list(kinds), resource_id__in=[str(each.pk) for each in (row, *also)]
+        account=request.shell.account,
+        kind__in=list(kinds),
+        resource_id__in=[str(each.pk) for each in (row, *also)],
     )
     context |= {"row": row, "events": list(events.order_by("-id")[:SHOWN]), "now": request.now}
     return render(request, template, context)

@@ -1,4 +1,6 @@
-"""A verb on rows named in a list: a dialog that says what it is about and asks what it needs, then what came of it."""
+"""A verb on rows named in a list: a dialog that says what it is about and asks what it needs, then
+what came of it.
+"""
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
@@ -32,7 +34,8 @@ Bound = Mapping[Any, Sequence[Model]]
 class Verb:
     """What is done to the rows that a request names."""
 
-    # The name of its address, and of the list that the person goes back to when the request does not say.
+    # The name of its address, and of the list that the person goes back to when the request does
+    # not say.
     url: str
     home: str
     # What can be named.
@@ -51,7 +54,9 @@ class Verb:
 
 def removal(remove: Callable[..., Outcome]) -> Callable[[Any, dict[str, Any], Context], Outcome]:
     """A deletion that unbinds first where the person said so."""
-    return lambda rows, answered, context: remove(rows, context=context, unbind=answered.get("unbind", False))
+    return lambda rows, answered, context: remove(
+        rows, context=context, unbind=answered.get("unbind", False)
+    )
 
 
 @dataclass(frozen=True)
@@ -81,12 +86,18 @@ def act(request: Request, verb: Verb) -> HttpResponse:
     rows = list(form.named)
     bound = verb.bound(rows)
     details = verb.details(
-        request.POST if confirmed else None, request=request, rows=rows, bound=any(bound.values()), initial=_given(form)
+        request.POST if confirmed else None,
+        request=request,
+        rows=rows,
+        bound=any(bound.values()),
+        initial=_given(form),
     )
     if not confirmed or not details.is_valid():
         return _ask(request, verb, form, details, rows, bound)
     wanted, changed = _unchanged(form, rows, bound) if _undoes(verb, details) else (form.named, [])
-    outcome = verb.carry_out(wanted, details.cleaned_data, Context(by=request.user, now=request.now))
+    outcome = verb.carry_out(
+        wanted, details.cleaned_data, Context(by=request.user, now=request.now)
+    )
     outcome.refused += changed
     return _report(request, verb, form, outcome)
 
@@ -98,7 +109,11 @@ def _given(form: NamedForm) -> dict[str, Any]:
 
 def _undoes(verb: Verb, details: DetailsForm) -> bool:
     """Whether bindings that the dialog showed come to an end."""
-    return details.cleaned_data.get("unbind", False) if isinstance(details, RemoveForm) else not details.fields
+    return (
+        details.cleaned_data.get("unbind", False)
+        if isinstance(details, RemoveForm)
+        else not details.fields
+    )
 
 
 def _fingerprint(bound: Sequence[Model]) -> str:
@@ -106,8 +121,12 @@ def _fingerprint(bound: Sequence[Model]) -> str:
     return hashlib.sha256(" ".join(str(each.pk) for each in bound).encode()).hexdigest()[:12]
 
 
-def _unchanged(form: NamedForm, rows: Sequence[Model], bound: Bound) -> tuple[QuerySet[Any, Any], list[Refused]]:
-    """The rows that are bound to what the dialog said, and those that are bound to something else by now."""
+def _unchanged(
+    form: NamedForm, rows: Sequence[Model], bound: Bound
+) -> tuple[QuerySet[Any, Any], list[Refused]]:
+    """The rows that are bound to what the dialog said, and those that are bound to something else
+    by now.
+    """
     announced = form.cleaned_data["announced"]
     if announced is None:
         return form.named, []
@@ -120,15 +139,24 @@ def _unchanged(form: NamedForm, rows: Sequence[Model], bound: Bound) -> tuple[Qu
 
 
 def _ask(
-    request: Request, verb: Verb, form: NamedForm, details: DetailsForm, rows: Sequence[Model], bound: Bound
+    request: Request,
+    verb: Verb,
+    form: NamedForm,
+    details: DetailsForm,
+    rows: Sequence[Model],
+    bound: Bound,
 ) -> HttpResponse:
     context = {
         "title": verb.title(len(rows)),
         "note": verb.note(),
         "danger": verb.danger,
         "ids": form.cleaned_data["ids"],
-        "announced": ",".join(f"{pk}:{_fingerprint(found)}" for pk, found in bound.items() if found),
-        "lines": [Line(row, [_link(each) for each in bound.get(row.pk, ())]) for row in rows[:SHOWN]],
+        "announced": ",".join(
+            f"{pk}:{_fingerprint(found)}" for pk, found in bound.items() if found
+        ),
+        "lines": [
+            Line(row, [_link(each) for each in bound.get(row.pk, ())]) for row in rows[:SHOWN]
+        ],
         "more": max(0, len(rows) - SHOWN),
     }
     url, back = reverse(verb.url), form.cleaned_data["back"]
@@ -142,7 +170,9 @@ def _link(row: Model) -> tuple[str, str]:
     return str(row), page_of(blocker)
 
 
-def show_dialog(request: Request, details: DetailsForm, url: str, back: str, **context: Any) -> HttpResponse:
+def show_dialog(
+    request: Request, details: DetailsForm, url: str, back: str, **context: Any
+) -> HttpResponse:
     """A dialog, or without htmx a page of its own; 422 when something in it is wrong."""
     partial = "resources/_dialog.html"
     template = pick(request, page="verbs/page.html", partial=partial)
@@ -161,7 +191,9 @@ def show_dialog(request: Request, details: DetailsForm, url: str, back: str, **c
 
 
 def _report(request: Request, verb: Verb, form: NamedForm, outcome: Outcome) -> HttpResponse:
-    """Say what was done and what was not, and go back to where the person was, or to the list when that has gone."""
+    """Say what was done and what was not, and go back to where the person was, or to the list when
+    that has gone.
+    """
     if outcome.done:
         messages.success(request, verb.done(len(outcome.done)))
     if outcome.refused:
@@ -172,11 +204,16 @@ def _report(request: Request, verb: Verb, form: NamedForm, outcome: Outcome) -> 
     if outcome.failed:
         count = len(outcome.failed)
         sentence = ngettext("%(n)d failed:", "%(n)d failed:", count) % {"n": count}
-        messages.error(request, with_reasons(sentence, [(failed.name, BROKEN) for failed in outcome.failed]))
+        messages.error(
+            request, with_reasons(sentence, [(failed.name, BROKEN) for failed in outcome.failed])
+        )
     back = form.cleaned_data["back"]
     if verb.danger and _has_gone(back, form, outcome):
         return _leave(request, reverse(verb.home))
-    left = [*(str(refused.id) for refused in outcome.refused), *(str(failed.id) for failed in outcome.failed)]
+    left = [
+        *(str(refused.id) for refused in outcome.refused),
+        *(str(failed.id) for failed in outcome.failed),
+    ]
     return finish(request, back, left)
 
 

@@ -1,4 +1,6 @@
-"""A list of volumes, addresses, load balancers or tags: what is said around its rows, and what can be done to them."""
+"""A list of volumes, addresses, load balancers or tags: what is said around its rows, and what can
+be done to them.
+"""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -35,4 +37,6 @@ class Listing:
 
 def show(request: Request, listing: Listing, rows: QuerySet[Any, Any]) -> HttpResponse:
     form = FILTERS[listing.name](request.GET, request=request)
-    return show_list(request, listing.name, form, rows, listing.name, about=listing, export=listing.export)
+    return show_list(
+        request, listing.name, form, rows, listing.name, about=listing, export=listing.export
+    )

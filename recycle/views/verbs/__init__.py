@@ -1,4 +1,5 @@
-"""What people ask for: each verb first says in a dialog what would happen, then, after OK, does it and says what did.
+"""What people ask for: each verb first says in a dialog what would happen, then, after OK, does it
+and says what did.
 
 The dialog is a dry run of the verb itself. Without htmx it is a page of its own.
 """
@@ -15,7 +16,15 @@ from django.views.decorators.http import require_http_methods
 
 from recycle import actions
 from recycle.actions import Outcome
-from recycle.forms import MAX_SELECTED, ExtendForm, HoldForm, RenewForm, RestoreForm, SelectionForm, StopForm
+from recycle.forms import (
+    MAX_SELECTED,
+    ExtendForm,
+    HoldForm,
+    RenewForm,
+    RestoreForm,
+    SelectionForm,
+    StopForm,
+)
 from recycle.http import Request
 from recycle.lifecycle import Action
 from recycle.policy import NEEDED, Refusal
@@ -31,7 +40,8 @@ class Verb:
     form: type[SelectionForm] = SelectionForm
     # Where the person goes back to when the request does not say.
     home: str = "recycle:instances"
-    # What `carry_out` needs beside the instances, made of the form: for the dialog, and once it is answered.
+    # What `carry_out` needs beside the instances, made of the form: for the dialog, and once it is
+    # answered.
     assumed: Callable[[dict[str, Any]], dict[str, Any]] = lambda answered: {}
     parameters: Callable[[dict[str, Any]], dict[str, Any]] = lambda answered: {}
 
@@ -78,17 +88,24 @@ def restart(request: Request) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def delete(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.DELETE, actions.delete, assumed=_announce_release, parameters=_delete))
+    return _act(
+        request, Verb(Action.DELETE, actions.delete, assumed=_announce_release, parameters=_delete)
+    )
 
 
 @require_http_methods(["GET", "POST"])
 def renew(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.RENEW, actions.renew, form=RenewForm, assumed=_renew, parameters=_renew))
+    return _act(
+        request,
+        Verb(Action.RENEW, actions.renew, form=RenewForm, assumed=_renew, parameters=_renew),
+    )
 
 
 @require_http_methods(["GET", "POST"])
 def restore(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.RESTORE, actions.restore, form=RestoreForm, home="recycle:bin"))
+    return _act(
+        request, Verb(Action.RESTORE, actions.restore, form=RestoreForm, home="recycle:bin")
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -123,7 +140,10 @@ def unprotect(request: Request) -> HttpResponse:
 
 @require_http_methods(["GET", "POST"])
 def hold(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.HOLD, actions.hold, form=HoldForm, home="recycle:bin", parameters=_hold))
+    return _act(
+        request,
+        Verb(Action.HOLD, actions.hold, form=HoldForm, home="recycle:bin", parameters=_hold),
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -133,7 +153,9 @@ def unhold(request: Request) -> HttpResponse:
 
 def _act(request: Request, verb: Verb) -> HttpResponse:
     form = verb.form(
-        request.POST if request.method == "POST" else request.GET, request=request, home=reverse(verb.home)
+        request.POST if request.method == "POST" else request.GET,
+        request=request,
+        home=reverse(verb.home),
     )
     if request.shell.role < NEEDED[verb.action]:
         return refuse(request, [str(Refusal.ROLE.label)], verb.home, status=403)
@@ -148,7 +170,12 @@ def _act(request: Request, verb: Verb) -> HttpResponse:
     def carry_out(**parameters: Any) -> Outcome:
         reason = answered.get("reason", "").strip()
         return verb.carry_out(
-            instances, by=request.user, now=request.now, reason=reason, limit=MAX_SELECTED, **parameters
+            instances,
+            by=request.user,
+            now=request.now,
+            reason=reason,
+            limit=MAX_SELECTED,
+            **parameters,
         )
 
     assumed = verb.assumed(answered)

@@ -1,4 +1,6 @@
-"""What a verb answers: what was done and what was not, or why the request was refused as a whole."""
+"""What a verb answers: what was done and what was not, or why the request was refused as a
+whole.
+"""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -46,12 +48,18 @@ def refuse(request: Request, sentences: Iterable[str], home: str, *, status: int
         response = render(request, "_messages.html", status=status)
         response["HX-Reswap"] = "none"
         return response
-    context = {"title": _("Nothing was changed"), "sentences": list(sentences), "back": reverse(home)}
+    context = {
+        "title": _("Nothing was changed"),
+        "sentences": list(sentences),
+        "back": reverse(home),
+    }
     return render(request, "refused.html", context, status=status)
 
 
 def report(request: Request, form: SelectionForm, outcome: Outcome) -> HttpResponse:
-    """Say what was done and what was not, and go back to the list, where what was refused stays selected."""
+    """Say what was done and what was not, and go back to the list, where what was refused stays
+    selected.
+    """
     announced = form.cleaned_data["announced"]
     if outcome.done:
         messages.success(request, _what_was_done(outcome), extra_tags=_undo(request, outcome))
@@ -61,21 +69,32 @@ def report(request: Request, form: SelectionForm, outcome: Outcome) -> HttpRespo
     if outcome.refused:
         reasons = [(refused.name, _why(refused, announced)) for refused in outcome.refused]
         count = len(reasons)
-        sentence = ngettext("%(n)d instance was left alone:", "%(n)d instances were left alone:", count) % {"n": count}
+        sentence = ngettext(
+            "%(n)d instance was left alone:", "%(n)d instances were left alone:", count
+        ) % {"n": count}
         messages.warning(request, with_reasons(sentence, reasons))
     if outcome.failed:
         count = len(outcome.failed)
-        sentence = ngettext("%(n)d instance failed:", "%(n)d instances failed:", count) % {"n": count}
-        messages.error(request, with_reasons(sentence, [(failed.name, BROKEN) for failed in outcome.failed]))
+        sentence = ngettext("%(n)d instance failed:", "%(n)d instances failed:", count) % {
+            "n": count
+        }
+        messages.error(
+            request, with_reasons(sentence, [(failed.name, BROKEN) for failed in outcome.failed])
+        )
 
     if form.cleaned_data.get("again") and outcome.done:
         return _configure_again(request, outcome)
-    left = [*(str(refused.id) for refused in outcome.refused), *(str(failed.id) for failed in outcome.failed)]
+    left = [
+        *(str(refused.id) for refused in outcome.refused),
+        *(str(failed.id) for failed in outcome.failed),
+    ]
     return finish(request, form.cleaned_data["back"], left)
 
 
 def finish(request: Request, back: str, left: Sequence[str] = ()) -> HttpResponse:
-    """Close the dialog and show the messages where the person was; what was left alone stays selected."""
+    """Close the dialog and show the messages where the person was; what was left alone stays
+    selected.
+    """
     request.shell.address = back
     if not request.htmx:
         request.session["keep"] = list(left[:KEPT])
@@ -87,9 +106,15 @@ def finish(request: Request, back: str, left: Sequence[str] = ()) -> HttpRespons
 
 
 def _undo(request: Request, outcome: Outcome) -> str:
-    """What makes the message offer an undo, for as long as there is one: `_messages.html` shows it."""
+    """What makes the message offer an undo, for as long as there is one: `_messages.html`
+    shows it.
+    """
     binned = sum(done.action is Action.RECYCLE for done in outcome.done)
-    return f"undo {outcome.batch} {(request.now + UNDO_FOR).isoformat()}" if 0 < binned <= MOST_UNDONE else ""
+    return (
+        f"undo {outcome.batch} {(request.now + UNDO_FOR).isoformat()}"
+        if 0 < binned <= MOST_UNDONE
+        else ""
+    )
 
 
 def _configure_again(request: Request, outcome: Outcome) -> HttpResponse:
@@ -112,7 +137,9 @@ def _what_was_done(outcome: Outcome) -> SafeString:
         link = f"{reverse('recycle:instances')}?batch={outcome.batch}&region="
         return format_html('{} <a href="{}">{}</a>', " ".join(sentences), link, _("Show them"))
     if Action.RECYCLE in by_action:
-        return format_html('{} <a href="{}">{}</a>', " ".join(sentences), reverse("recycle:bin"), _("Recycle bin"))
+        return format_html(
+            '{} <a href="{}">{}</a>', " ".join(sentences), reverse("recycle:bin"), _("Recycle bin")
+        )
     return format_html("{}", " ".join(sentences))
 
 

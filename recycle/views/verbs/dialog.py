@@ -1,4 +1,6 @@
-"""The dialog before OK: the selected instances, grouped by what would become of them, by the verb that then does it."""
+"""The dialog before OK: the selected instances, grouped by what would become of them, by the verb
+that then does it.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,7 +39,8 @@ class Group:
     # Nothing brings these back, so something has to be retyped.
     final: bool = False
     members: list[Done | Refused] = field(default_factory=list)
-    # What is said of the first ones: the instance, a note, and its relationships as an event keeps them.
+    # What is said of the first ones: the instance, a note, and its relationships as an event keeps
+    # them.
     lines: list[tuple[Instance, str, dict[str, Any]]] = field(default_factory=list)
 
     @property
@@ -45,10 +48,13 @@ class Group:
         return len(self.members) - len(self.lines)
 
 
-def group(request: Request, action: Action, outcome: Outcome, assumed: Mapping[str, Any]) -> list[Group]:
+def group(
+    request: Request, action: Action, outcome: Outcome, assumed: Mapping[str, Any]
+) -> list[Group]:
     """The instances of a dry run by what would become of them; empty groups are left out.
 
-    `assumed` is what the dry run was asked with: the months of a renewal, the length of an extension.
+    `assumed` is what the dry run was asked with: the months of a renewal, the length of an
+    extension.
     """
     done, released, refused = (
         Group(words.prospect(action), "ok"),
@@ -66,7 +72,9 @@ def group(request: Request, action: Action, outcome: Outcome, assumed: Mapping[s
 
 
 def to_retype(groups: Sequence[Group]) -> str:
-    """What has to be typed where nothing brings an instance back: its name, or how many they are."""
+    """What has to be typed where nothing brings an instance back: its name, or how many
+    they are.
+    """
     final = [member for group in groups if group.final for member in group.members]
     if not final:
         return ""
@@ -75,7 +83,12 @@ def to_retype(groups: Sequence[Group]) -> str:
 
 
 def ask(
-    request: Request, action: Action, form: SelectionForm, groups: list[Group], expected: str, status: int = 200
+    request: Request,
+    action: Action,
+    form: SelectionForm,
+    groups: list[Group],
+    expected: str,
+    status: int = 200,
 ) -> HttpResponse:
     going = [group for group in groups if group.tone != "off"]
     partial = f"verbs/_{action.value}.html"
@@ -95,7 +108,9 @@ def ask(
         "announced": _announced(groups),
         "partial": partial,
         "piece": template == partial,
-        **_about_no_fees(action, [instance for group in going for instance, _note, _bound in group.lines]),
+        **_about_no_fees(
+            action, [instance for group in going for instance, _note, _bound in group.lines]
+        ),
     }
     response = render(request, template, context, status=status)
     if template == partial:
@@ -109,12 +124,22 @@ def stay_here(request: Request, url: str, back: str, ids: Sequence[Any]) -> None
 
 
 def _announced(groups: Sequence[Group]) -> str | None:
-    """What is said to be impossible, for the form to bring back: the answer may have changed until then."""
-    refused = [member for group in groups for member in group.members if isinstance(member, Refused)]
-    return ",".join(f"{each.id}:{each.refusal.value}" for each in refused) if len(refused) <= MAX_NAMED else None
+    """What is said to be impossible, for the form to bring back: the answer may have changed until
+    then.
+    """
+    refused = [
+        member for group in groups for member in group.members if isinstance(member, Refused)
+    ]
+    return (
+        ",".join(f"{each.id}:{each.refusal.value}" for each in refused)
+        if len(refused) <= MAX_NAMED
+        else None
+    )
 
 
-def _describe(request: Request, action: Action, groups: list[Group], assumed: Mapping[str, Any]) -> None:
+def _describe(
+    request: Request, action: Action, groups: list[Group], assumed: Mapping[str, Any]
+) -> None:
     """Say of the first instances of each group what is worth knowing before OK."""
     shown = [member.id for group in groups for member in group.members[:SHOWN]]
     rows = request.shell.instances().filter(pk__among=shown)
@@ -146,19 +171,27 @@ def _prospect(
     """What is worth knowing of one instance before OK."""
     if kept:
         until = _moment(request.now + kept.keep_for)
-        return _("until %(time)s (%(basis)s)") % {"time": until, "basis": kept_label(kept.basis, kept.keep_for)}
+        return _("until %(time)s (%(basis)s)") % {
+            "time": until,
+            "basis": kept_label(kept.basis, kept.keep_for),
+        }
     if action is Action.RENEW:
         assert request.shell.account
         zone = request.shell.account.billing_zone
         new = renewed(instance, assumed["months"], zone=zone, now=request.now).expires_at
         expires = (
-            _("expired %(time)s → %(new)s") if instance.state == State.EXPIRED else _("expires %(time)s → %(new)s")
+            _("expired %(time)s → %(new)s")
+            if instance.state == State.EXPIRED
+            else _("expires %(time)s → %(new)s")
         )
         return expires % {"time": _moment(instance.expires_at), "new": _moment(new)}
     if action is Action.EXTEND:
         assert instance.purge_at
         new = instance.purge_at + assumed["longer"]
-        return _("ends %(time)s → %(new)s") % {"time": _moment(instance.purge_at), "new": _moment(new)}
+        return _("ends %(time)s → %(new)s") % {
+            "time": _moment(instance.purge_at),
+            "new": _moment(new),
+        }
     return ""
 
 
@@ -174,7 +207,9 @@ def _moment(moment: Any) -> str:
 
 
 def _about_no_fees(action: Action, instances: Sequence[Instance]) -> dict[str, Any]:
-    """Whether the stop may be one with no fees, or why not; on a delete, that it is the gentler way."""
+    """Whether the stop may be one with no fees, or why not; on a delete, that it is the gentler
+    way.
+    """
     if action is Action.STOP:
         refusals = [refusal for instance in instances if (refusal := why_not_no_fees(instance))]
         return {
@@ -184,7 +219,8 @@ def _about_no_fees(action: Action, instances: Sequence[Instance]) -> dict[str, A
     if action is Action.DELETE and any(why_not_no_fees(instance) is None for instance in instances):
         return {
             "hint": _(
-                "To stop paying without losing anything, stop Pay-As-You-Go instances with No Fees Upon Shutdown."
+                "To stop paying without losing anything, stop Pay-As-You-Go instances with No "
+                "Fees Upon Shutdown."
             )
         }
     return {}

@@ -15,14 +15,22 @@ def title(action: Action, n: int) -> str:
         Action.DELETE: ngettext("Delete %(n)d instance", "Delete %(n)d instances", n),
         Action.RENEW: ngettext("Renew %(n)d instance", "Renew %(n)d instances", n),
         Action.RESTORE: ngettext("Restore %(n)d instance", "Restore %(n)d instances", n),
-        Action.PURGE: ngettext("Delete %(n)d instance permanently", "Delete %(n)d instances permanently", n),
+        Action.PURGE: ngettext(
+            "Delete %(n)d instance permanently", "Delete %(n)d instances permanently", n
+        ),
         Action.EXTEND: ngettext("Keep %(n)d instance longer", "Keep %(n)d instances longer", n),
         Action.PROTECT: ngettext("Protect %(n)d instance", "Protect %(n)d instances", n),
         Action.UNPROTECT: ngettext(
-            "Switch the protection of %(n)d instance off", "Switch the protection of %(n)d instances off", n
+            "Switch the protection of %(n)d instance off",
+            "Switch the protection of %(n)d instances off",
+            n,
         ),
-        Action.HOLD: ngettext("Place %(n)d instance under legal hold", "Place %(n)d instances under legal hold", n),
-        Action.UNHOLD: ngettext("End the legal hold of %(n)d instance", "End the legal hold of %(n)d instances", n),
+        Action.HOLD: ngettext(
+            "Place %(n)d instance under legal hold", "Place %(n)d instances under legal hold", n
+        ),
+        Action.UNHOLD: ngettext(
+            "End the legal hold of %(n)d instance", "End the legal hold of %(n)d instances", n
+        ),
     }
     return titles[action] % {"n": n}
 
@@ -52,20 +60,36 @@ def done(action: Action | ResourceAction, n: int) -> str:
         Action.STOP: ngettext("Stopped %(n)d instance.", "Stopped %(n)d instances.", n),
         Action.RESTART: ngettext("Restarted %(n)d instance.", "Restarted %(n)d instances.", n),
         Action.RECYCLE: ngettext(
-            "Moved %(n)d instance to the recycle bin.", "Moved %(n)d instances to the recycle bin.", n
+            "Moved %(n)d instance to the recycle bin.",
+            "Moved %(n)d instances to the recycle bin.",
+            n,
         ),
-        Action.RELEASE: ngettext("Released %(n)d instance for good.", "Released %(n)d instances for good.", n),
+        Action.RELEASE: ngettext(
+            "Released %(n)d instance for good.", "Released %(n)d instances for good.", n
+        ),
         Action.RENEW: ngettext("Renewed %(n)d instance.", "Renewed %(n)d instances.", n),
         Action.RESTORE: ngettext(
-            "Restored %(n)d instance. It is stopped.", "Restored %(n)d instances. They are stopped.", n
+            "Restored %(n)d instance. It is stopped.",
+            "Restored %(n)d instances. They are stopped.",
+            n,
         ),
-        Action.PURGE: ngettext("Deleted %(n)d instance for good.", "Deleted %(n)d instances for good.", n),
-        Action.EXTEND: ngettext("%(n)d instance is kept longer.", "%(n)d instances are kept longer.", n),
+        Action.PURGE: ngettext(
+            "Deleted %(n)d instance for good.", "Deleted %(n)d instances for good.", n
+        ),
+        Action.EXTEND: ngettext(
+            "%(n)d instance is kept longer.", "%(n)d instances are kept longer.", n
+        ),
         Action.PROTECT: ngettext("Protected %(n)d instance.", "Protected %(n)d instances.", n),
         Action.UNPROTECT: ngettext(
-            "Switched the protection of %(n)d instance off.", "Switched the protection of %(n)d instances off.", n
+            "Switched the protection of %(n)d instance off.",
+            "Switched the protection of %(n)d instances off.",
+            n,
         ),
-        Action.HOLD: ngettext("%(n)d instance is under legal hold.", "%(n)d instances are under legal hold.", n),
-        Action.UNHOLD: ngettext("Ended the hold of %(n)d instance.", "Ended the hold of %(n)d instances.", n),
+        Action.HOLD: ngettext(
+            "%(n)d instance is under legal hold.", "%(n)d instances are under legal hold.", n
+        ),
+        Action.UNHOLD: ngettext(
+            "Ended the hold of %(n)d instance.", "Ended the hold of %(n)d instances.", n
+        ),
     }
     return sentences[action] % {"n": n}
