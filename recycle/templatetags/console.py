@@ -186,7 +186,7 @@ def sort_header(context: dict[str, Any], column: str, label: str, first: str = "
         '<a id="sort-{1}" href="{2}" hx-get="{2}" hx-target="#{3}" hx-push-url="true">{4}</a></th>',
         current,
         column,
-        form.address(sort=other, cursor=None),
+        context["place"].address(sort=other, cursor=None),
         context["list_name"],
         label,
     )
@@ -203,7 +203,7 @@ def page_link(context: dict[str, Any], cursor: object, name: str, label: str) ->
         '<a class="btn" id="{0}" href="{1}" hx-get="{1}" hx-target="#{2}" '
         'hx-push-url="true">{3}</a>',
         name,
-        context["form"].address(cursor=cursor),
+        context["place"].address(cursor=cursor),
         context["list_name"],
         label,
     )

@@ -188,7 +188,11 @@ def index(request: Request) -> HttpResponse:
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     return stream_csv(
-        request, "eips", AddressFilter(request.GET, request=request), _rows(request), EXPORT
+        request,
+        "eips",
+        AddressFilter(request.GET, scope=request.shell.scope),
+        _rows(request),
+        EXPORT,
     )
 
 

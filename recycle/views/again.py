@@ -9,15 +9,14 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from recycle import actions
 from recycle.actions.again import Line, Result
-from recycle.forms import AgainForm, PlanPage
-from recycle.http import Request, pick
+from recycle.forms import AgainForm, Place, PlanFilter, SelectionDialogForm
+from recycle.http import Request, pick, sent
 from recycle.models import Event, Instance
 from recycle.policy import Refusal, Role
 from recycle.views.scope import find_batch
@@ -37,18 +36,15 @@ class Group:
 @require_http_methods(["GET", "POST"])
 def configure_again(request: Request) -> HttpResponse:
     home = "recycle:instances"
-    form = AgainForm(
-        request.POST if request.method == "POST" else request.GET,
-        request=request,
-        home=reverse(home),
-    )
+    page = SelectionDialogForm(sent(request), scope=request.shell.scope, home=home)
+    form = AgainForm(sent(request), scope=request.shell.scope)
     if request.shell.role < Role.OPERATOR:
         return refuse(request, [str(Refusal.ROLE.label)], home, status=403)
-    if not form.is_valid():
+    if not form.is_valid() or not page.is_valid():
         find_batch(request, form.cleaned_data.get("batch"))
-        return refuse_form(request, form, home)
+        return refuse_form(request, page, form)
     if request.method == "GET":
-        return _show(request, form)
+        return _show(request, page, form)
 
     picked: set[str] = form.cleaned_data["lines"]
     lines = [line for line in _plan(request, form) if line.former.key in picked]
@@ -56,10 +52,10 @@ def configure_again(request: Request) -> HttpResponse:
         messages.error(
             request, _("The plan has changed in the meantime. Nothing was bound; look at it again.")
         )
-        return _show(request, form, status=409)
+        return _show(request, page, form, status=409)
     results = actions.configure(lines, by=request.user, now=request.now)
     _say(request, results)
-    return _show(request, form, results)
+    return _show(request, page, form, results)
 
 
 def _plan(request: Request, form: AgainForm) -> list[Line]:
@@ -67,7 +63,11 @@ def _plan(request: Request, form: AgainForm) -> list[Line]:
 
 
 def _show(
-    request: Request, form: AgainForm, results: Sequence[Result] = (), status: int = 200
+    request: Request,
+    page: SelectionDialogForm,
+    form: AgainForm,
+    results: Sequence[Result] = (),
+    status: int = 200,
 ) -> HttpResponse:
     lines = _plan(request, form)
     groups = {instance.pk: Group(instance) for instance in form.cleaned_data["instances"]}
@@ -76,8 +76,8 @@ def _show(
         group = groups[line.former.instance.pk]
         group.event = line.former.event
         group.rows.append((line, became.get(line.former.key)))
-    page = PlanPage(form.data, request=request)
-    address = request.shell.address = page.address()
+    place = Place(PlanFilter(form.data, scope=request.shell.scope))
+    address = request.shell.address = place.address()
     template = pick(request, page="again/index.html", partial="again/_plan.html")
     context: dict[str, Any] = {
         "form": form,
@@ -87,11 +87,11 @@ def _show(
         "free": sum(line.refusal is None for line in lines),
         "results": results,
         "address": address,
-        "url": page.path,
-        "onward": page.address(skip=form.cleaned_data["next"])
+        "url": place.path,
+        "onward": place.address(skip=form.cleaned_data["next"])
         if form.cleaned_data.get("next")
         else "",
-        "back": form.cleaned_data["back"],
+        "back": page.cleaned_data["back"],
         "piece": template == "again/_plan.html",
         "now": request.now,
     }

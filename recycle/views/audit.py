@@ -35,7 +35,7 @@ EXPORT = (
 @require_GET
 def index(request: Request) -> HttpResponse:
     rows = _events(request)
-    form = AuditFilter(request.GET, request=request)
+    form = AuditFilter(request.GET, scope=request.shell.scope)
     words = {"title": _("Audit Log"), "search": _("Name or ID"), "note": NOTE}
     return show_list(request, "audit", form, rows, "log", export="recycle:export_audit", **words)
 
@@ -43,7 +43,9 @@ def index(request: Request) -> HttpResponse:
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     rows = _events(request)
-    return stream_csv(request, "audit-log", AuditFilter(request.GET, request=request), rows, EXPORT)
+    return stream_csv(
+        request, "audit-log", AuditFilter(request.GET, scope=request.shell.scope), rows, EXPORT
+    )
 
 
 def _events(request: Request) -> AuditEventQuerySet:

@@ -262,7 +262,7 @@ def index(request: Request) -> HttpResponse:
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
-    form = BalancerFilter(request.GET, request=request)
+    form = BalancerFilter(request.GET, scope=request.shell.scope)
     return stream_csv(request, "load-balancers", form, _counted(request), EXPORT)
 
 

@@ -18,7 +18,7 @@ from recycle.actions import Outcome
 from recycle.actions.create import Order
 from recycle.actions.limits import Limit, Use, uses, with_account_use
 from recycle.forms import CreateForm
-from recycle.http import Request, pick
+from recycle.http import Request, pick, sent
 from recycle.models import Account
 from recycle.policy import Refusal, Role
 from recycle.views.verbs.answer import refuse
@@ -32,7 +32,9 @@ def create(request: Request) -> HttpResponse:
     if request.shell.role < Role.OPERATOR:
         return refuse(request, [str(Refusal.ROLE.label)], "recycle:instances", status=403)
     orders = request.method == "POST" and not ASKING & request.POST.keys()
-    form = CreateForm(request.POST if request.method == "POST" else request.GET, request=request)
+    data = sent(request)
+    begun = request.method == "POST" or "token" in data
+    form = CreateForm(data, scope=request.shell.scope, begun=begun)
     if orders and form.zone_changed:
         form.add_error("zone", _("The zone has changed. Look at the network again."))
     outcome = order = None

@@ -49,7 +49,7 @@ EXPORT = (
 
 @require_GET
 def index(request: Request) -> HttpResponse:
-    form = InstanceFilter(request.GET, request=request)
+    form = InstanceFilter(request.GET, scope=request.shell.scope)
     rows = request.shell.instances().select_related("instance_type").annotate(bound=described())
     in_bin = _also_in_bin(request, form)
     more = [*MORE, *HOLDS] if request.shell.role >= Role.ADMINISTRATOR else MORE
@@ -64,13 +64,13 @@ def _also_in_bin(request: Request, form: InstanceFilter) -> bool:
     if not text:
         return False
     # The text alone, as in the link to there: the order and the other filters are this list's own.
-    bin_form = BinFilter(QueryDict(urlencode({"q": text})), request=request)
+    bin_form = BinFilter(QueryDict(urlencode({"q": text})), scope=request.shell.scope)
     return bin_form.is_valid() and bin_form.narrow(request.shell.instances()).exists()
 
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
-    form = InstanceFilter(request.GET, request=request)
+    form = InstanceFilter(request.GET, scope=request.shell.scope)
     rows = request.shell.instances().select_related("instance_type")
     return stream_csv(request, "instances", form, rows, EXPORT)
 

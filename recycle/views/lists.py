@@ -16,7 +16,7 @@ from django.utils import timezone, translation
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from recycle.forms import ListForm
+from recycle.forms import ListForm, Place
 from recycle.http import Request, is_head, pick
 from recycle.views.scope import find_batch
 
@@ -38,7 +38,8 @@ def show_list(
     address makes no sense.
     """
     page = form.page(rows)
-    request.shell.address = form.address()
+    place = Place(form)
+    request.shell.address = place.address()
     if not page.rows and form.is_valid():
         find_batch(request, form.cleaned_data.get("batch"))
     partial = f"{folder}/_{name}.html"
@@ -50,11 +51,12 @@ def show_list(
     context |= {
         "list_name": name,
         "form": form,
+        "place": place,
         "page": page,
         "columns": set(shown),
         "all_columns": [(key, label, key in shown) for key, label in form.columns.items()],
         # What a download takes of the address: everything that matches, in this order.
-        "exported": form.query(size=None, cursor=None),
+        "exported": place.query(size=None, cursor=None),
         "partial": partial,
         "piece": template == partial,
         "now": request.now,

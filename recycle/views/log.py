@@ -31,7 +31,7 @@ EXPORT = (
 
 @require_GET
 def index(request: Request) -> HttpResponse:
-    form = LogFilter(request.GET, request=request)
+    form = LogFilter(request.GET, scope=request.shell.scope)
     words = {"title": _("Operation Log"), "search": _("Instance ID or name")}
     return show_list(
         request, "log", form, _events(request), "log", export="recycle:export_log", **words
@@ -41,7 +41,11 @@ def index(request: Request) -> HttpResponse:
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     return stream_csv(
-        request, "operation-log", LogFilter(request.GET, request=request), _events(request), EXPORT
+        request,
+        "operation-log",
+        LogFilter(request.GET, scope=request.shell.scope),
+        _events(request),
+        EXPORT,
     )
 
 

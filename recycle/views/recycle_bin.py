@@ -46,7 +46,7 @@ def index(request: Request) -> HttpResponse:
     rows = _rows(request).annotate(
         former=Subquery(entry.values("detail")[:1]), why=Subquery(entry.values("reason")[:1])
     )
-    form = BinFilter(request.GET, request=request)
+    form = BinFilter(request.GET, scope=request.shell.scope)
     other = _count(request.shell.instances().expired())
     more = [*MORE, *HOLDS] if request.shell.role >= Role.ADMINISTRATOR else MORE
     return show_list(request, "bin", form, rows, "recycle_bin", other=other, more_verbs=more)
@@ -54,7 +54,7 @@ def index(request: Request) -> HttpResponse:
 
 @require_GET
 def expired(request: Request) -> HttpResponse:
-    form = ExpiredFilter(request.GET, request=request)
+    form = ExpiredFilter(request.GET, scope=request.shell.scope)
     other = _count(request.shell.instances().in_bin())
     return show_list(request, "expired", form, _rows(request), "recycle_bin", other=other)
 
@@ -62,13 +62,17 @@ def expired(request: Request) -> HttpResponse:
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     return stream_csv(
-        request, "recycle-bin", BinFilter(request.GET, request=request), _rows(request), BIN_EXPORT
+        request,
+        "recycle-bin",
+        BinFilter(request.GET, scope=request.shell.scope),
+        _rows(request),
+        BIN_EXPORT,
     )
 
 
 @require_GET
 def export_expired(request: Request) -> HttpResponseBase:
-    form = ExpiredFilter(request.GET, request=request)
+    form = ExpiredFilter(request.GET, scope=request.shell.scope)
     return stream_csv(request, "expired-subscriptions", form, _rows(request), EXPIRED_EXPORT)
 
 

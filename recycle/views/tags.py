@@ -188,7 +188,11 @@ def index(request: Request) -> HttpResponse:
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     return stream_csv(
-        request, "tags", TagFilter(request.GET, request=request), _counted(request), EXPORT
+        request,
+        "tags",
+        TagFilter(request.GET, scope=request.shell.scope),
+        _counted(request),
+        EXPORT,
     )
 
 

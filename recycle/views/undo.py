@@ -5,7 +5,6 @@ from typing import Any
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -13,7 +12,7 @@ from django_htmx.http import trigger_client_event
 
 from recycle import actions
 from recycle.actions.undo import Undone
-from recycle.forms import UndoForm
+from recycle.forms import DialogForm, UndoForm
 from recycle.http import Request
 from recycle.policy import Refusal
 from recycle.views.again import label
@@ -22,10 +21,11 @@ from recycle.views.verbs.answer import BROKEN, because, refuse, with_reasons
 
 @require_POST
 def undo(request: Request) -> HttpResponse:
-    form = UndoForm(request.POST, request=request)
+    page = DialogForm(request.POST, scope=request.shell.scope, home="recycle:instances")
+    form = UndoForm(request.POST)
     undone = (
         actions.undo(form.cleaned_data["batch"], by=request.user, now=request.now)
-        if form.is_valid()
+        if page.is_valid() and form.is_valid()
         else None
     )
     if undone is None:
@@ -37,7 +37,7 @@ def undo(request: Request) -> HttpResponse:
         return refuse(request, [str(undone.refusal.label)], "recycle:bin", status=status)
     _say(request, undone)
     if not request.htmx:
-        return HttpResponseRedirect(form.cleaned_data["back"] or reverse("recycle:instances"))
+        return HttpResponseRedirect(page.cleaned_data["back"])
     response = render(request, "_messages.html")
     response["HX-Reswap"] = "none"
     return trigger_client_event(response, "changed")

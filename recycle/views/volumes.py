@@ -177,7 +177,11 @@ def index(request: Request) -> HttpResponse:
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     return stream_csv(
-        request, "volumes", VolumeFilter(request.GET, request=request), _rows(request), EXPORT
+        request,
+        "volumes",
+        VolumeFilter(request.GET, scope=request.shell.scope),
+        _rows(request),
+        EXPORT,
     )
 
 

@@ -15,8 +15,8 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from recycle.forms.scope import Scope
 from recycle.forms.search import address_has, has, has_tag
-from recycle.http import Request
 from recycle.lifecycle import IN_USE, State
 from recycle.models import ElasticIP, Instance, Listener, LoadBalancer, Tag, Volume
 
@@ -29,7 +29,7 @@ UUID_IN = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECA
 class Choice:
     """One kind of thing that can be named."""
 
-    rows: Callable[[Request], QuerySet[Any, Any]]
+    rows: Callable[[Scope], QuerySet[Any, Any]]
     # It has exactly this name; it has something like it.
     named: Callable[[str], Q]
     like: Callable[[str], Q]
@@ -41,9 +41,9 @@ class Choice:
     written: Callable[[Any], str]
     about: Callable[[Any], str]
 
-    def find(self, request: Request, text: str) -> list[Any]:
+    def find(self, scope: Scope, text: str) -> list[Any]:
         """What `text` names: one when it is clear, none, or a few namesakes."""
-        rows = self.rows(request)
+        rows = self.rows(scope)
         if (
             issubclass(rows.model, Instance | Volume | ElasticIP | LoadBalancer | Listener)
             and (match := UUID_IN.search(text))
@@ -53,8 +53,8 @@ class Choice:
         named = rows.filter(self.named(text)).order_by("pk")
         return list(named.filter(self.likely)[: NAMESAKES + 1]) or list(named[: NAMESAKES + 1])
 
-    def suggest(self, request: Request, text: str, near: str) -> list[tuple[str, str]]:
-        rows = self.rows(request).filter(self.likely)
+    def suggest(self, scope: Scope, text: str, near: str) -> list[tuple[str, str]]:
+        rows = self.rows(scope).filter(self.likely)
         if text:
             rows = rows.filter(self.like(text))
         if near:
@@ -85,7 +85,7 @@ def _tag_is(text: str) -> Q:
 
 
 INSTANCE = Choice(
-    rows=lambda request: request.shell.instances().exclude(state=State.PURGED),
+    rows=lambda scope: scope.instances().exclude(state=State.PURGED),
     named=lambda text: Q(name=text) | _address_is("private_ip", text),
     like=lambda text: has(text, "name") | address_has("private_ip", text),
     likely=Q(state__in=IN_USE),
@@ -94,7 +94,7 @@ INSTANCE = Choice(
     about=lambda row: f"{row.private_ip} · {row.zone_id}",
 )
 VOLUME = Choice(
-    rows=lambda request: Volume.objects.visible_to(request.user).of(request.shell.account),
+    rows=lambda scope: Volume.objects.visible_to(scope.by).of(scope.account),
     named=lambda text: Q(name=text),
     like=lambda text: has(text, "name"),
     likely=Q(instance=None),
@@ -103,7 +103,7 @@ VOLUME = Choice(
     about=lambda row: f"{row.type} · {row.size_gb} GB · {row.zone_id}",
 )
 ADDRESS = Choice(
-    rows=lambda request: ElasticIP.objects.visible_to(request.user).of(request.shell.account),
+    rows=lambda scope: ElasticIP.objects.visible_to(scope.by).of(scope.account),
     named=lambda text: _address_is("address", text),
     like=lambda text: address_has("address", text),
     likely=Q(instance=None, load_balancer=None),
@@ -112,7 +112,7 @@ ADDRESS = Choice(
     about=lambda row: f"{row.bandwidth_mbps} Mbps · {row.region_id}",
 )
 BALANCER = Choice(
-    rows=lambda request: LoadBalancer.objects.visible_to(request.user).of(request.shell.account),
+    rows=lambda scope: LoadBalancer.objects.visible_to(scope.by).of(scope.account),
     named=lambda text: Q(name=text),
     like=lambda text: has(text, "name"),
     likely=Q(),
@@ -121,10 +121,8 @@ BALANCER = Choice(
     about=lambda row: f"{row.get_type_display()} · {row.region_id}",
 )
 LISTENER = Choice(
-    rows=lambda request: (
-        Listener.objects.visible_to(request.user)
-        .of(request.shell.account)
-        .select_related("load_balancer")
+    rows=lambda scope: (
+        Listener.objects.visible_to(scope.by).of(scope.account).select_related("load_balancer")
     ),
     named=lambda text: Q(name=text) | Q(load_balancer__name=text),
     like=lambda text: has(text, "name", "load_balancer__name"),
@@ -134,7 +132,7 @@ LISTENER = Choice(
     about=lambda row: str(row.get_method_display()),
 )
 TAG = Choice(
-    rows=lambda request: Tag.objects.visible_to(request.user).of(request.shell.account),
+    rows=lambda scope: Tag.objects.visible_to(scope.by).of(scope.account),
     named=_tag_is,
     like=has_tag,
     likely=Q(),
@@ -155,26 +153,26 @@ CHOICES: Mapping[str, Sequence[Choice]] = {
 }
 
 
-def suggest(request: Request, kind: str, text: str, near: str) -> list[tuple[str, str]]:
+def suggest(scope: Scope, kind: str, text: str, near: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for choice in CHOICES[kind]:
-        found += choice.suggest(request, text, near)
+        found += choice.suggest(scope, text, near)
     return found[:SUGGESTED]
 
 
 class ChoiceField(forms.CharField):
-    """Names one row; the form that has it says for which request, and near what."""
+    """Names one row; the form that has it says in which scope, and near what."""
 
-    request: Request
+    scope: Scope
     near: str = ""
 
     def __init__(self, kind: str, **kwargs: Any) -> None:
         self.kind = kind
         super().__init__(max_length=500, **kwargs)
 
-    def offer(self, request: Request, near: str) -> None:
+    def offer(self, scope: Scope, near: str) -> None:
         """Suggest what is likely meant; without script, the first few."""
-        self.request, self.near = request, near
+        self.scope, self.near = scope, near
         self.widget.attrs |= {
             "list": "choices",
             "autocomplete": "off",
@@ -189,11 +187,11 @@ class ChoiceField(forms.CharField):
 
     @property
     def suggestions(self) -> Iterator[tuple[str, str]]:
-        return iter(suggest(self.request, self.kind, "", self.near))
+        return iter(suggest(self.scope, self.kind, "", self.near))
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
-        found = [row for choice in CHOICES[self.kind] for row in choice.find(self.request, text)]
+        found = [row for choice in CHOICES[self.kind] for row in choice.find(self.scope, text)]
         if not found:
             raise ValidationError(
                 _("There is nothing called “%(text)s”. Enter an ID, or a name.") % {"text": text}

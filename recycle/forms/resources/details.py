@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from recycle.forms.resources.choice import LABELS, ChoiceField
+from recycle.forms.scope import Scope
 from recycle.forms.text import MAX_RETYPED, TextField
-from recycle.http import Request
-from recycle.models import Account, Listener, LoadBalancer, Region, Zone
+from recycle.models import Listener, LoadBalancer
 from recycle.offer import BANDWIDTH_MBPS, DATA_DISKS
 from recycle.policy import BillingMode
 from recycle.text import as_seen
@@ -34,14 +34,14 @@ class DetailsForm(forms.Form):
         self,
         data: QueryDict | None,
         *,
-        request: Request,
+        scope: Scope,
         rows: Sequence[Any] = (),
         bound: bool = False,
         initial: Mapping[str, Any] | None = None,
     ) -> None:
         # Filters in the same page have fields of the same names.
         super().__init__(data, auto_id="new_%s", initial=dict(initial or {}))
-        self.request = request
+        self.scope = scope
         self.rows = rows
         # Some of the rows are bound to something.
         self.something_bound = bound
@@ -53,7 +53,7 @@ class DetailsForm(forms.Form):
                 field.widget.attrs.setdefault("class", "in full")
 
     def prepare(self) -> None:
-        """What depends on the request and the rows."""
+        """What depends on the scope and the rows."""
 
     def offer(self, name: str, choices: Sequence[tuple[Any, Any]]) -> None:
         field = self.fields[name]
@@ -119,7 +119,7 @@ class BindForm(DetailsForm):
     def prepare(self) -> None:
         field = ChoiceField(self.kind, label=LABELS[self.kind])
         places = {_follow(row, self.place) for row in self.rows} if self.place else set()
-        field.offer(self.request, places.pop() if len(places) == 1 else "")
+        field.offer(self.scope, places.pop() if len(places) == 1 else "")
         self.fields["other"] = field
 
 
@@ -193,24 +193,6 @@ class NewForm(DetailsForm):
 
     token = forms.UUIDField(initial=uuid4, widget=forms.HiddenInput)
 
-    @property
-    def account(self) -> Account:
-        account = self.request.shell.account
-        assert account
-        return account
-
-    @property
-    def zones(self) -> list[Zone]:
-        shell = self.request.shell
-        return [
-            zone for zone in shell.zones if not shell.region or zone.region_id == shell.region.pk
-        ]
-
-    @property
-    def regions(self) -> list[Region]:
-        shell = self.request.shell
-        return [shell.region] if shell.region else shell.regions
-
 
 class VolumeForm(NewForm):
     zone = forms.ChoiceField(label=gettext_lazy("Zone"))
@@ -233,7 +215,7 @@ class VolumeForm(NewForm):
     )
 
     def prepare(self) -> None:
-        self.offer("zone", [(zone.pk, zone.pk) for zone in self.zones])
+        self.offer("zone", [(zone.pk, zone.pk) for zone in self.scope.zones])
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
@@ -261,7 +243,7 @@ class AddressForm(NewForm):
     )
 
     def prepare(self) -> None:
-        self.offer("region", [(region.pk, region.pk) for region in self.regions])
+        self.offer("region", [(region.pk, region.pk) for region in self.scope.regions])
 
 
 class BalancerForm(NewForm):
@@ -281,8 +263,8 @@ class BalancerForm(NewForm):
     )
 
     def prepare(self) -> None:
-        regions = {region.pk for region in self.regions}
-        rows = self.request.shell.instances().exclude(vpc_id=None).filter(zone__region__in=regions)
+        regions = {region.pk for region in self.scope.regions}
+        rows = self.scope.instances().exclude(vpc_id=None).filter(zone__region__in=regions)
         found = (
             rows.order_by("zone__region", "vpc_id")
             .values_list("vpc_id", "zone__region")
@@ -290,7 +272,7 @@ class BalancerForm(NewForm):
         )
         self.region_of: dict[str, str] = {str(vpc): region for vpc, region in found}
         labels = [(vpc, f"{vpc} · {region}") for vpc, region in self.region_of.items()]
-        self.offer("region", [(region.pk, region.pk) for region in self.regions])
+        self.offer("region", [(region.pk, region.pk) for region in self.scope.regions])
         self.offer("vpc_id", [("", _("Any")), *labels])
 
     def clean_vpc_id(self) -> UUID | None:

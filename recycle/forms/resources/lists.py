@@ -18,7 +18,6 @@ FREE = Q(instance=None, load_balancer=None)
 
 
 class VolumeFilter(ListForm):
-    url = "recycle:volumes"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "name", "-name")
     columns = {
@@ -60,7 +59,6 @@ class VolumeFilter(ListForm):
 
 
 class AddressFilter(ListForm):
-    url = "recycle:addresses"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "address", "-address")
     columns = {
@@ -96,7 +94,6 @@ class AddressFilter(ListForm):
 
 
 class BalancerFilter(ListForm):
-    url = "recycle:balancers"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "name", "-name")
     columns = {
@@ -128,7 +125,6 @@ class BalancerFilter(ListForm):
 class TagFilter(ListForm):
     """Tags belong to no region."""
 
-    url = "recycle:tags"
     by_region = False
     default_sort = "key"
     sorts = ("key", "-key")

@@ -7,16 +7,15 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import Model
 from django.http import HttpResponse
-from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.translation import gettext as _
 
 from recycle.actions import Blocker, Outcome
 from recycle.actions.limits import Limit, uses, with_account_use
 from recycle.actions.resources import Context
-from recycle.forms import BackForm
+from recycle.forms import DialogForm
 from recycle.forms.resources import NewForm
-from recycle.http import Request, page_of
+from recycle.http import Request, page_of, sent
 from recycle.models import Account
 from recycle.policy import Refusal, Role
 from recycle.views.resources.dialog import show_dialog
@@ -42,15 +41,11 @@ class Maker:
 def make(request: Request, maker: Maker, url: str) -> HttpResponse:
     if request.shell.role < Role.OPERATOR or not request.shell.account:
         return refuse(request, [str(Refusal.ROLE.label)], maker.home, status=403)
-    form = BackForm(
-        request.POST if request.method == "POST" else request.GET,
-        request=request,
-        home=reverse(maker.home),
-    )
+    form = DialogForm(sent(request), scope=request.shell.scope, home=maker.home)
     if not form.is_valid():
-        return refuse_form(request, form, maker.home)
+        return refuse_form(request, form)
     confirmed = request.method == "POST" and form.cleaned_data["confirmed"]
-    details = maker.details(request.POST if confirmed else None, request=request)
+    details = maker.details(request.POST if confirmed else None, scope=request.shell.scope)
     if confirmed and details.is_valid() and (response := _carry_out(request, maker, form, details)):
         return response
     account = with_account_use(Account.objects.filter(pk=request.shell.account.pk)).get()
@@ -62,7 +57,7 @@ def make(request: Request, maker: Maker, url: str) -> HttpResponse:
 
 
 def _carry_out(
-    request: Request, maker: Maker, form: BackForm, details: NewForm
+    request: Request, maker: Maker, form: DialogForm, details: NewForm
 ) -> HttpResponse | None:
     """Make it; None when it was refused, which the dialog then says."""
     assert request.shell.account

@@ -10,18 +10,25 @@ from typing import Any
 from django.contrib import messages
 from django.db.models import Model, QuerySet
 from django.http import HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import ngettext
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from recycle.actions import Blocker, Outcome, Refused
 from recycle.actions.resources import Context
-from recycle.forms import NamedForm
+from recycle.forms import DialogForm, NamedForm
 from recycle.forms.resources import DetailsForm, RemoveForm
-from recycle.http import Request, page_of, pick
+from recycle.http import Request, page_of, sent
 from recycle.policy import Refusal, Role
-from recycle.views.verbs.answer import BROKEN, because, finish, refuse, refuse_form, with_reasons
+from recycle.views.verbs.answer import (
+    BROKEN,
+    because,
+    finish,
+    refuse,
+    refuse_form,
+    render_dialog,
+    with_reasons,
+)
 from recycle.views.verbs.dialog import stay_here
 
 # Rows named in a dialog.
@@ -74,32 +81,30 @@ class Line:
 def act(request: Request, verb: Verb) -> HttpResponse:
     if request.shell.role < Role.OPERATOR:
         return refuse(request, [str(Refusal.ROLE.label)], verb.home, status=403)
-    form = NamedForm(
-        request.POST if request.method == "POST" else request.GET,
-        request=request,
-        home=reverse(verb.home),
-        rows=verb.rows,
-    )
-    if not form.is_valid():
-        return refuse_form(request, form, verb.home)
-    confirmed = request.method == "POST" and form.cleaned_data["confirmed"]
+    page = DialogForm(sent(request), scope=request.shell.scope, home=verb.home)
+    form = NamedForm(sent(request), rows=verb.rows(request))
+    if not page.is_valid() or not form.is_valid():
+        return refuse_form(request, page, form)
+    confirmed = request.method == "POST" and page.cleaned_data["confirmed"]
     rows = list(form.named)
     bound = verb.bound(rows)
     details = verb.details(
         request.POST if confirmed else None,
-        request=request,
+        scope=request.shell.scope,
         rows=rows,
         bound=any(bound.values()),
         initial=_given(form),
     )
     if not confirmed or not details.is_valid():
-        return _ask(request, verb, form, details, rows, bound)
-    wanted, changed = _unchanged(form, rows, bound) if _undoes(verb, details) else (form.named, [])
+        return _ask(request, verb, page, form, details, rows, bound)
+    wanted, changed = (
+        _unchanged(page, form, rows, bound) if _undoes(verb, details) else (form.named, [])
+    )
     outcome = verb.carry_out(
         wanted, details.cleaned_data, Context(by=request.user, now=request.now)
     )
     outcome.refused += changed
-    return _report(request, verb, form, outcome)
+    return _report(request, verb, page, form, outcome)
 
 
 def _given(form: NamedForm) -> dict[str, Any]:
@@ -122,12 +127,12 @@ def _fingerprint(bound: Sequence[Model]) -> str:
 
 
 def _unchanged(
-    form: NamedForm, rows: Sequence[Model], bound: Bound
+    page: DialogForm, form: NamedForm, rows: Sequence[Model], bound: Bound
 ) -> tuple[QuerySet[Any, Any], list[Refused]]:
     """The rows that are bound to what the dialog said, and those that are bound to something else
     by now.
     """
-    announced = form.cleaned_data["announced"]
+    announced = page.cleaned_data["announced"]
     if announced is None:
         return form.named, []
     changed = []
@@ -141,6 +146,7 @@ def _unchanged(
 def _ask(
     request: Request,
     verb: Verb,
+    page: DialogForm,
     form: NamedForm,
     details: DetailsForm,
     rows: Sequence[Model],
@@ -159,7 +165,7 @@ def _ask(
         ],
         "more": max(0, len(rows) - SHOWN),
     }
-    url, back = reverse(verb.url), form.cleaned_data["back"]
+    url, back = reverse(verb.url), page.cleaned_data["back"]
     stay_here(request, url, back, form.cleaned_data["ids"])
     return show_dialog(request, details, url, back, **context)
 
@@ -174,23 +180,14 @@ def show_dialog(
     request: Request, details: DetailsForm, url: str, back: str, **context: Any
 ) -> HttpResponse:
     """A dialog, or without htmx a page of its own; 422 when something in it is wrong."""
-    partial = "resources/_dialog.html"
-    template = pick(request, page="verbs/page.html", partial=partial)
-    context |= {
-        "details": details,
-        "url": url,
-        "back": back,
-        "scope": request.shell.scope,
-        "partial": partial,
-        "piece": template == partial,
-    }
-    response = render(request, template, context, status=422 if details.errors else 200)
-    if template == partial:
-        response["HX-Retarget"], response["HX-Reswap"] = "#dialog", "innerHTML"
-    return response
+    context |= {"details": details, "url": url, "back": back, "scope": request.shell.scope}
+    status = 422 if details.errors else 200
+    return render_dialog(request, "resources/_dialog.html", context, status)
 
 
-def _report(request: Request, verb: Verb, form: NamedForm, outcome: Outcome) -> HttpResponse:
+def _report(
+    request: Request, verb: Verb, page: DialogForm, form: NamedForm, outcome: Outcome
+) -> HttpResponse:
     """Say what was done and what was not, and go back to where the person was, or to the list when
     that has gone.
     """
@@ -207,7 +204,7 @@ def _report(request: Request, verb: Verb, form: NamedForm, outcome: Outcome) -> 
         messages.error(
             request, with_reasons(sentence, [(failed.name, BROKEN) for failed in outcome.failed])
         )
-    back = form.cleaned_data["back"]
+    back = page.cleaned_data["back"]
     if verb.danger and _has_gone(back, form, outcome):
         return _leave(request, reverse(verb.home))
     left = [

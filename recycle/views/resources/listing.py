@@ -36,7 +36,7 @@ class Listing:
 
 
 def show(request: Request, listing: Listing, rows: QuerySet[Any, Any]) -> HttpResponse:
-    form = FILTERS[listing.name](request.GET, request=request)
+    form = FILTERS[listing.name](request.GET, scope=request.shell.scope)
     return show_list(
         request, listing.name, form, rows, listing.name, about=listing, export=listing.export
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from django.contrib import messages
+from django.forms import Form
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
@@ -18,8 +19,8 @@ from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 from recycle.actions import Outcome, Refused
 from recycle.actions.again import Result
 from recycle.actions.undo import MOST_UNDONE, UNDO_FOR
-from recycle.forms import BackForm, SelectionForm
-from recycle.http import Request, page_of
+from recycle.forms import DialogForm, SelectionForm
+from recycle.http import Request, page_of, pick
 from recycle.lifecycle import Action, ResourceAction
 from recycle.policy import Refusal
 from recycle.views.verbs import words
@@ -29,14 +30,16 @@ REASONS, KEPT = 10, 200
 BROKEN = gettext_lazy("The database rejected the change. Try again, or ask who runs the console.")
 
 
-def refuse_form(request: Request, form: BackForm, home: str) -> HttpResponse:
-    errors = [error for listed in form.errors.as_data().values() for error in listed]
+def refuse_form(request: Request, page: DialogForm, *forms: Form) -> HttpResponse:
+    """What is wrong with what a page sent, or with what it is about."""
+    listed = [each for form in (page, *forms) for each in form.errors.as_data().values()]
+    errors = [error for each in listed for error in each]
     sentences = [str(message) for error in errors for message in error.messages]
     if all(error.code == "empty" for error in errors) and not request.htmx:
         messages.error(request, sentences[0])
-        return HttpResponseRedirect(form.cleaned_data.get("back") or reverse(home))
+        return HttpResponseRedirect(page.cleaned_data.get("back") or reverse(page.home))
     status = 404 if any(error.code == "not_found" for error in errors) else 400
-    return refuse(request, sentences, home, status=status)
+    return refuse(request, sentences, page.home, status=status)
 
 
 def refuse(request: Request, sentences: Iterable[str], home: str, *, status: int) -> HttpResponse:
@@ -56,11 +59,25 @@ def refuse(request: Request, sentences: Iterable[str], home: str, *, status: int
     return render(request, "refused.html", context, status=status)
 
 
-def report(request: Request, form: SelectionForm, outcome: Outcome) -> HttpResponse:
+def render_dialog(
+    request: Request, partial: str, context: dict[str, Any], status: int = 200
+) -> HttpResponse:
+    """A dialog, or without htmx a page of its own."""
+    template = pick(request, page="verbs/page.html", partial=partial)
+    context |= {"partial": partial, "piece": template == partial}
+    response = render(request, template, context, status=status)
+    if template == partial:
+        response["HX-Retarget"], response["HX-Reswap"] = "#dialog", "innerHTML"
+    return response
+
+
+def report(
+    request: Request, page: DialogForm, form: SelectionForm, outcome: Outcome
+) -> HttpResponse:
     """Say what was done and what was not, and go back to the list, where what was refused stays
     selected.
     """
-    announced = form.cleaned_data["announced"]
+    announced = page.cleaned_data["announced"]
     if outcome.done:
         messages.success(request, _what_was_done(outcome), extra_tags=_undo(request, outcome))
     if after_all := [done.name for done in outcome.done if announced and str(done.id) in announced]:
@@ -88,7 +105,7 @@ def report(request: Request, form: SelectionForm, outcome: Outcome) -> HttpRespo
         *(str(refused.id) for refused in outcome.refused),
         *(str(failed.id) for failed in outcome.failed),
     ]
-    return finish(request, form.cleaned_data["back"], left)
+    return finish(request, page.cleaned_data["back"], left)
 
 
 def finish(request: Request, back: str, left: Sequence[str] = ()) -> HttpResponse:

@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
@@ -17,14 +16,15 @@ from recycle.actions.bindings import described
 from recycle.actions.outcome import Key
 from recycle.actions.retention import Retentions
 from recycle.actions.verbs import renewed
-from recycle.forms import MAX_NAMED, SelectionForm, dialog_link
-from recycle.http import Request, pick
+from recycle.forms import MAX_NAMED, SelectionDialogForm, SelectionForm, dialog_link
+from recycle.http import Request
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance
 from recycle.models.instance import kept_label
 from recycle.policy import Refusal, Retention, deletable_from, why_not_no_fees
 from recycle.text import as_seen
 from recycle.views.verbs import words
+from recycle.views.verbs.answer import render_dialog
 
 # Instances named in one group.
 SHOWN = 200
@@ -85,16 +85,15 @@ def to_retype(groups: Sequence[Group]) -> str:
 def ask(
     request: Request,
     action: Action,
+    page: SelectionDialogForm,
     form: SelectionForm,
     groups: list[Group],
     expected: str,
     status: int = 200,
 ) -> HttpResponse:
     going = [group for group in groups if group.tone != "off"]
-    partial = f"verbs/_{action.value}.html"
-    url, back = reverse(f"recycle:{action.value}"), form.cleaned_data["back"]
+    url, back = reverse(f"recycle:{action.value}"), page.cleaned_data["back"]
     stay_here(request, url, back, form.cleaned_data["ids"])
-    template = pick(request, page="verbs/page.html", partial=partial)
     context = {
         "action": action,
         "url": url,
@@ -102,20 +101,16 @@ def ask(
         "groups": groups,
         "going": sum(len(group.members) for group in going),
         "form": form,
+        "retyped": page["confirm"],
         "back": back,
         "scope": request.shell.scope,
         "expected": expected,
         "announced": _announced(groups),
-        "partial": partial,
-        "piece": template == partial,
         **_about_no_fees(
             action, [instance for group in going for instance, _note, _bound in group.lines]
         ),
     }
-    response = render(request, template, context, status=status)
-    if template == partial:
-        response["HX-Retarget"], response["HX-Reswap"] = "#dialog", "innerHTML"
-    return response
+    return render_dialog(request, f"verbs/_{action.value}.html", context, status)
 
 
 def stay_here(request: Request, url: str, back: str, ids: Sequence[Any]) -> None:
