@@ -19,8 +19,8 @@ from recycle.forms import AgainForm, Place, PlanFilter, SelectionDialogForm
 from recycle.http import Request, pick, sent
 from recycle.models import Event, Instance
 from recycle.policy import Refusal, Role
+from recycle.views.answers import because, refuse, refuse_form, with_reasons
 from recycle.views.scope import find_batch
-from recycle.views.verbs.answer import because, refuse, refuse_form, with_reasons
 
 
 @dataclass

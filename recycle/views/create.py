@@ -21,7 +21,7 @@ from recycle.forms import CreateForm
 from recycle.http import Request, pick, sent
 from recycle.models import Account
 from recycle.policy import Refusal, Role
-from recycle.views.verbs.answer import refuse
+from recycle.views.answers import refuse
 
 # Buttons that ask for the page again, with one thing changed.
 ASKING = frozenset({"check", "add_disk", "remove_disk"})

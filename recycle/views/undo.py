@@ -16,7 +16,7 @@ from recycle.forms import DialogForm, UndoForm
 from recycle.http import Request
 from recycle.policy import Refusal
 from recycle.views.again import label
-from recycle.views.verbs.answer import BROKEN, because, refuse, with_reasons
+from recycle.views.answers import BROKEN, because, refuse, with_reasons
 
 
 @require_POST

@@ -18,8 +18,8 @@ from recycle.forms.resources import NewForm
 from recycle.http import Request, page_of, sent
 from recycle.models import Account
 from recycle.policy import Refusal, Role
+from recycle.views.answers import BROKEN, because, finish, refuse, refuse_form
 from recycle.views.resources.dialog import show_dialog
-from recycle.views.verbs.answer import BROKEN, because, finish, refuse, refuse_form
 from recycle.views.verbs.dialog import stay_here
 
 

@@ -20,7 +20,7 @@ from recycle.forms import DialogForm, NamedForm
 from recycle.forms.resources import DetailsForm, RemoveForm
 from recycle.http import Request, page_of, sent
 from recycle.policy import Refusal, Role
-from recycle.views.verbs.answer import (
+from recycle.views.answers import (
     BROKEN,
     because,
     finish,

@@ -23,8 +23,8 @@ from recycle.models import Instance
 from recycle.models.instance import kept_label
 from recycle.policy import Refusal, Retention, deletable_from, why_not_no_fees
 from recycle.text import as_seen
-from recycle.views.verbs import words
-from recycle.views.verbs.answer import render_dialog
+from recycle.views import words
+from recycle.views.answers import render_dialog
 
 # Instances named in one group.
 SHOWN = 200

@@ -23,7 +23,7 @@ from recycle.forms import DialogForm, SelectionForm
 from recycle.http import Request, page_of, pick
 from recycle.lifecycle import Action, ResourceAction
 from recycle.policy import Refusal
-from recycle.views.verbs import words
+from recycle.views import words
 
 # Reasons named in a message, and refused rows that stay selected.
 REASONS, KEPT = 10, 200
