@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from django import template
-from django.contrib.messages.storage.base import Message
 from django.db.models import Model
 from django.templatetags.static import static
 from django.urls import reverse
@@ -220,14 +219,13 @@ def blocker_link(blocker: Blocker) -> SafeString:
     )
 
 
-@register.filter
-def undo(message: Message) -> dict[str, Any] | None:
-    """The delete that a message offers to undo, and until when."""
-    kind, _space, what = message.extra_tags.partition(" ") if message.extra_tags else ("", "", "")
-    if kind != "undo":
-        return None
-    batch, _space, until = what.partition(" ")
-    return {"batch": batch, "until": datetime.fromisoformat(until)}
+@register.simple_tag(takes_context=True)
+def undo_offer(context: dict[str, Any]) -> dict[str, Any] | None:
+    """The delete that can be undone, and until when; None without one. Offered once, with the
+    message about it: in the answer itself, or on the page that it leads to.
+    """
+    offer = context.get("undo") or context["request"].session.pop("undo", None)
+    return offer and {**offer, "until": datetime.fromisoformat(offer["until"])}
 
 
 @register.filter

@@ -18,13 +18,14 @@ from recycle.actions.again import Line, Result
 from recycle.forms import AgainForm, Place, PlanFilter, SelectionDialogForm
 from recycle.http import Request, pick, sent
 from recycle.models import Event, Instance
+from recycle.outcomes import because, with_reasons
 from recycle.policy import Refusal, Role
-from recycle.views.answers import because, refuse, refuse_form, with_reasons
+from recycle.views.answers import refuse, refuse_form
 from recycle.views.scope import find_batch
 
 
 @dataclass
-class Group:
+class InstancePlan:
     """An instance with its lines, each with what became of it if it was picked."""
 
     instance: Instance
@@ -70,7 +71,7 @@ def _show(
     status: int = 200,
 ) -> HttpResponse:
     lines = _plan(request, form)
-    groups = {instance.pk: Group(instance) for instance in form.cleaned_data["instances"]}
+    groups = {instance.pk: InstancePlan(instance) for instance in form.cleaned_data["instances"]}
     became = {result.former.key: result for result in results}
     for line in lines:
         group = groups[line.former.instance.pk]

@@ -18,17 +18,17 @@ NOTE = _(
 )
 
 EXPORT = (
-    (_("Time"), lambda event: event.at),
-    (_("Action"), lambda event: event.get_action_display()),
-    (_("Resource"), lambda event: event.kind_label),
-    (_("Resource ID"), lambda event: event.subject_id),
-    (_("Name"), lambda event: event.subject_name),
+    (_("Time"), "at"),
+    (_("Action"), "get_action_display"),
+    (_("Resource"), "kind_label"),
+    (_("Resource ID"), "subject_id"),
+    (_("Name"), "subject_name"),
     (_("Changes"), lambda event: "; ".join(event.changes)),
-    (_("By"), lambda event: event.by_name),
-    (_("Address"), lambda event: event.address),
-    (_("Request ID"), lambda event: event.request_id),
-    (_("Count"), lambda event: event.count),
-    (_("Last"), lambda event: event.last_at),
+    (_("By"), "by_name"),
+    (_("Address"), "address"),
+    (_("Request ID"), "request_id"),
+    (_("Count"), "count"),
+    (_("Last"), "last_at"),
 )
 
 

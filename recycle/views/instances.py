@@ -32,18 +32,18 @@ MORE = [
 ]
 HOLDS = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)]
 EXPORT = (
-    (_("Instance ID"), lambda row: row.pk),
-    (_("Name"), lambda row: row.name),
-    (_("Status"), lambda row: row.status),
-    (_("Instance type"), lambda row: row.instance_type_id),
-    (_("vCPU"), lambda row: row.instance_type.vcpu),
-    (_("Memory (GB)"), lambda row: row.instance_type.memory_gb),
-    (_("Image"), lambda row: row.image_name),
-    (_("Private IP"), lambda row: row.private_ip),
-    (_("Billing mode"), lambda row: row.get_billing_mode_display()),
-    (_("Expires"), lambda row: row.expires_at),
-    (_("Zone"), lambda row: row.zone_id),
-    (_("Created"), lambda row: row.created_at),
+    (_("Instance ID"), "pk"),
+    (_("Name"), "name"),
+    (_("Status"), "status"),
+    (_("Instance type"), "instance_type_id"),
+    (_("vCPU"), "instance_type.vcpu"),
+    (_("Memory (GB)"), "instance_type.memory_gb"),
+    (_("Image"), "image_name"),
+    (_("Private IP"), "private_ip"),
+    (_("Billing mode"), "get_billing_mode_display"),
+    (_("Expires"), "expires_at"),
+    (_("Zone"), "zone_id"),
+    (_("Created"), "created_at"),
 )
 
 

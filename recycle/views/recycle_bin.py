@@ -19,24 +19,24 @@ from recycle.views.lists import show_list, stream_csv
 MORE = [(Action.EXTEND.value, Action.EXTEND.label)]
 HOLDS = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)]
 EXPORT = (
-    (_("Instance ID"), lambda row: row.pk),
-    (_("Name"), lambda row: row.name),
-    (_("Billing mode"), lambda row: row.get_billing_mode_display()),
-    (_("Instance type"), lambda row: row.instance_type_id),
-    (_("Image"), lambda row: row.image_name),
-    (_("Private IP"), lambda row: row.private_ip),
-    (_("Zone"), lambda row: row.zone_id),
+    (_("Instance ID"), "pk"),
+    (_("Name"), "name"),
+    (_("Billing mode"), "get_billing_mode_display"),
+    (_("Instance type"), "instance_type_id"),
+    (_("Image"), "image_name"),
+    (_("Private IP"), "private_ip"),
+    (_("Zone"), "zone_id"),
 )
 BIN_EXPORT = (
     *EXPORT,
-    (_("Deleted"), lambda row: row.recycled_at),
-    (_("Deleted by"), lambda row: row.recycled_by_name),
-    (_("Ends"), lambda row: row.purge_at),
+    (_("Deleted"), "recycled_at"),
+    (_("Deleted by"), "recycled_by_name"),
+    (_("Ends"), "purge_at"),
 )
 EXPIRED_EXPORT = (
     *EXPORT,
-    (_("Expired at"), lambda row: row.expires_at),
-    (_("Ends"), lambda row: row.purge_at),
+    (_("Expired at"), "expires_at"),
+    (_("Ends"), "purge_at"),
 )
 
 

@@ -20,8 +20,9 @@ from recycle.forms import ConfirmedForm, KeepForm, RuleForm
 from recycle.http import Request
 from recycle.models import Account, RetentionRule, Tag
 from recycle.models.instance import duration_label
+from recycle.outcomes import BROKEN
 from recycle.policy import LONGEST_KEEP, STANDARD_KEEP, Refusal, Role
-from recycle.views.answers import BROKEN, finish, refuse, render_dialog
+from recycle.views.answers import finish, refuse, render_dialog
 
 TAGS_OFFERED = 200
 

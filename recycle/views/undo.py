@@ -14,9 +14,10 @@ from recycle import actions
 from recycle.actions.undo import Undone
 from recycle.forms import DialogForm, UndoForm
 from recycle.http import Request
+from recycle.outcomes import BROKEN, because, with_reasons
 from recycle.policy import Refusal
 from recycle.views.again import label
-from recycle.views.answers import BROKEN, because, refuse, with_reasons
+from recycle.views.answers import refuse
 
 
 @require_POST

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 from recycle.forms.resources.choice import LABELS, ChoiceField
 from recycle.forms.scope import Scope
 from recycle.forms.text import MAX_RETYPED, TextField
-from recycle.models import Listener, LoadBalancer
+from recycle.models import Account, ElasticIP, Listener, LoadBalancer, Tag, Volume
 from recycle.offer import BANDWIDTH_MBPS, DATA_DISKS
 from recycle.policy import BillingMode
 from recycle.text import as_seen
@@ -73,6 +73,10 @@ class RemoveForm(DetailsForm):
     def prepare(self) -> None:
         if not self.something_bound:
             del self.fields["unbind"]
+
+    @property
+    def unbinds(self) -> bool:
+        return bool(self.cleaned_data.get("unbind"))
 
 
 class RetypeForm(RemoveForm):
@@ -193,6 +197,11 @@ class NewForm(DetailsForm):
 
     token = forms.UUIDField(initial=uuid4, widget=forms.HiddenInput)
 
+    @property
+    def account(self) -> Account:
+        assert self.scope.account
+        return self.scope.account
+
 
 class VolumeForm(NewForm):
     zone = forms.ChoiceField(label=gettext_lazy("Zone"))
@@ -229,6 +238,20 @@ class VolumeForm(NewForm):
                 )
         return data
 
+    def new(self) -> Volume:
+        """As it was asked for, not saved."""
+        data = self.cleaned_data
+        return Volume(
+            pk=data["token"],
+            account=self.account,
+            zone_id=data["zone"],
+            name=data["name"],
+            type=data["type"],
+            size_gb=data["size_gb"],
+            billing_mode=data["billing_mode"],
+            created_at=self.scope.now,
+        )
+
 
 class AddressForm(NewForm):
     region = forms.ChoiceField(label=gettext_lazy("Region"))
@@ -244,6 +267,18 @@ class AddressForm(NewForm):
 
     def prepare(self) -> None:
         self.offer("region", [(region.pk, region.pk) for region in self.scope.regions])
+
+    def new(self) -> ElasticIP:
+        """As it was asked for, not saved and without an address."""
+        data = self.cleaned_data
+        return ElasticIP(
+            pk=data["token"],
+            account=self.account,
+            region_id=data["region"],
+            bandwidth_mbps=data["bandwidth_mbps"],
+            billing_mode=data["billing_mode"],
+            created_at=self.scope.now,
+        )
 
 
 class BalancerForm(NewForm):
@@ -288,12 +323,38 @@ class BalancerForm(NewForm):
             self.add_error("vpc_id", _("An internal load balancer needs a VPC."))
         return data
 
+    def new(self) -> LoadBalancer:
+        """As it was asked for, not saved."""
+        data = self.cleaned_data
+        return LoadBalancer(
+            pk=data["token"],
+            account=self.account,
+            region_id=data["region"],
+            name=data["name"],
+            type=data["type"],
+            vpc_id=data["vpc_id"],
+            created_at=self.scope.now,
+        )
+
 
 class ListenerForm(NewForm):
     protocol = forms.ChoiceField(label=gettext_lazy("Protocol"), choices=Listener.Protocol.choices)
     port = forms.IntegerField(label=gettext_lazy("Port"), min_value=PORTS[0], max_value=PORTS[1])
     method = forms.ChoiceField(label=gettext_lazy("Method"), choices=Listener.Method.choices)
     name = TextField(required=False, max_length=64, label=gettext_lazy("Name (optional)"))
+
+    def new(self, balancer: LoadBalancer) -> Listener:
+        """As it was asked for, not saved."""
+        data = self.cleaned_data
+        return Listener(
+            pk=data["token"],
+            load_balancer=balancer,
+            name=data["name"],
+            protocol=data["protocol"],
+            port=data["port"],
+            method=data["method"],
+            created_at=self.scope.now,
+        )
 
 
 class TagForm(NewForm):
@@ -305,3 +366,8 @@ class TagForm(NewForm):
             if self.cleaned_data.get(name, "").lower().startswith("ksc"):
                 self.add_error(name, _("What begins with “ksc” is reserved."))
         return self.cleaned_data
+
+    def new(self) -> Tag:
+        """As it was asked for, not saved. There can be one with this key and value only."""
+        data = self.cleaned_data
+        return Tag(account=self.account, key=data["key"], value=data["value"])

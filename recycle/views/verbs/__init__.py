@@ -18,8 +18,9 @@ from recycle.http import Request, sent
 from recycle.lifecycle import Action
 from recycle.policy import NEEDED, Refusal
 from recycle.text import as_seen
-from recycle.views.answers import refuse, refuse_form, report
+from recycle.views.answers import refuse, refuse_form
 from recycle.views.verbs.dialog import ask, group, to_retype
+from recycle.views.verbs.report import report
 
 
 @require_http_methods(["GET", "POST"])

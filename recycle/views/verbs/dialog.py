@@ -16,7 +16,7 @@ from recycle.actions.bindings import described
 from recycle.actions.outcome import Key
 from recycle.actions.retention import Retentions
 from recycle.actions.verbs import renewed
-from recycle.forms import MAX_NAMED, SelectionDialogForm, SelectionForm, dialog_link
+from recycle.forms import MAX_NAMED, SelectionDialogForm, SelectionForm
 from recycle.http import Request
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance
@@ -24,14 +24,14 @@ from recycle.models.instance import kept_label
 from recycle.policy import Refusal, Retention, deletable_from, why_not_no_fees
 from recycle.text import as_seen
 from recycle.views import words
-from recycle.views.answers import render_dialog
+from recycle.views.answers import render_dialog, stay_here
 
 # Instances named in one group.
 SHOWN = 200
 
 
 @dataclass
-class Group:
+class Fate:
     """Instances that would all fare alike."""
 
     title: str
@@ -50,16 +50,16 @@ class Group:
 
 def group(
     request: Request, action: Action, outcome: Outcome, assumed: Mapping[str, Any]
-) -> list[Group]:
+) -> list[Fate]:
     """The instances of a dry run by what would become of them; empty groups are left out.
 
     `assumed` is what the dry run was asked with: the months of a renewal, the length of an
     extension.
     """
     done, released, refused = (
-        Group(words.prospect(action), "ok"),
-        Group(_("Will be released at once, for good"), "danger", final=True),
-        Group(_("Cannot be done"), "off"),
+        Fate(str(words.PROSPECTS[action]), "ok"),
+        Fate(_("Will be released at once, for good"), "danger", final=True),
+        Fate(_("Cannot be done"), "off"),
     )
     if action is Action.PURGE:
         done.tone, done.final = "danger", True
@@ -71,7 +71,7 @@ def group(
     return groups
 
 
-def to_retype(groups: Sequence[Group]) -> str:
+def to_retype(groups: Sequence[Fate]) -> str:
     """What has to be typed where nothing brings an instance back: its name, or how many
     they are.
     """
@@ -87,7 +87,7 @@ def ask(
     action: Action,
     page: SelectionDialogForm,
     form: SelectionForm,
-    groups: list[Group],
+    groups: list[Fate],
     expected: str,
     status: int = 200,
 ) -> HttpResponse:
@@ -113,12 +113,7 @@ def ask(
     return render_dialog(request, f"verbs/_{action.value}.html", context, status)
 
 
-def stay_here(request: Request, url: str, back: str, ids: Sequence[Any]) -> None:
-    """Where a link opened a dialog, it can be asked for again; with a selection, it leads back."""
-    request.shell.address = dialog_link(url, back, ids) if request.method == "GET" else back
-
-
-def _announced(groups: Sequence[Group]) -> str | None:
+def _announced(groups: Sequence[Fate]) -> str | None:
     """What is said to be impossible, for the form to bring back: the answer may have changed until
     then.
     """
@@ -133,7 +128,7 @@ def _announced(groups: Sequence[Group]) -> str | None:
 
 
 def _describe(
-    request: Request, action: Action, groups: list[Group], assumed: Mapping[str, Any]
+    request: Request, action: Action, groups: list[Fate], assumed: Mapping[str, Any]
 ) -> None:
     """Say of the first instances of each group what is worth knowing before OK."""
     shown = [member.id for group in groups for member in group.members[:SHOWN]]
