@@ -45,8 +45,11 @@ MAY_LOOK = {
     "recycle/admin.py": re.compile(
         r"redirect_to_login\(request\.GET\.get\(\"next\"\) or request\.path\)"
     ),
-    # The address of the change that is previewed.
+    # The address of the change that is previewed, and of the dialog that is shown.
     "recycle/views/retention.py": re.compile(r"\"url\": request\.path,"),
+    "recycle/views/resources/dialog.py": re.compile(
+        r"\"url\": request\.path,|stay_here\(request, request\.path,"
+    ),
 }
 
 

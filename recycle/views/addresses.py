@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from recycle.actions import Outcome
 from recycle.actions.limits import Limit
-from recycle.actions.resources import Context, addresses
+from recycle.actions.resources import addresses
 from recycle.forms.resources import (
     AddressFilter,
     AddressForm,
@@ -132,7 +132,7 @@ def create(request: Request) -> HttpResponse:
         address = details.new()
         if ElasticIP.objects.filter(pk=address.pk).exists():
             return report_made_already(dialog)
-        outcome = addresses.create(address, context=Context(by=request.user, now=request.now))
+        outcome = addresses.create(address, context=request.context)
         if outcome.done:
             return report_made(dialog, "create_address", address)
         add_reasons(details, outcome)
@@ -153,8 +153,9 @@ def associate(request: Request) -> HttpResponse:
         )
         return ask(dialog, "associate", details, note=note, bound=_bound(dialog.rows))
     holder = details.cleaned_data["other"]
-    context = Context(by=request.user, now=request.now)
-    return report(dialog, "associate", addresses.associate(dialog.chosen, holder, context=context))
+    return report(
+        dialog, "associate", addresses.associate(dialog.chosen, holder, context=request.context)
+    )
 
 
 @require_http_methods(["GET", "POST"])
@@ -191,11 +192,10 @@ def associate_with_balancer(request: Request) -> HttpResponse:
 
 def _associate_with_each(request: Request, dialog: Dialog, address: ElasticIP) -> Outcome:
     """With the first that takes it; the others are refused."""
-    context = Context(by=request.user, now=request.now)
-    outcome = Outcome(ResourceAction.BIND, context.batch)
+    outcome = Outcome(ResourceAction.BIND, request.context.batch)
     for holder in dialog.chosen:
         rows = ElasticIP.objects.filter(pk=address.pk)
-        outcome.extend(addresses.associate(rows, holder, context=context))
+        outcome.extend(addresses.associate(rows, holder, context=request.context))
     return outcome
 
 
@@ -211,7 +211,7 @@ def disassociate(request: Request) -> HttpResponse:
         note = _("From then on nothing is reached at this address. The EIP stays with the account.")
         return ask(dialog, "disassociate", details, note=note, bound=bound)
     rows, changed = unchanged(dialog, bound)
-    outcome = addresses.disassociate(rows, context=Context(by=request.user, now=request.now))
+    outcome = addresses.disassociate(rows, context=request.context)
     outcome.refused += changed
     return report(dialog, "disassociate", outcome)
 
@@ -228,7 +228,6 @@ def delete(request: Request) -> HttpResponse:
         note = _("The address is given back, and cannot be had again.")
         return ask(dialog, "delete_addresses", details, note=note, bound=bound, danger=True)
     rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
-    context = Context(by=request.user, now=request.now)
-    outcome = addresses.remove(rows, unbind=details.unbinds, context=context)
+    outcome = addresses.remove(rows, unbind=details.unbinds, context=request.context)
     outcome.refused += changed
     return report(dialog, "delete_addresses", outcome)

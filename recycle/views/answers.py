@@ -32,7 +32,8 @@ def needs(action: Action | ResourceAction, home: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def wrapper(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-            if request.shell.role < NEEDED.get(action, Role.OPERATOR):
+            needed = NEEDED[action] if isinstance(action, Action) else Role.OPERATOR
+            if request.shell.role < needed:
                 return refuse(request, [str(Refusal.ROLE.label)], home, status=403)
             return view(request, *args, **kwargs)
 

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from recycle.actions import Outcome
 from recycle.actions.limits import Limit
-from recycle.actions.resources import Context, balancers
+from recycle.actions.resources import balancers
 from recycle.forms.resources import (
     BalancerFilter,
     BalancerForm,
@@ -193,7 +193,7 @@ def create(request: Request) -> HttpResponse:
         balancer = details.new()
         if LoadBalancer.objects.filter(pk=balancer.pk).exists():
             return report_made_already(dialog)
-        outcome = balancers.create(balancer, context=Context(by=request.user, now=request.now))
+        outcome = balancers.create(balancer, context=request.context)
         if outcome.done:
             return report_made(dialog, "create_balancer", balancer)
         add_reasons(details, outcome)
@@ -212,8 +212,7 @@ def create_listener(request: Request, pk: UUID) -> HttpResponse:
         listener = details.new(balancer)
         if Listener.objects.filter(pk=listener.pk).exists():
             return report_made_already(dialog)
-        context = Context(by=request.user, now=request.now)
-        outcome = balancers.create_listener(listener, context=context)
+        outcome = balancers.create_listener(listener, context=request.context)
         if outcome.done:
             return report_made(dialog, "create_listener", listener)
         add_reasons(details, outcome)
@@ -232,8 +231,7 @@ def delete(request: Request) -> HttpResponse:
         note = _("Its listeners go with it. This cannot be undone.")
         return ask(dialog, "delete_balancers", details, note=note, bound=bound, danger=True)
     rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
-    context = Context(by=request.user, now=request.now)
-    outcome = balancers.remove(rows, unbind=details.unbinds, context=context)
+    outcome = balancers.remove(rows, unbind=details.unbinds, context=request.context)
     outcome.refused += changed
     return report(dialog, "delete_balancers", outcome)
 
@@ -249,8 +247,7 @@ def delete_listeners(request: Request) -> HttpResponse:
     if not details.is_valid():
         return ask(dialog, "delete_listeners", details, bound=bound, danger=True)
     rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
-    context = Context(by=request.user, now=request.now)
-    outcome = balancers.remove_listeners(rows, unbind=details.unbinds, context=context)
+    outcome = balancers.remove_listeners(rows, unbind=details.unbinds, context=request.context)
     outcome.refused += changed
     return report(dialog, "delete_listeners", outcome)
 
@@ -268,13 +265,17 @@ def register(request: Request) -> HttpResponse:
             "and VPC."
         )
         return ask(dialog, "register", details, note=note)
-    context, data = Context(by=request.user, now=request.now), details.cleaned_data
-    outcome = Outcome(ResourceAction.BIND, context.batch)
+    data = details.cleaned_data
+    outcome = Outcome(ResourceAction.BIND, request.context.batch)
     instances = Instance.objects.filter(pk=data["other"].pk)
     for listener in dialog.chosen:
         outcome.extend(
             balancers.register(
-                listener, instances, port=data["port"], weight=data["weight"], context=context
+                listener,
+                instances,
+                port=data["port"],
+                weight=data["weight"],
+                context=request.context,
             )
         )
     return report(dialog, "register", outcome)
@@ -298,7 +299,7 @@ def register_instances(request: Request) -> HttpResponse:
         dialog.chosen,
         port=data["port"],
         weight=data["weight"],
-        context=Context(by=request.user, now=request.now),
+        context=request.context,
     )
     return report(dialog, "register_instances", outcome)
 
@@ -315,6 +316,6 @@ def deregister(request: Request) -> HttpResponse:
         note = _("The load balancer sends it nothing any more.")
         return ask(dialog, "deregister", details, note=note, bound=bound)
     rows, changed = unchanged(dialog, bound)
-    outcome = balancers.deregister(rows, context=Context(by=request.user, now=request.now))
+    outcome = balancers.deregister(rows, context=request.context)
     outcome.refused += changed
     return report(dialog, "deregister", outcome)

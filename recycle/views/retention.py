@@ -15,7 +15,6 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 
 from recycle.actions import Outcome
 from recycle.actions.keeping import add_rule, forecast, keep, remove_rules
-from recycle.actions.resources import Context
 from recycle.forms import ConfirmedForm, KeepForm, RuleForm
 from recycle.http import Request
 from recycle.models import Account, RetentionRule, Tag
@@ -45,8 +44,7 @@ def keep_for(request: Request) -> HttpResponse:
         return _wrong(request, page, keep_form=form)
     account, time = _account(request), form.cleaned_data["keep_for"]
     if page.cleaned_data["confirmed"]:
-        context = Context(by=request.user, now=request.now)
-        outcome = keep(Account.objects.filter(pk=account.pk), time, context=context)
+        outcome = keep(Account.objects.filter(pk=account.pk), time, context=request.context)
         done = _("The account keeps instances for: %(time)s.") % {"time": _words(time)}
         return _report(request, outcome, done)
     title = _("Change the time of the account")
@@ -68,7 +66,7 @@ def add(request: Request) -> HttpResponse:
         account=account, key=data["key"], value=data["value"], keep_for=data["keep_for"]
     )
     if page.cleaned_data["confirmed"]:
-        outcome = add_rule(rule, context=Context(by=request.user, now=request.now))
+        outcome = add_rule(rule, context=request.context)
         return _report(request, outcome, _("The rule for %(tag)s is set.") % {"tag": rule})
     rules = _rules(account)
     same = next((each for each in rules if (each.key, each.value) == (rule.key, rule.value)), None)
@@ -93,7 +91,7 @@ def remove(request: Request, pk: int) -> HttpResponse:
         return _wrong(request, page)
     if page.cleaned_data["confirmed"]:
         rows = RetentionRule.objects.filter(pk=rule.pk, account=account)
-        outcome = remove_rules(rows, context=Context(by=request.user, now=request.now))
+        outcome = remove_rules(rows, context=request.context)
         return _report(request, outcome, _("The rule for %(tag)s is removed.") % {"tag": rule})
     title = _("Remove the rule for %(tag)s") % {"tag": rule}
     rules = [each for each in _rules(account) if each.pk != rule.pk]

@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
 from recycle.actions import Outcome, Refused
-from recycle.actions.resources import Context, tags
+from recycle.actions.resources import tags
 from recycle.forms.resources import (
     AddTagForm,
     DetailsForm,
@@ -126,7 +126,7 @@ def create(request: Request) -> HttpResponse:
     details = TagForm(dialog.answers, scope=request.shell.scope)
     if details.is_valid():
         tag = details.new()
-        outcome = tags.create(tag, context=Context(by=request.user, now=request.now))
+        outcome = tags.create(tag, context=request.context)
         if outcome.done:
             return report_made(dialog, "create_tag", tag)
         add_reasons(details, outcome)
@@ -143,11 +143,10 @@ def add(request: Request) -> HttpResponse:
     details = TagInstanceForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
     if not details.is_valid():
         return ask(dialog, "add_tags", details)
-    context = Context(by=request.user, now=request.now)
-    outcome = Outcome(ResourceAction.BIND, context.batch)
+    outcome = Outcome(ResourceAction.BIND, request.context.batch)
     for tag in dialog.chosen:
         instances = Instance.objects.filter(pk=details.cleaned_data["other"].pk)
-        one = tags.add(tag, instances, context=context)
+        one = tags.add(tag, instances, context=request.context)
         one.refused = [replace(refused, id=tag.pk, name=str(tag)) for refused in one.refused]
         outcome.extend(one)
     return report(dialog, "add_tags", outcome)
@@ -163,8 +162,8 @@ def add_to(request: Request) -> HttpResponse:
     details = AddTagForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
     if not details.is_valid():
         return ask(dialog, "add_tag", details)
-    tag, context = details.cleaned_data["other"], Context(by=request.user, now=request.now)
-    return report(dialog, "add_tag", tags.add(tag, dialog.chosen, context=context))
+    tag = details.cleaned_data["other"]
+    return report(dialog, "add_tag", tags.add(tag, dialog.chosen, context=request.context))
 
 
 @require_http_methods(["GET", "POST"])
@@ -179,7 +178,7 @@ def remove(request: Request) -> HttpResponse:
         return ask(dialog, "remove_tags", details, note=_("The tag itself stays."))
     on = InstanceTag.objects.filter(tag__in=dialog.chosen, instance=details.cleaned_data["other"])
     there = set(on.values_list("tag", flat=True))
-    outcome = tags.take_off(on, context=Context(by=request.user, now=request.now))
+    outcome = tags.take_off(on, context=request.context)
     outcome.refused += [
         Refused(tag.pk, str(tag), Refusal.NOT_BOUND) for tag in dialog.rows if tag.pk not in there
     ]
@@ -199,7 +198,7 @@ def take_off(request: Request) -> HttpResponse:
         note = _("The tag itself stays.")
         return ask(dialog, "take_off_tags", details, note=note, bound=bound)
     rows, changed = unchanged(dialog, bound)
-    outcome = tags.take_off(rows, context=Context(by=request.user, now=request.now))
+    outcome = tags.take_off(rows, context=request.context)
     outcome.refused += changed
     return report(dialog, "take_off_tags", outcome)
 
@@ -215,7 +214,6 @@ def delete(request: Request) -> HttpResponse:
     if not details.is_valid():
         return ask(dialog, "delete_tags", details, bound=bound, danger=True)
     rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
-    context = Context(by=request.user, now=request.now)
-    outcome = tags.remove(rows, unbind=details.unbinds, context=context)
+    outcome = tags.remove(rows, unbind=details.unbinds, context=request.context)
     outcome.refused += changed
     return report(dialog, "delete_tags", outcome)

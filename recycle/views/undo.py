@@ -25,7 +25,7 @@ def undo(request: Request) -> HttpResponse:
     page = DialogForm(request.POST, scope=request.shell.scope, home="recycle:instances")
     form = UndoForm(request.POST)
     undone = (
-        actions.undo(form.cleaned_data["batch"], by=request.user, now=request.now)
+        actions.undo(form.cleaned_data["batch"], context=request.context)
         if page.is_valid() and form.is_valid()
         else None
     )

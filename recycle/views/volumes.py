@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET, require_http_methods
 
 from recycle.actions import Outcome
 from recycle.actions.limits import Limit
-from recycle.actions.resources import Context, volumes
+from recycle.actions.resources import volumes
 from recycle.forms.resources import (
     AttachForm,
     AttachVolumeForm,
@@ -125,7 +125,7 @@ def create(request: Request) -> HttpResponse:
         volume = details.new()
         if Volume.objects.filter(pk=volume.pk).exists():
             return report_made_already(dialog)
-        outcome = volumes.create(volume, context=Context(by=request.user, now=request.now))
+        outcome = volumes.create(volume, context=request.context)
         if outcome.done:
             return report_made(dialog, "create_volume", volume)
         add_reasons(details, outcome)
@@ -147,7 +147,7 @@ def attach(request: Request) -> HttpResponse:
         dialog.chosen,
         details.cleaned_data["other"],
         delete_with_instance=details.cleaned_data["delete_with_instance"],
-        context=Context(by=request.user, now=request.now),
+        context=request.context,
     )
     return report(dialog, "attach", outcome)
 
@@ -163,15 +163,14 @@ def attach_to(request: Request) -> HttpResponse:
     if not details.is_valid():
         note = _("An available volume of the instance's zone. An instance takes 8 volumes.")
         return ask(dialog, "attach_volume", details, note=note)
-    context = Context(by=request.user, now=request.now)
-    outcome = Outcome(ResourceAction.BIND, context.batch)
+    outcome = Outcome(ResourceAction.BIND, request.context.batch)
     for instance in dialog.chosen:
         outcome.extend(
             volumes.attach(
                 Volume.objects.filter(pk=details.cleaned_data["other"].pk),
                 instance,
                 delete_with_instance=details.cleaned_data["delete_with_instance"],
-                context=context,
+                context=request.context,
             )
         )
     return report(dialog, "attach_volume", outcome)
@@ -189,7 +188,7 @@ def detach(request: Request) -> HttpResponse:
         note = _("Unmount it in the instance first, or what is not written yet is lost.")
         return ask(dialog, "detach", details, note=note, bound=bound)
     rows, changed = unchanged(dialog, bound)
-    outcome = volumes.detach(rows, context=Context(by=request.user, now=request.now))
+    outcome = volumes.detach(rows, context=request.context)
     outcome.refused += changed
     return report(dialog, "detach", outcome)
 
@@ -208,8 +207,6 @@ def delete(request: Request) -> HttpResponse:
         note = _("What is stored there is lost.")
         return ask(dialog, "delete_volumes", details, note=note, bound=bound, danger=True)
     rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
-    outcome = volumes.remove(
-        rows, unbind=details.unbinds, context=Context(by=request.user, now=request.now)
-    )
+    outcome = volumes.remove(rows, unbind=details.unbinds, context=request.context)
     outcome.refused += changed
     return report(dialog, "delete_volumes", outcome)

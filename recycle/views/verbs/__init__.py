@@ -5,6 +5,7 @@ The dialog is a dry run of the verb itself. Without htmx it is a page of its own
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from django.http import HttpResponse
@@ -95,12 +96,12 @@ def _act(
     if not page.is_valid() or "instances" not in form.cleaned_data:
         return refuse_form(request, page, form)
 
+    context = replace(request.context, reason=form.cleaned_data.get("reason", "").strip())
+
     def act(**parameters: Any) -> Outcome:
         return carry_out(
             form.cleaned_data["instances"],
-            by=request.user,
-            now=request.now,
-            reason=form.cleaned_data.get("reason", "").strip(),
+            context=context,
             limit=MAX_SELECTED,
             **parameters,
         )
