@@ -30,6 +30,15 @@ INSTANCES_LEFT = ngettext_lazy(
 INSTANCES_FAILED = ngettext_lazy("%(n)d instance failed:", "%(n)d instances failed:", "n")
 
 
+RELATIONSHIPS_LEFT = ngettext_lazy(
+    "%(n)d relationship was left alone:", "%(n)d relationships were left alone:", "n"
+)
+NOT_UNDONE = gettext_lazy("Not everything could be undone:")
+
+# Names, each with a reason.
+Reasons = Sequence[tuple[str, Any]]
+
+
 def say(
     request: HttpRequest,
     outcome: Outcome,
@@ -38,16 +47,31 @@ def say(
     left: Any = LEFT,
     failed: Any = FAILED,
     announced: Mapping[str, str] | None = None,
+    errors: bool = False,
 ) -> None:
-    """`announced` is what a dialog said would be refused, by id; None where nothing was said."""
+    """Say what was done, what was left alone, and what failed.
+
+    `announced` is what a dialog said would be refused, by id; None where nothing was said. With
+    `errors`, what the database said of a failure, for who runs the console.
+    """
     if outcome.done:
         messages.success(request, done)
-    if outcome.refused:
-        reasons = [(refused.name, _why(refused, announced)) for refused in outcome.refused]
-        messages.warning(request, with_reasons(left % {"n": len(reasons)}, reasons))
+    say_left(request, left, [(each.name, _why(each, announced)) for each in outcome.refused])
     if outcome.failed:
-        broken = [(failure.name, BROKEN) for failure in outcome.failed]
-        messages.error(request, with_reasons(failed % {"n": len(broken)}, broken))
+        reasons = [(each.name, each.error if errors else BROKEN) for each in outcome.failed]
+        messages.error(request, with_reasons(failed % {"n": len(reasons)}, reasons))
+
+
+def say_left(request: HttpRequest, head: Any, reasons: Reasons) -> None:
+    """Say what was left alone, if anything was. `head` is one of the above."""
+    if reasons:
+        messages.warning(request, with_reasons(head % {"n": len(reasons)}, reasons))
+
+
+def reasons_of(outcome: Outcome) -> list[tuple[str, Any]]:
+    """Why what was not done was not."""
+    refused = [(each.name, because(each)) for each in outcome.refused]
+    return [*refused, *((each.name, BROKEN) for each in outcome.failed)]
 
 
 def _why(refused: Refused, announced: Mapping[str, str] | None) -> SafeString:
@@ -69,7 +93,7 @@ def because(refused: Refused | Result) -> SafeString:
     return format_html("{} ({})", refused.refusal.label, link)
 
 
-def with_reasons(sentence: str, reasons: Sequence[tuple[str, Any]]) -> SafeString:
+def with_reasons(sentence: str, reasons: Reasons) -> SafeString:
     """A sentence with a list of names under it, each with its reason when that is not empty."""
     shown = format_html_join(
         "", "<li>{}{}{}</li>", ((name, ": " if why else "", why) for name, why in reasons[:REASONS])

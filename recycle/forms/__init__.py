@@ -16,7 +16,7 @@ from recycle.forms.lists import (
 )
 from recycle.forms.login import EndSessionForm, LoginForm, PasswordForm
 from recycle.forms.named import MAX_NAMED, NamedForm
-from recycle.forms.places import Place, dialog_link, own_address
+from recycle.forms.places import FilteredPage, dialog_link, own_address
 from recycle.forms.preferences import ColumnsForm, ThemeForm, TipForm
 from recycle.forms.retention import ConfirmedForm, KeepForField, KeepForm, RuleForm
 from recycle.forms.scope import Scope
@@ -39,6 +39,7 @@ __all__ = [
     "DialogForm",
     "EndSessionForm",
     "ExpiredFilter",
+    "FilteredPage",
     "InstanceFilter",
     "InstanceListForm",
     "KeepForField",
@@ -49,7 +50,6 @@ __all__ = [
     "NamedForm",
     "OverviewForm",
     "PasswordForm",
-    "Place",
     "PlanFilter",
     "RuleForm",
     "Scope",

@@ -14,8 +14,8 @@ from recycle.forms.scope import Scope
 class FilterForm(forms.Form):
     """What narrows a page. It says what was understood, and nothing else.
 
-    What somebody, or a script, put beside that ends here: `Place` makes every address of a page
-    from what is said, so that nothing else is carried from link to link.
+    What somebody, or a script, put beside that ends here: `FilteredPage` makes every address of a
+    page from what is said, so that nothing else is carried from link to link.
     """
 
     # Whether what it shows is narrowed by the region.

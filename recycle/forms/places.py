@@ -43,7 +43,7 @@ PLAIN = frozenset(
 )
 
 
-class Place:
+class FilteredPage:
     """The page that a filter is of. Every link to it with a filter is made here."""
 
     def __init__(self, form: FilterForm) -> None:
@@ -103,7 +103,7 @@ def own_address(address: str, scope: Scope) -> str:
     and back makes nothing longer.
     """
     if form := filter_of(address, scope):
-        return Place(form).address()
+        return FilteredPage(form).address()
     path, _query = _parts(address)
     try:
         return path if resolve(path).view_name in PLAIN else ""

@@ -15,13 +15,15 @@ from django.views.decorators.http import require_http_methods
 
 from recycle import actions
 from recycle.actions.again import Line, Result
-from recycle.forms import AgainForm, Place, PlanFilter, SelectionDialogForm
+from recycle.forms import AgainForm, FilteredPage, PlanFilter, SelectionDialogForm
 from recycle.http import Request, pick, sent
+from recycle.lifecycle import ResourceAction
 from recycle.models import Event, Instance
-from recycle.outcomes import because, with_reasons
-from recycle.policy import Refusal, Role
-from recycle.views.answers import refuse, refuse_form
+from recycle.outcomes import RELATIONSHIPS_LEFT, because, say_left
+from recycle.views.answers import needs, refuse_form
 from recycle.views.scope import find_batch
+
+HOME = "recycle:instances"
 
 
 @dataclass
@@ -35,12 +37,10 @@ class InstancePlan:
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.BIND, HOME)
 def configure_again(request: Request) -> HttpResponse:
-    home = "recycle:instances"
-    page = SelectionDialogForm(sent(request), scope=request.shell.scope, home=home)
+    page = SelectionDialogForm(sent(request), scope=request.shell.scope, home=HOME)
     form = AgainForm(sent(request), scope=request.shell.scope)
-    if request.shell.role < Role.OPERATOR:
-        return refuse(request, [str(Refusal.ROLE.label)], home, status=403)
     if not form.is_valid() or not page.is_valid():
         find_batch(request, form.cleaned_data.get("batch"))
         return refuse_form(request, page, form)
@@ -77,7 +77,7 @@ def _show(
         group = groups[line.former.instance.pk]
         group.event = line.former.event
         group.rows.append((line, became.get(line.former.key)))
-    place = Place(PlanFilter(form.data, scope=request.shell.scope))
+    place = FilteredPage(PlanFilter(form.data, scope=request.shell.scope))
     address = request.shell.address = place.address()
     template = pick(request, page="again/index.html", partial="again/_plan.html")
     context: dict[str, Any] = {
@@ -106,17 +106,15 @@ def _say(request: Request, results: Sequence[Result]) -> None:
             "Bound %(n)d relationship again.", "Bound %(n)d relationships again.", done
         )
         messages.success(request, sentence % {"n": done})
-    reasons = [(label(result), because(result)) for result in results if not result.done]
-    if reasons:
-        n = len(reasons)
-        sentence = ngettext(
-            "%(n)d relationship was left alone:", "%(n)d relationships were left alone:", n
-        ) % {"n": n}
-        messages.warning(request, with_reasons(sentence, reasons))
+    say_left(request, RELATIONSHIPS_LEFT, not_bound(results))
     if not results:
         messages.info(request, _("No relationship was picked. Nothing was bound."))
 
 
-def label(result: Result) -> str:
-    """A relationship in a message: whose it is, and what."""
-    return f"{result.former.instance.name} · {result.former.name}"
+def not_bound(results: Sequence[Result]) -> list[tuple[str, Any]]:
+    """The relationships that were left alone, whose they are and why."""
+    return [
+        (f"{result.former.instance.name} · {result.former.name}", because(result))
+        for result in results
+        if not result.done
+    ]

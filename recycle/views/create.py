@@ -19,18 +19,18 @@ from recycle.actions.create import Order
 from recycle.actions.limits import Limit, Use, uses, with_account_use
 from recycle.forms import CreateForm
 from recycle.http import Request, pick, sent
+from recycle.lifecycle import ResourceAction
 from recycle.models import Account
-from recycle.policy import Refusal, Role
-from recycle.views.answers import refuse
+from recycle.policy import Refusal
+from recycle.views.answers import needs
 
 # Buttons that ask for the page again, with one thing changed.
 ASKING = frozenset({"check", "add_disk", "remove_disk"})
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.CREATE, "recycle:instances")
 def create(request: Request) -> HttpResponse:
-    if request.shell.role < Role.OPERATOR:
-        return refuse(request, [str(Refusal.ROLE.label)], "recycle:instances", status=403)
     orders = request.method == "POST" and not ASKING & request.POST.keys()
     data = sent(request)
     begun = request.method == "POST" or "token" in data

@@ -17,7 +17,7 @@ from django.utils import timezone, translation
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from recycle.forms import ListForm, Place
+from recycle.forms import FilteredPage, ListForm
 from recycle.http import Request, is_head, pick
 from recycle.views.scope import find_batch
 
@@ -43,7 +43,7 @@ def show_list(
     """
     folder = folder or name
     page = form.page(rows)
-    place = Place(form)
+    place = FilteredPage(form)
     request.shell.address = place.address()
     if not page.rows and form.is_valid():
         find_batch(request, form.cleaned_data.get("batch"))

@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 
 from recycle.actions.limits import uses, with_account_use
 from recycle.days import next_days, next_hours
-from recycle.forms import NO_FEES, OverviewForm, Place
+from recycle.forms import NO_FEES, FilteredPage, OverviewForm
 from recycle.http import Request
 from recycle.lifecycle import State
 from recycle.listing import COUNTED
@@ -42,7 +42,7 @@ class Bar:
 @require_GET
 def index(request: Request) -> HttpResponse:
     form = OverviewForm(request.GET, scope=request.shell.scope)
-    place = Place(form)
+    place = FilteredPage(form)
     request.shell.address = place.address()
     rows = request.shell.instances()
     if request.shell.region:

@@ -19,7 +19,7 @@ from recycle.forms import ConfirmedForm, KeepForm, RuleForm
 from recycle.http import Request
 from recycle.models import Account, RetentionRule, Tag
 from recycle.models.instance import duration_label
-from recycle.outcomes import BROKEN
+from recycle.outcomes import say
 from recycle.policy import LONGEST_KEEP, STANDARD_KEEP, Refusal, Role
 from recycle.views.answers import finish, refuse, render_dialog
 
@@ -202,10 +202,5 @@ def _preview(
 
 
 def _report(request: Request, outcome: Outcome, done: str) -> HttpResponse:
-    if outcome.done:
-        messages.success(request, done)
-    for refused in outcome.refused:
-        messages.warning(request, str(refused.refusal.label))
-    if outcome.failed:
-        messages.error(request, BROKEN)
+    say(request, outcome, done)
     return finish(request, reverse("recycle:retention"))

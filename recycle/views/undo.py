@@ -1,7 +1,5 @@
 """Undo, as the message after a delete offers it."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -14,9 +12,9 @@ from recycle import actions
 from recycle.actions.undo import Undone
 from recycle.forms import DialogForm, UndoForm
 from recycle.http import Request
-from recycle.outcomes import BROKEN, because, with_reasons
+from recycle.outcomes import NOT_UNDONE, reasons_of, say_left
 from recycle.policy import Refusal
-from recycle.views.again import label
+from recycle.views.again import not_bound
 from recycle.views.answers import refuse
 
 
@@ -59,13 +57,7 @@ def _say(request: Request, undone: Undone) -> None:
     done = [sentence for sentence, n in zip(sentences, (back, bound, running), strict=True) if n]
     if done:
         messages.success(request, " ".join(done))
-    reasons: list[tuple[str, Any]] = [
-        (refused.name, because(refused)) for refused in undone.restored.refused
-    ]
-    reasons += [(label(result), because(result)) for result in undone.configured if not result.done]
-    reasons += [(refused.name, because(refused)) for refused in undone.started.refused]
-    reasons += [
-        (failed.name, BROKEN) for failed in (*undone.restored.failed, *undone.started.failed)
-    ]
-    if reasons:
-        messages.warning(request, with_reasons(_("Not everything could be undone:"), reasons))
+    reasons = (
+        reasons_of(undone.restored) + not_bound(undone.configured) + reasons_of(undone.started)
+    )
+    say_left(request, NOT_UNDONE, reasons)

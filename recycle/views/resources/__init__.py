@@ -6,7 +6,6 @@ from recycle.views.resources.detail import show_detail
 from recycle.views.resources.dialog import (
     Bound,
     Dialog,
-    account_of,
     add_reasons,
     ask,
     limits,
@@ -20,7 +19,6 @@ from recycle.views.resources.suggestions import suggest
 __all__ = [
     "Bound",
     "Dialog",
-    "account_of",
     "add_reasons",
     "ask",
     "limits",

@@ -80,7 +80,7 @@ class Dialog:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownRow:
     """A row in a dialog, with the names and pages of what it is bound to."""
 
     row: Model
@@ -117,7 +117,7 @@ def ask(
             f"{pk}:{_fingerprint(found)}" for pk, found in bound.items() if found
         ),
         "lines": [
-            Shown(row, [_link(each) for each in bound.get(row.pk, ())]) for row in rows[:SHOWN]
+            ShownRow(row, [_link(each) for each in bound.get(row.pk, ())]) for row in rows[:SHOWN]
         ],
         "more": max(0, len(rows) - SHOWN),
         "details": details,
@@ -188,14 +188,10 @@ def _leave(request: Request, address: str) -> HttpResponse:
 # --- A new one ------------------------------------------------------------------------------------
 
 
-def account_of(request: Request) -> Account:
-    assert request.shell.account
-    return request.shell.account
-
-
 def limits(request: Request, *which: Limit) -> list[Use]:
     """What the account uses of its limits; those that are not limited are left out."""
-    account = with_account_use(Account.objects.filter(pk=account_of(request).pk)).get()
+    assert request.shell.account
+    account = with_account_use(Account.objects.filter(pk=request.shell.account.pk)).get()
     return [use for use in uses(account) if use.limit in which and use.most is not None]
 
 

@@ -6,7 +6,6 @@ The dialog is a dry run of the verb itself. Without htmx it is a page of its own
 
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
@@ -17,104 +16,109 @@ from recycle.actions import Outcome
 from recycle.forms import FORMS, MAX_SELECTED, SelectionDialogForm
 from recycle.http import Request, sent
 from recycle.lifecycle import Action
-from recycle.policy import NEEDED, Refusal
 from recycle.text import as_seen
-from recycle.views.answers import refuse, refuse_form
-from recycle.views.verbs.dialog import ask, group, to_retype
-from recycle.views.verbs.report import report
+from recycle.views.answers import needs, refuse_form
+from recycle.views.verbs.dialog import group, show_preview, to_retype
+from recycle.views.verbs.report import report_moves
+
+# Where the person goes back to when the request does not say.
+LIST, BIN = "recycle:instances", "recycle:bin"
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.START, LIST)
 def start(request: Request) -> HttpResponse:
-    return _act(request, Action.START, actions.start, home="recycle:instances")
+    return _act(request, Action.START, actions.start, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.STOP, LIST)
 def stop(request: Request) -> HttpResponse:
-    return _act(request, Action.STOP, actions.stop, home="recycle:instances")
+    return _act(request, Action.STOP, actions.stop, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.RESTART, LIST)
 def restart(request: Request) -> HttpResponse:
-    return _act(request, Action.RESTART, actions.restart, home="recycle:instances")
+    return _act(request, Action.RESTART, actions.restart, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.DELETE, LIST)
 def delete(request: Request) -> HttpResponse:
-    return _act(request, Action.DELETE, actions.delete, home="recycle:instances")
+    return _act(request, Action.DELETE, actions.delete, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.RENEW, LIST)
 def renew(request: Request) -> HttpResponse:
-    return _act(request, Action.RENEW, actions.renew, home="recycle:instances")
+    return _act(request, Action.RENEW, actions.renew, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.RESTORE, BIN)
 def restore(request: Request) -> HttpResponse:
-    return _act(request, Action.RESTORE, actions.restore, home="recycle:bin")
+    return _act(request, Action.RESTORE, actions.restore, BIN)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.PURGE, BIN)
 def purge(request: Request) -> HttpResponse:
-    return _act(request, Action.PURGE, actions.purge, home="recycle:bin")
+    return _act(request, Action.PURGE, actions.purge, BIN)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.EXTEND, BIN)
 def extend(request: Request) -> HttpResponse:
-    return _act(request, Action.EXTEND, actions.extend, home="recycle:bin")
+    return _act(request, Action.EXTEND, actions.extend, BIN)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.PROTECT, LIST)
 def protect(request: Request) -> HttpResponse:
-    return _act(request, Action.PROTECT, actions.protect, home="recycle:instances")
+    return _act(request, Action.PROTECT, actions.protect, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.UNPROTECT, LIST)
 def unprotect(request: Request) -> HttpResponse:
-    return _act(request, Action.UNPROTECT, actions.unprotect, home="recycle:instances")
+    return _act(request, Action.UNPROTECT, actions.unprotect, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.HOLD, BIN)
 def hold(request: Request) -> HttpResponse:
-    return _act(request, Action.HOLD, actions.hold, home="recycle:bin")
+    return _act(request, Action.HOLD, actions.hold, BIN)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.UNHOLD, BIN)
 def unhold(request: Request) -> HttpResponse:
-    return _act(request, Action.UNHOLD, actions.unhold, home="recycle:bin")
+    return _act(request, Action.UNHOLD, actions.unhold, BIN)
 
 
 def _act(
-    request: Request, action: Action, carry_out: Callable[..., Outcome], *, home: str
+    request: Request, action: Action, carry_out: Callable[..., Outcome], home: str
 ) -> HttpResponse:
-    """`home` names the list that the person goes back to when the request does not say."""
-    if request.shell.role < NEEDED[action]:
-        return refuse(request, [str(Refusal.ROLE.label)], home, status=403)
     page = SelectionDialogForm(sent(request), scope=request.shell.scope, home=home)
     form = FORMS[action](sent(request), scope=request.shell.scope, shown=page.shown)
     form.is_valid()
     if not page.is_valid() or "instances" not in form.cleaned_data:
         return refuse_form(request, page, form)
-
+    instances, assumed = form.cleaned_data["instances"], form.assumed()
     context = replace(request.context, reason=form.cleaned_data.get("reason", "").strip())
-
-    def act(**parameters: Any) -> Outcome:
-        return carry_out(
-            form.cleaned_data["instances"],
-            context=context,
-            limit=MAX_SELECTED,
-            **parameters,
-        )
-
-    groups = group(request, action, act(dry_run=True, **form.assumed()), form.assumed())
+    preview = carry_out(instances, context=context, limit=MAX_SELECTED, dry_run=True, **assumed)
+    groups = group(request, action, preview, assumed)
     expected = to_retype(groups)
     retyped = bool(expected) and as_seen(page.cleaned_data["confirm"]) == expected
     if request.method == "GET" or not page.cleaned_data["confirmed"]:
         # Nothing has been answered yet, so that nothing of it is wrong.
         form.errors.clear()
-        return ask(request, action, page, form, groups, expected)
+        return show_preview(request, action, page, form, groups, expected)
     if expected and not retyped:
         page.add_error("confirm", _("Type exactly what is asked for."))
     if page.errors or form.errors:
-        return ask(request, action, page, form, groups, expected, status=422)
-    return report(request, page, form, act(**form.parameters(retyped=retyped)))
+        return show_preview(request, action, page, form, groups, expected, status=422)
+    parameters = form.parameters(retyped=retyped)
+    outcome = carry_out(instances, context=context, limit=MAX_SELECTED, **parameters)
+    return report_moves(request, page, form, outcome)

@@ -82,7 +82,7 @@ def to_retype(groups: Sequence[Fate]) -> str:
     return name if len(final) == 1 and name else str(len(final))
 
 
-def ask(
+def show_preview(
     request: Request,
     action: Action,
     page: SelectionDialogForm,

@@ -20,7 +20,7 @@ from recycle.views import words
 from recycle.views.answers import finish
 
 
-def report(
+def report_moves(
     request: Request, page: DialogForm, form: SelectionForm, outcome: Outcome
 ) -> HttpResponse:
     """Say what was done and what was not, and go back to the list, where what was refused stays
