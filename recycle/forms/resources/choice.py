@@ -3,14 +3,13 @@ options is made.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from ipaddress import ip_address
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -25,21 +24,34 @@ SUGGESTED, NAMESAKES = 20, 3
 UUID_IN = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
 class Choice:
-    """One kind of thing that can be named."""
+    """One kind of thing that can be named. Most have a name, and are written with their ID."""
 
-    rows: Callable[[Scope], QuerySet[Any, Any]]
-    # It has exactly this name; it has something like it.
-    named: Callable[[str], Q]
-    like: Callable[[str], Q]
     # What is likely meant: suggested, and taken first where several have the name.
-    likely: Q
-    # In a zone or region.
-    near: Callable[[str], Q]
-    # How it is written into the field, and what is said beside that.
-    written: Callable[[Any], str]
-    about: Callable[[Any], str]
+    likely = Q()
+
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        raise NotImplementedError
+
+    def named(self, text: str) -> Q:
+        """It has exactly this name."""
+        return Q(name=text)
+
+    def like(self, text: str) -> Q:
+        """It has something like this name."""
+        return has(text, "name")
+
+    def near(self, code: str) -> Q:
+        """It is in this zone or region."""
+        return Q(region=code)
+
+    def written(self, row: Any) -> str:
+        """As it stands in the field."""
+        return str(row) if str(row) == str(row.pk) else f"{row} · {row.pk}"
+
+    def about(self, row: Any) -> str:
+        """What is said beside that."""
+        raise NotImplementedError
 
     def find(self, scope: Scope, text: str) -> list[Any]:
         """What `text` names: one when it is clear, none, or a few namesakes."""
@@ -71,11 +83,6 @@ def _address_is(field: str, text: str) -> Q:
         return Q(pk__in=[])
 
 
-def _with_id(row: Model) -> str:
-    name = str(row)
-    return name if name == str(row.pk) else f"{name} · {row.pk}"
-
-
 def _tag_is(text: str) -> Q:
     """KEY or KEY=VALUE; either may have an equals sign of its own."""
     found = Q(key=text, value="")
@@ -84,72 +91,117 @@ def _tag_is(text: str) -> Q:
     return found
 
 
-INSTANCE = Choice(
-    rows=lambda scope: scope.instances().exclude(state=State.PURGED),
-    named=lambda text: Q(name=text) | _address_is("private_ip", text),
-    like=lambda text: has(text, "name") | address_has("private_ip", text),
-    likely=Q(state__in=IN_USE),
-    near=lambda code: Q(zone=code) | Q(zone__region=code),
-    written=_with_id,
-    about=lambda row: f"{row.private_ip} · {row.zone_id}",
-)
-VOLUME = Choice(
-    rows=lambda scope: Volume.objects.visible_to(scope.by).of(scope.account),
-    named=lambda text: Q(name=text),
-    like=lambda text: has(text, "name"),
-    likely=Q(instance=None),
-    near=lambda code: Q(zone=code) | Q(zone__region=code),
-    written=_with_id,
-    about=lambda row: f"{row.type} · {row.size_gb} GB · {row.zone_id}",
-)
-ADDRESS = Choice(
-    rows=lambda scope: ElasticIP.objects.visible_to(scope.by).of(scope.account),
-    named=lambda text: _address_is("address", text),
-    like=lambda text: address_has("address", text),
-    likely=Q(instance=None, load_balancer=None),
-    near=lambda code: Q(region=code),
-    written=str,
-    about=lambda row: f"{row.bandwidth_mbps} Mbps · {row.region_id}",
-)
-BALANCER = Choice(
-    rows=lambda scope: LoadBalancer.objects.visible_to(scope.by).of(scope.account),
-    named=lambda text: Q(name=text),
-    like=lambda text: has(text, "name"),
-    likely=Q(),
-    near=lambda code: Q(region=code),
-    written=_with_id,
-    about=lambda row: f"{row.get_type_display()} · {row.region_id}",
-)
-LISTENER = Choice(
-    rows=lambda scope: (
-        Listener.objects.visible_to(scope.by).of(scope.account).select_related("load_balancer")
-    ),
-    named=lambda text: Q(name=text) | Q(load_balancer__name=text),
-    like=lambda text: has(text, "name", "load_balancer__name"),
-    likely=Q(),
-    near=lambda code: Q(load_balancer__region=code),
-    written=lambda row: f"{row.load_balancer} {row} · {row.pk}",
-    about=lambda row: str(row.get_method_display()),
-)
-TAG = Choice(
-    rows=lambda scope: Tag.objects.visible_to(scope.by).of(scope.account),
-    named=_tag_is,
-    like=has_tag,
-    likely=Q(),
-    near=lambda code: Q(),
-    written=str,
-    about=lambda row: "",
-)
+class InstanceChoice(Choice):
+    likely = Q(state__in=IN_USE)
+
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        return scope.instances().exclude(state=State.PURGED)
+
+    def named(self, text: str) -> Q:
+        return Q(name=text) | _address_is("private_ip", text)
+
+    def like(self, text: str) -> Q:
+        return has(text, "name") | address_has("private_ip", text)
+
+    def near(self, code: str) -> Q:
+        return Q(zone=code) | Q(zone__region=code)
+
+    def about(self, row: Instance) -> str:
+        return f"{row.private_ip} · {row.zone_id}"
+
+
+class VolumeChoice(Choice):
+    likely = Q(instance=None)
+
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        return Volume.objects.visible_to(scope.by).of(scope.account)
+
+    def near(self, code: str) -> Q:
+        return Q(zone=code) | Q(zone__region=code)
+
+    def about(self, row: Volume) -> str:
+        return f"{row.type} · {row.size_gb} GB · {row.zone_id}"
+
+
+class AddressChoice(Choice):
+    likely = Q(instance=None, load_balancer=None)
+
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        return ElasticIP.objects.visible_to(scope.by).of(scope.account)
+
+    def named(self, text: str) -> Q:
+        return _address_is("address", text)
+
+    def like(self, text: str) -> Q:
+        return address_has("address", text)
+
+    def written(self, row: ElasticIP) -> str:
+        return str(row)
+
+    def about(self, row: ElasticIP) -> str:
+        return f"{row.bandwidth_mbps} Mbps · {row.region_id}"
+
+
+class BalancerChoice(Choice):
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        return LoadBalancer.objects.visible_to(scope.by).of(scope.account)
+
+    def about(self, row: LoadBalancer) -> str:
+        return f"{row.get_type_display()} · {row.region_id}"
+
+
+class ListenerChoice(Choice):
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        rows = Listener.objects.visible_to(scope.by).of(scope.account)
+        return rows.select_related("load_balancer")
+
+    def named(self, text: str) -> Q:
+        return Q(name=text) | Q(load_balancer__name=text)
+
+    def like(self, text: str) -> Q:
+        return has(text, "name", "load_balancer__name")
+
+    def near(self, code: str) -> Q:
+        return Q(load_balancer__region=code)
+
+    def written(self, row: Listener) -> str:
+        return f"{row.load_balancer} {row} · {row.pk}"
+
+    def about(self, row: Listener) -> str:
+        return str(row.get_method_display())
+
+
+class TagChoice(Choice):
+    """Tags belong to no region."""
+
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        return Tag.objects.visible_to(scope.by).of(scope.account)
+
+    def named(self, text: str) -> Q:
+        return _tag_is(text)
+
+    def like(self, text: str) -> Q:
+        return has_tag(text)
+
+    def near(self, code: str) -> Q:
+        return Q()
+
+    def written(self, row: Tag) -> str:
+        return str(row)
+
+    def about(self, row: Tag) -> str:
+        return ""
+
 
 # What a field may name, by the word in the address of its suggestions.
 CHOICES: Mapping[str, Sequence[Choice]] = {
-    "instance": (INSTANCE,),
+    "instance": (InstanceChoice(),),
     # An address goes to either.
-    "holder": (INSTANCE, BALANCER),
-    "volume": (VOLUME,),
-    "address": (ADDRESS,),
-    "listener": (LISTENER,),
-    "tag": (TAG,),
+    "holder": (InstanceChoice(), BalancerChoice()),
+    "volume": (VolumeChoice(),),
+    "address": (AddressChoice(),),
+    "listener": (ListenerChoice(),),
+    "tag": (TagChoice(),),
 }
 
 
