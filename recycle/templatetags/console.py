@@ -221,11 +221,15 @@ def blocker_link(blocker: Blocker) -> SafeString:
 
 @register.simple_tag(takes_context=True)
 def undo_offer(context: dict[str, Any]) -> dict[str, Any] | None:
-    """The delete that can be undone, and until when; None without one. Offered once, with the
-    message about it: in the answer itself, or on the page that it leads to.
+    """The delete that can be undone, and until when; None without one, or when it is too late.
+
+    It is offered once, with the message about it: in the answer itself, or on the page that the
+    answer leads to.
     """
-    offer = context.get("undo") or context["request"].session.pop("undo", None)
-    return offer and {**offer, "until": datetime.fromisoformat(offer["until"])}
+    request = context["request"]
+    offer = context.get("undo") or request.session.pop("undo", None)
+    until = datetime.fromisoformat(offer["until"]) if offer else None
+    return {"batch": offer["batch"], "until": until} if until and until > request.now else None
 
 
 @register.filter
