@@ -35,7 +35,6 @@ from recycle.models import (
     Origin,
     Region,
     User,
-    Zone,
 )
 from recycle.policy import Role
 from recycle.waiting import waiting_at_most
@@ -185,10 +184,6 @@ class Shell:
         # The address decides; without a word there, what was chosen last.
         code = request.GET.get("region", request.session.get("region", ""))
         return Scope(request.user, self.account, request.now, code)
-
-    @property
-    def zones(self) -> list[Zone]:
-        return self.scope.all_zones
 
     @property
     def regions(self) -> list[Region]:

@@ -69,7 +69,7 @@ def say_left(request: HttpRequest, head: Any, reasons: Reasons) -> None:
 
 
 def reasons_of(outcome: Outcome) -> list[tuple[str, Any]]:
-    """Why what was not done was not."""
+    """The items that were not done, each with the reason."""
     refused = [(each.name, because(each)) for each in outcome.refused]
     return [*refused, *((each.name, BROKEN) for each in outcome.failed)]
 

@@ -17,6 +17,8 @@ from recycle.forms.text import MAX_RETYPED
 
 
 class DialogForm(forms.Form):
+    """What every dialog and list sends along."""
+
     # Left aside when it is too long or leads elsewhere: where somebody came from refuses no action.
     back = forms.CharField(required=False)
     # What the page was made for.
@@ -29,7 +31,7 @@ class DialogForm(forms.Form):
     data: QueryDict
 
     def __init__(self, data: QueryDict, *, scope: Scope, home: str) -> None:
-        """`home` names the page to go back to when none is said, or none that there is."""
+        """`home` names the page to go back to when the request does not say one that exists."""
         super().__init__(data)
         self.asked_in = scope
         self.home = home
@@ -51,7 +53,7 @@ class DialogForm(forms.Form):
 
 
 class SelectionDialogForm(DialogForm):
-    """The same from a list of instances, where "all that match" depends on the region as well."""
+    """What a page about instances sends along. "All that match" depends on the region as well."""
 
     all = forms.BooleanField(required=False)
     # Retyped name or number, where nothing brings an instance back.

@@ -41,12 +41,13 @@ class FilterForm(forms.Form):
 
     @property
     def implied(self) -> dict[str, Any]:
-        """What goes without saying, by field."""
+        """The values that an address need not say, by field."""
         return {}
 
     def said(self, **changes: Any) -> dict[str, Any]:
-        """The filter as text, in one order, with these changes: what is valid and has to
-        be said.
+        """The values that are valid and have to be said, as text and in one order.
+
+        `changes` replace some of them; None leaves one out.
         """
         self.is_valid()
         values = {**self.cleaned_data, **changes}

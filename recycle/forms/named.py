@@ -21,7 +21,7 @@ class NamedForm(forms.Form):
     data: QueryDict
 
     def __init__(self, data: QueryDict, *, rows: QuerySet[Any, Any]) -> None:
-        """`rows` are all that can be named."""
+        """`rows` are all rows that can be named."""
         super().__init__(data)
         self.rows = rows
 

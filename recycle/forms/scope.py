@@ -39,12 +39,12 @@ class Scope:
 
     @property
     def region(self) -> Region | None:
-        """None: all regions."""
+        """The region that is asked about; None for all regions."""
         return next((region for region in self.all_regions if region.pk == self.code), None)
 
     @property
     def zones(self) -> list[Zone]:
-        """Those of the region."""
+        """The zones of the region, or of all regions."""
         region = self.region
         return [zone for zone in self.all_zones if not region or zone.region_id == region.pk]
 

@@ -122,5 +122,5 @@ class SelectionForm(forms.Form):
         return {}
 
     def assumed(self) -> dict[str, Any]:
-        """The same for the dry run that is shown before anything has been answered."""
+        """The parameters of the dry run that a dialog shows before it has been answered."""
         return self.parameters(retyped=True)

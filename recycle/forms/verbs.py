@@ -31,7 +31,7 @@ class StopForm(SelectionForm):
 
 
 class DeleteForm(SelectionForm):
-    """Where there is no bin a delete releases, which has to be confirmed."""
+    """A delete releases an instance that has no bin, which has to be confirmed."""
 
     def parameters(self, *, retyped: bool) -> dict[str, Any]:
         return {"may_release": retyped}

@@ -161,7 +161,7 @@ def associate(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @needs(ResourceAction.BIND, "recycle:instances")
 def associate_with_instance(request: Request) -> HttpResponse:
-    """From the side of the instance."""
+    """Associate one EIP with instances that were named; the first one gets it."""
     instances = request.shell.instances().select_related("zone")
     dialog = Dialog(request, "recycle:instances", instances)
     if not dialog.is_valid():
@@ -176,7 +176,7 @@ def associate_with_instance(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @needs(ResourceAction.BIND, "recycle:balancers")
 def associate_with_balancer(request: Request) -> HttpResponse:
-    """From the side of the load balancer."""
+    """Associate one EIP with load balancers that were named; the first one gets it."""
     balancers = LoadBalancer.objects.visible_to(request.user).of(request.shell.account)
     dialog = Dialog(request, "recycle:balancers", balancers)
     if not dialog.is_valid():
@@ -191,7 +191,7 @@ def associate_with_balancer(request: Request) -> HttpResponse:
 
 
 def _associate_with_each(request: Request, dialog: Dialog, address: ElasticIP) -> Outcome:
-    """With the first that takes it; the others are refused."""
+    """Associate it with the first that takes it; the others are refused."""
     outcome = Outcome(ResourceAction.BIND, request.context.batch)
     for holder in dialog.chosen:
         rows = ElasticIP.objects.filter(pk=address.pk)

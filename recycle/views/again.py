@@ -112,7 +112,7 @@ def _say(request: Request, results: Sequence[Result]) -> None:
 
 
 def not_bound(results: Sequence[Result]) -> list[tuple[str, Any]]:
-    """The relationships that were left alone, whose they are and why."""
+    """The names of the relationships that were not bound, each with the reason."""
     return [
         (f"{result.former.instance.name} · {result.former.name}", because(result))
         for result in results

@@ -27,7 +27,10 @@ View = Callable[..., HttpResponse]
 
 
 def needs(action: Action | ResourceAction, home: str) -> Callable[[View], View]:
-    """Refuse whose role in the chosen account is not enough for this; they go back to `home`."""
+    """Make a view refuse people whose role in the chosen account is not enough for this action.
+
+    `home` names the page that they can go back to.
+    """
 
     def decorate(view: View) -> View:
         @wraps(view)
@@ -43,7 +46,11 @@ def needs(action: Action | ResourceAction, home: str) -> Callable[[View], View]:
 
 
 def refuse_form(request: Request, page: DialogForm, *forms: Form) -> HttpResponse:
-    """What is wrong with what a page sent along, or with what it is about."""
+    """Answer that something the page sent, or something it is about, is wrong.
+
+    Where only nothing was selected, the person is sent back with a message. An unknown row makes
+    the answer a 404, anything else a 400.
+    """
     listed = [each for form in (page, *forms) for each in form.errors.as_data().values()]
     errors = [error for each in listed for error in each]
     sentences = [str(message) for error in errors for message in error.messages]
@@ -55,7 +62,7 @@ def refuse_form(request: Request, page: DialogForm, *forms: Form) -> HttpRespons
 
 
 def refuse(request: Request, sentences: Iterable[str], home: str, *, status: int) -> HttpResponse:
-    """A request that is wrong as a whole: nothing was changed."""
+    """Answer that the request is wrong as a whole and that nothing was changed."""
     request.shell.address = reverse(home)
     if request.htmx:
         for sentence in sentences:
@@ -72,14 +79,17 @@ def refuse(request: Request, sentences: Iterable[str], home: str, *, status: int
 
 
 def stay_here(request: Request, url: str, back: str, ids: Sequence[Any]) -> None:
-    """Where a link opened a dialog, it can be asked for again; with a selection, it leads back."""
+    """Say where the person is while a dialog is open.
+
+    A dialog that a link opened can be asked for again; one about a selection leads back.
+    """
     request.shell.address = dialog_link(url, back, ids) if request.method == "GET" else back
 
 
 def render_dialog(
     request: Request, partial: str, context: dict[str, Any], status: int = 200
 ) -> HttpResponse:
-    """A dialog, or without htmx a page of its own."""
+    """Answer with a dialog, which is a page of its own without htmx."""
     template = pick(request, page="verbs/page.html", partial=partial)
     context |= {"partial": partial, "piece": template == partial}
     response = render(request, template, context, status=status)

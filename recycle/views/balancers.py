@@ -95,7 +95,7 @@ def _rows(request: Request) -> OwnedQuerySet[LoadBalancer]:
 
 
 def _counted(request: Request) -> QuerySet[Any, Any]:
-    """With its EIP, and how many listeners and real servers it has."""
+    """Each load balancer with its EIP and the numbers of its listeners and real servers."""
     listeners = (
         Listener.objects.filter(load_balancer=OuterRef("pk")).order_by().values("load_balancer")
     )
@@ -284,7 +284,7 @@ def register(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @needs(ResourceAction.BIND, "recycle:instances")
 def register_instances(request: Request) -> HttpResponse:
-    """From the side of the instances."""
+    """Register instances that were named with one listener."""
     instances = request.shell.instances().select_related("zone")
     dialog = Dialog(request, "recycle:instances", instances)
     if not dialog.is_valid():

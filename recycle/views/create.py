@@ -61,7 +61,7 @@ def create(request: Request) -> HttpResponse:
 
 
 def _answer(request: Request, order: Order, outcome: Outcome) -> HttpResponse | None:
-    """To the instances that were made; None where none were."""
+    """Lead to the instances that were made; None when none were made."""
     where = f"{reverse('recycle:instances')}?batch={order.token}&region="
     if outcome.done:
         count = len(outcome.done)

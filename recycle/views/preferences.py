@@ -14,7 +14,7 @@ YEAR = 365 * 24 * 3600
 
 
 def _back(request: HttpRequest) -> HttpResponse:
-    """To where the person was: never to another host."""
+    """Go back to where the person was, and never to another host."""
     target = request.POST.get("next", "")
     return redirect(target if leads_here(target) else settings.LOGIN_REDIRECT_URL)
 

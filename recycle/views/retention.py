@@ -35,7 +35,7 @@ def retention(request: Request) -> HttpResponse:
 
 @require_POST
 def keep_for(request: Request) -> HttpResponse:
-    """Another time for the whole account."""
+    """Set another time for the whole account."""
     if refused := _refuse(request):
         return refused
     page = ConfirmedForm(request.POST, scope=request.shell.scope)
@@ -54,7 +54,7 @@ def keep_for(request: Request) -> HttpResponse:
 
 @require_POST
 def add(request: Request) -> HttpResponse:
-    """A rule for a tag, or another time for the one there is."""
+    """Add a rule for a tag, or set another time for the rule that there is."""
     if refused := _refuse(request):
         return refused
     page = ConfirmedForm(request.POST, scope=request.shell.scope)
@@ -158,8 +158,8 @@ def _wrong(
     keep_form: KeepForm | None = None,
     rule_form: RuleForm | None = None,
 ) -> HttpResponse:
-    """What was entered makes no sense: said beside the field, or as a message where only a piece
-    was asked for.
+    """Say what is wrong with what was entered: beside the field, or as a message where htmx asked
+    for a piece of the page only.
     """
     form = keep_form or rule_form
     if request.htmx:
@@ -180,8 +180,9 @@ def _preview(
     keep_for: timedelta | None,
     rules: list[RetentionRule],
 ) -> HttpResponse:
-    """What a change would have meant, with the time of the account and the rules as they would
-    be.
+    """Show what a change would have meant.
+
+    `keep_for` and `rules` are the time of the account and its rules as they would be.
     """
     account = _account(request)
     context: dict[str, Any] = {

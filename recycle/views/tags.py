@@ -136,7 +136,7 @@ def create(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @needs(ResourceAction.BIND, HOME)
 def add(request: Request) -> HttpResponse:
-    """Several tags to one instance: what is refused is a tag."""
+    """Add tags that were named to one instance. What is refused is a tag, not the instance."""
     dialog = Dialog(request, HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
@@ -155,7 +155,7 @@ def add(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @needs(ResourceAction.BIND, "recycle:instances")
 def add_to(request: Request) -> HttpResponse:
-    """From the side of the instances."""
+    """Add one tag to instances that were named."""
     dialog = Dialog(request, "recycle:instances", request.shell.instances())
     if not dialog.is_valid():
         return dialog.refuse()
@@ -169,7 +169,7 @@ def add_to(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @needs(ResourceAction.UNBIND, HOME)
 def remove(request: Request) -> HttpResponse:
-    """Several tags off one instance; those that it does not have are refused."""
+    """Remove tags that were named from one instance; those that it does not have are refused."""
     dialog = Dialog(request, HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
@@ -188,7 +188,7 @@ def remove(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @needs(ResourceAction.UNBIND, HOME)
 def take_off(request: Request) -> HttpResponse:
-    """Named by where it is."""
+    """Remove a tag from instances. Here each place where the tag is has been named."""
     dialog = Dialog(request, HOME, _on(request))
     if not dialog.is_valid():
         return dialog.refuse()

@@ -155,7 +155,7 @@ def attach(request: Request) -> HttpResponse:
 @require_http_methods(["GET", "POST"])
 @needs(ResourceAction.BIND, "recycle:instances")
 def attach_to(request: Request) -> HttpResponse:
-    """From the side of the instance."""
+    """Attach one volume to instances that were named; the first one gets it."""
     dialog = Dialog(request, "recycle:instances", request.shell.instances())
     if not dialog.is_valid():
         return dialog.refuse()

@@ -25,7 +25,7 @@ UUID_IN = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECA
 
 
 class Choice:
-    """One kind of thing that can be named. Most have a name, and are written with their ID."""
+    """One kind of row that a field can name. Most have a name and are written with their ID."""
 
     # What is likely meant: suggested, and taken first where several have the name.
     likely = Q()
@@ -34,23 +34,23 @@ class Choice:
         raise NotImplementedError
 
     def named(self, text: str) -> Q:
-        """It has exactly this name."""
+        """The rows that have exactly this name."""
         return Q(name=text)
 
     def like(self, text: str) -> Q:
-        """It has something like this name."""
+        """The rows whose name contains this text."""
         return has(text, "name")
 
     def near(self, code: str) -> Q:
-        """It is in this zone or region."""
+        """The rows in this zone or region."""
         return Q(region=code)
 
     def written(self, row: Any) -> str:
-        """As it stands in the field."""
+        """How a row is written into the field."""
         return str(row) if str(row) == str(row.pk) else f"{row} · {row.pk}"
 
     def about(self, row: Any) -> str:
-        """What is said beside that."""
+        """What a suggestion says of a row beside its name."""
         raise NotImplementedError
 
     def find(self, scope: Scope, text: str) -> list[Any]:

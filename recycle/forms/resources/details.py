@@ -26,8 +26,10 @@ WEIGHTS = (1, 255)
 
 
 class DetailsForm(forms.Form):
-    """Asked in a dialog; not bound before it has been answered. `rows` are what the dialog is
-    about.
+    """What a dialog asks. The form has no data before the dialog has been answered.
+
+    `rows` are the rows that the dialog is about, and `bound` says whether any of them is bound to
+    something.
     """
 
     def __init__(
@@ -62,7 +64,7 @@ class DetailsForm(forms.Form):
 
 
 class RemoveForm(DetailsForm):
-    """A yes to a deletion."""
+    """Asks whether to delete rows, and whether to unbind them first."""
 
     unbind = forms.BooleanField(
         required=False,
@@ -80,7 +82,7 @@ class RemoveForm(DetailsForm):
 
 
 class RetypeForm(RemoveForm):
-    """The same where data is lost: their name or their number is typed as well."""
+    """Asks the same where data is lost: the name or the number of the rows is typed as well."""
 
     confirm = forms.CharField(required=False, max_length=MAX_RETYPED)
 
@@ -112,7 +114,7 @@ class RetypeForm(RemoveForm):
 
 
 class BindForm(DetailsForm):
-    """What the rows are to be bound to."""
+    """Asks what to bind the rows to."""
 
     kind: str
     # The zone or region that all rows are in: only there is something they can be bound to.
@@ -239,7 +241,7 @@ class VolumeForm(NewForm):
         return data
 
     def new(self) -> Volume:
-        """As it was asked for, not saved."""
+        """The row that was asked for, not saved."""
         data = self.cleaned_data
         return Volume(
             pk=data["token"],
@@ -269,7 +271,7 @@ class AddressForm(NewForm):
         self.offer("region", [(region.pk, region.pk) for region in self.scope.regions])
 
     def new(self) -> ElasticIP:
-        """As it was asked for, not saved and without an address."""
+        """The row that was asked for, not saved; the action gives it an address."""
         data = self.cleaned_data
         return ElasticIP(
             pk=data["token"],
@@ -324,7 +326,7 @@ class BalancerForm(NewForm):
         return data
 
     def new(self) -> LoadBalancer:
-        """As it was asked for, not saved."""
+        """The row that was asked for, not saved."""
         data = self.cleaned_data
         return LoadBalancer(
             pk=data["token"],
@@ -344,7 +346,7 @@ class ListenerForm(NewForm):
     name = TextField(required=False, max_length=64, label=gettext_lazy("Name (optional)"))
 
     def new(self, balancer: LoadBalancer) -> Listener:
-        """As it was asked for, not saved."""
+        """The row that was asked for, not saved."""
         data = self.cleaned_data
         return Listener(
             pk=data["token"],
@@ -368,6 +370,6 @@ class TagForm(NewForm):
         return self.cleaned_data
 
     def new(self) -> Tag:
-        """As it was asked for, not saved. There can be one with this key and value only."""
+        """The row that was asked for, not saved."""
         data = self.cleaned_data
         return Tag(account=self.account, key=data["key"], value=data["value"])

@@ -41,7 +41,7 @@ class Dialog:
     """
 
     def __init__(self, request: Request, home: str, rows: QuerySet[Any, Any] | None = None) -> None:
-        """`rows` are all that can be named; None where nothing is named."""
+        """`rows` are all rows that can be named; None when the dialog names none."""
         self.request = request
         self.page = DialogForm(sent(request), scope=request.shell.scope, home=home)
         self.named = None if rows is None else NamedForm(sent(request), rows=rows)
@@ -54,7 +54,7 @@ class Dialog:
 
     @property
     def answers(self) -> QueryDict | None:
-        """What was entered, for the form of the dialog; None before it has been answered."""
+        """What was entered into the dialog; None before it has been answered."""
         answered = self.request.method == "POST" and self.page.cleaned_data["confirmed"]
         return self.request.POST if answered else None
 
@@ -69,13 +69,13 @@ class Dialog:
 
     @property
     def chosen(self) -> QuerySet[Any, Any]:
-        """The rows that are named, as they are when they are asked for."""
+        """The named rows as a query, for the action to read again under its locks."""
         assert self.named
         return self.named.named
 
     @cached_property
     def rows(self) -> list[Any]:
-        """The rows that are named, as they were when they were first asked for."""
+        """The named rows as they were read once, for the dialog to show."""
         return list(self.chosen) if self.named else []
 
 
@@ -101,9 +101,9 @@ def ask(
     danger: bool = False,
     uses: Sequence[Use] = (),
 ) -> HttpResponse:
-    """The dialog of this name, with what it asks; 422 when something in the answer is wrong.
+    """Show the dialog of this name; the status is 422 when something in the answer is wrong.
 
-    `danger`: the rows are deleted. `uses`: what is used of the limits that a new one counts for.
+    `danger` says that the rows are deleted. `uses` are the limits that a new row counts for.
     """
     request, rows, bound = dialog.request, dialog.rows, bound or {}
     stay_here(request, request.path, dialog.back, dialog.ids)
@@ -136,7 +136,7 @@ def _link(row: Model) -> tuple[str, str]:
 
 
 def _fingerprint(bound: Sequence[Model]) -> str:
-    """What something is bound to, in short: the same only for the same."""
+    """A short text that differs as soon as something is bound to anything else."""
     return hashlib.sha256(" ".join(str(each.pk) for each in bound).encode()).hexdigest()[:12]
 
 
@@ -179,7 +179,7 @@ def _has_gone(dialog: Dialog, outcome: Outcome) -> bool:
 
 
 def _leave(request: Request, address: str) -> HttpResponse:
-    """To the list instead."""
+    """Go to the list, because the page that the person came from has gone."""
     if not request.htmx:
         return HttpResponseRedirect(address)
     return trigger_client_event(HttpResponseClientRedirect(address), "done")
@@ -189,7 +189,7 @@ def _leave(request: Request, address: str) -> HttpResponse:
 
 
 def limits(request: Request, *which: Limit) -> list[Use]:
-    """What the account uses of its limits; those that are not limited are left out."""
+    """What the account uses of those of these limits that it has."""
     assert request.shell.account
     account = with_account_use(Account.objects.filter(pk=request.shell.account.pk)).get()
     return [use for use in uses(account) if use.limit in which and use.most is not None]
@@ -210,7 +210,7 @@ def report_made_already(dialog: Dialog) -> HttpResponse:
 
 
 def add_reasons(details: NewForm, outcome: Outcome) -> None:
-    """Why nothing was made, for the dialog to say."""
+    """Let the dialog say why nothing was made."""
     for refused in outcome.refused:
         details.add_error(None, because(refused))
     if outcome.failed:

@@ -32,7 +32,7 @@ SHOWN = 200
 
 @dataclass
 class Fate:
-    """Instances that would all fare alike."""
+    """A group of instances to which the same would happen."""
 
     title: str
     tone: str

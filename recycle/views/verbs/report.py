@@ -44,7 +44,7 @@ def report_moves(
 
 
 def _undo(request: Request, outcome: Outcome) -> Mapping[str, str] | None:
-    """The batch that can be undone, and until when."""
+    """The batch that the message offers to undo, and until when; None when it offers nothing."""
     binned = sum(done.action is Action.RECYCLE for done in outcome.done)
     if not 0 < binned <= MOST_UNDONE:
         return None
@@ -52,7 +52,7 @@ def _undo(request: Request, outcome: Outcome) -> Mapping[str, str] | None:
 
 
 def _configure_again(request: Request, outcome: Outcome) -> HttpResponse:
-    """To the plan for all that came back."""
+    """Go on to the plan of what the restored instances could be bound to again."""
     address = f"{reverse('recycle:configure_again')}?batch={outcome.batch}"
     if not request.htmx:
         return HttpResponseRedirect(address)
