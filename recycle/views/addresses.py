@@ -81,8 +81,8 @@ ABOUT = {
     "title": gettext_lazy("EIP"),
     "tip": gettext_lazy(
         "An EIP belongs to one instance or one load balancer of its region. When an instance "
-        "moves to the recycle "
-        "bin, its EIP is disassociated and stays here; a restore does not associate it again."
+        "moves to the recycle bin, its EIP is disassociated and stays here; a restore does not "
+        "associate it again."
     ),
     "search": gettext_lazy("Address, ID or name"),
     "empty": gettext_lazy(

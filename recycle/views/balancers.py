@@ -76,8 +76,7 @@ ABOUT = {
     "title": gettext_lazy("Load Balancer"),
     "tip": gettext_lazy(
         "A load balancer has listeners, and each listener its real servers. An instance that "
-        "moves to the recycle bin "
-        "is deregistered; a restore does not register it again."
+        "moves to the recycle bin is deregistered; a restore does not register it again."
     ),
     "search": gettext_lazy("ID, name or EIP"),
     "empty": gettext_lazy(

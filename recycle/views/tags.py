@@ -58,8 +58,7 @@ ABOUT = {
     "title": gettext_lazy("Tag"),
     "tip": gettext_lazy(
         "A tag is a key, with a value if you like. An instance that moves to the recycle bin "
-        "loses its tags; a restore "
-        "does not add them again."
+        "loses its tags; a restore does not add them again."
     ),
     "search": gettext_lazy("Key or value"),
     "empty": gettext_lazy("This account has no tags yet. Create one, then add it to instances."),

@@ -67,8 +67,7 @@ ABOUT = {
     "title": gettext_lazy("EBS Volume"),
     "tip": gettext_lazy(
         "A volume is attached to one instance of its own zone. When that moves to the recycle "
-        "bin, the volume is "
-        "detached and stays here; a restore does not attach it again."
+        "bin, the volume is detached and stays here; a restore does not attach it again."
     ),
     "search": gettext_lazy("ID, name or instance"),
     "empty": gettext_lazy(
