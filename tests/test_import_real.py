@@ -421,16 +421,31 @@ def test_names_that_no_terminal_should_see_are_escaped_and_kinds_beyond_fifty_co
     [
         ([(1, "")], 1, False),
         ([(250, "")], 1, True),
-        ([(250, ""), (250, "")], 250, False),
+        ([(250, "200"), (250, "")], 250, False),
+        ([(250, ""), (250, "200")], 250, False),
         ([(0, "")], 0, False),
         ([(None, "")], 3, False),
-        # More than was said: two listings of one length.
-        ([(10, "")], 20, False),
+        # Two listings of one length, then halves of such, with a position and with none.
+        ([(10, ""), (10, "")], 20, False),
+        ([(12, "10"), (12, "10"), (12, ""), (12, "")], 24, False),
+        ([(12, "10"), (12, "10"), (12, "")], 22, True),
+        ([(20, "10"), (20, "10")], 20, True),
+        ([(12, "10"), (12, "10")], 20, True),
+        ([(12, ""), (12, "")], 20, True),
+        ([(12, ""), (12, "10")], 22, True),
+        ([(12, FULL), (12, FULL)], 20, True),
+        # Somebody made one while somebody paged, another was deleted.
+        ([(20, "10"), (20, "")], 21, False),
+        # It says less than it has.
+        ([(3, "")], 5, False),
         ([(None, "201")], 200, True),
         ([(None, "201"), (None, "")], 300, False),
-        ([(None, ""), (None, "201")], 300, False),
-        # Two listings, of which one does not end.
+        ([(None, "201"), (None, "401"), (None, "")], 500, False),
+        # Of two listings the other one ends.
+        ([(None, ""), (None, "201")], 300, True),
         ([(None, "201"), (None, ""), (None, "201")], 500, True),
+        ([(None, "201"), (None, "201"), (None, "")], 500, True),
+        ([(None, "201"), (None, "201"), (None, ""), (None, "")], 500, False),
         ([(None, FULL)], 10, True),
         ([(None, FULL), (None, FULL), (None, "")], 25, False),
         ([(3, "201")], 3, False),
@@ -446,17 +461,20 @@ def test_a_listing_is_whole_or_not(pages, items, missing):
     ("counted", "missing"),
     [
         # Somebody made an instance while the pages were asked for.
-        ({250: 200, 251: 51}, []),
-        ({250: 200, 251: 20}, [250, 251]),
+        ({(250, "200"): 200, (251, ""): 51}, []),
+        ({(250, "200"): 200, (251, ""): 20}, [250, 251]),
+        # Two regions: nobody gets the first page of one listing twice.
+        ({(20, "10"): 10, (22, "10"): 10}, [20, 22]),
+        ({(20, "10"): 12, (22, "10"): 10}, [20, 22]),
         # Two regions, one of which lacks a page.
-        ({250: 250, 40: 10}, [40]),
-        ({250: 240, 40: 39}, [40, 250]),
-        ({250: 240, 245: 239}, [245, 250]),
+        ({(250, ""): 250, (40, "10"): 10}, [40]),
+        ({(250, "240"): 240, (40, "39"): 39}, [40, 250]),
+        ({(250, "240"): 240, (245, "239"): 239}, [245, 250]),
     ],
 )
 def test_a_total_that_moved_while_somebody_paged_is_no_gap(counted, missing):
-    told = [Told(str(total), "InstancesSet", total, "") for total in counted]
-    items = {("InstancesSet", total): have for total, have in counted.items()}
+    told = [Told(str(total), "InstancesSet", total, token) for total, token in counted]
+    items = {("InstancesSet", total): have for (total, _), have in counted.items()}
 
     assert [int(gap.place) for gap in gaps(told, items)] == missing
 
@@ -477,9 +495,9 @@ def test_half_a_listing_is_refused_unless_that_is_accepted(load, problems):
 @pytest.mark.parametrize(
     "said",
     [
-        {"InstanceCount": 2},
-        {"TotalCount": 2},
-        {"TotalCount": "2"},
+        {"InstanceCount": 2, "Marker": 1},
+        {"TotalCount": 2, "NextToken": "2"},
+        {"TotalCount": "2", "Marker": 1},
         {"NextToken": "2"},
         {"Marker": 1},
         {"MaxResults": 1},
@@ -493,16 +511,71 @@ def test_every_way_to_say_that_there_is_more_is_heard(load, problems, said):
     second |= {name: value for name, value in said.items() if "Count" in name}
 
     assert len(problems(first)) == 1
-    # In whatever order they come.
-    load(second, first)
+    load(first, second)
 
     assert Instance.objects.count() == 2
 
 
-def test_the_same_page_twice_is_not_two_pages(problems):
-    page = {"InstancesSet": [an_instance()], "InstanceCount": 2}
+def test_with_a_total_pages_come_in_whatever_order_and_without_one_in_their_own(load, problems):
+    first, last = {"InstancesSet": [an_instance("a")]}, {"InstancesSet": [an_instance("bb")]}
+    total = {"InstanceCount": 2}
+
+    load(last | total, first | total | {"Marker": 1}, dry_run=True)
+    (said,) = problems(last, first | {"NextToken": "2"})
+    load(last, first | {"NextToken": "2"}, partial=True)
+
+    assert "another page follows, and none after it ends the list" in said
+    assert "in their order, or --partial" in said
+    assert Instance.objects.count() == 2
+
+
+def test_the_same_page_twice_is_not_two_pages(load, problems):
+    page = {"InstancesSet": [an_instance()], "InstanceCount": 2, "Marker": 1}
+    last = {"InstancesSet": [an_instance("bb")], "InstanceCount": 2}
 
     assert len(problems(page, page)) == 1
+    load(page, page, last, last)
+
+    assert Instance.objects.count() == 2
+
+
+def test_half_of_each_of_two_listings_is_not_a_whole(problems):
+    """The first pages of two regions, of one length and of nearly one."""
+
+    def page(first, total):
+        items = [an_instance(f"{first}{number}") for number in range(10)]
+        return {"InstancesSet": items, "InstanceCount": total, "Marker": 10}
+
+    nearly = problems(page("a", 20), page("b", 22))
+    (alike,) = problems(page("a", 12), page("b", 12))
+
+    assert [line.split(":")[0] for line in nearly] == ["1.json", "2.json"]
+    assert "2 listings say there are 12 in all, and these files have 20 of 24;" in alike
+
+
+def test_the_end_of_another_listing_ends_none(problems):
+    """Two regions, of which the first is whole."""
+    whole = {"AddressesSet": [an_eip("a")]}
+    half = {"AddressesSet": [an_eip("b", PublicIp="120.92.1.2")], "NextToken": "2"}
+
+    assert len(problems(whole, half, region="cn-beijing-6")) == 1
+
+
+def test_a_total_counts_the_items_of_its_own_list(problems):
+    mixed = {"InstancesSet": [an_instance()], "AddressesSet": [an_eip()], "InstanceCount": 2}
+
+    (said,) = problems(mixed)
+
+    assert "InstancesSet: it says there are 2 in all, and these files have 1;" in said
+
+
+def test_tags_with_one_key_are_as_many_as_they_have_values(load):
+    """In the answer of ListTags, where they are on nothing."""
+    tags = [{"Id": number, "Key": "env", "Value": f"v{number}"} for number in range(3)]
+
+    said = load({"Tags": tags, "Total": 3})
+
+    assert left_out(said, "tags without what they are on") == 3
 
 
 def test_an_answer_without_a_list_may_say_that_there_is_nothing(load, problems):

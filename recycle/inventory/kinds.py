@@ -407,7 +407,7 @@ def built(kind: Kind, place: Place, item: Any) -> Iterator[tuple[Kind, Entry]]:
         if kind.anonymous and kind.id_field not in fields and "Key" in fields:
             # The answer of ListTags: tags that exist, on nothing.
             entry.left_out = "tags without what they are on"
-            entry.values = {"key": fields.text("Key", longest=128)}
+            entry.values = {name: fields.values.get(name) for name in ("Id", "Key", "Value")}
         else:
             entry.id = fields.identity(kind.id_field)
             nameless = bool(fields.problems)

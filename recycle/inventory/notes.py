@@ -28,7 +28,9 @@ TABLES = """
     ) WITHOUT ROWID;
     CREATE TABLE item (number INTEGER PRIMARY KEY, key TEXT, place TEXT, entry BLOB);
     CREATE TABLE page (number INTEGER PRIMARY KEY, key TEXT, total INTEGER, token TEXT, place TEXT);
-    CREATE TABLE on_page (page INTEGER, id BLOB, PRIMARY KEY (page, id)) WITHOUT ROWID;
+    CREATE TABLE on_page (
+        key TEXT, id BLOB, page INTEGER, PRIMARY KEY (key, id, page)
+    ) WITHOUT ROWID;
     CREATE TABLE interface (id BLOB PRIMARY KEY, instance BLOB) WITHOUT ROWID;
     CREATE TABLE disk (id BLOB PRIMARY KEY, goes INTEGER) WITHOUT ROWID;
     CREATE TABLE locked (instance BLOB PRIMARY KEY) WITHOUT ROWID;
@@ -151,9 +153,11 @@ class Notes:
 
     # Pages
 
-    def on_page(self, identity: bytes) -> None:
-        """An item of the page that is being read."""
-        self._file.execute("INSERT OR IGNORE INTO on_page VALUES (?, ?)", (self._pages, identity))
+    def on_page(self, key: str, identity: bytes) -> None:
+        """An item of the page that is being read, in the list `key`."""
+        self._file.execute(
+            "INSERT OR IGNORE INTO on_page VALUES (?, ?, ?)", (key, identity, self._pages)
+        )
 
     def end_page(self, page: Page) -> None:
         """ValueError for a page that says of itself what cannot be."""
@@ -165,10 +169,23 @@ class Notes:
         self._pages += 1
 
     def gaps(self) -> list[Gap]:
-        pages = self._file.execute("SELECT place, key, total, token FROM page ORDER BY number")
+        # Two pages that look alike and share an item are one, asked for twice.
+        again = (
+            "SELECT later.number FROM on_page AS of_later"
+            " JOIN on_page AS of_earlier USING (key, id)"
+            " JOIN page AS later ON later.number = of_later.page"
+            " JOIN page AS earlier ON earlier.number = of_earlier.page"
+            " WHERE of_earlier.page < of_later.page AND later.key = of_later.key"
+            " AND earlier.key = later.key AND earlier.total IS later.total"
+            " AND earlier.token = later.token"
+        )
+        pages = self._file.execute(
+            "SELECT place, key, total, token FROM page"
+            f" WHERE number NOT IN ({again}) ORDER BY number"  # noqa: S608
+        )
         items = self._file.execute(
-            "SELECT key, total, COUNT(DISTINCT id) FROM page JOIN on_page ON page = number"
-            " WHERE total IS NOT NULL GROUP BY key, total"
+            "SELECT key, total, COUNT(DISTINCT id) FROM page JOIN on_page USING (key)"
+            " WHERE page = number AND total IS NOT NULL GROUP BY key, total"
         )
         counted = {(key, total): count for key, total, count in items}
         return list(gaps((Told(*row) for row in pages), counted))

@@ -69,7 +69,7 @@ def _take_item(item: Item, notes: Notes) -> Iterator[Problem]:
     for number, (kind, entry) in enumerate(built(BY_KEY[item.place.key], item.place, item.value)):
         if number == 0:
             # What is nested in it is not counted by the answer.
-            notes.on_page(kind.identity(entry))
+            notes.on_page(kind.key, kind.identity(entry))
         if entry.problems:
             yield from entry.problems
         else:
