@@ -170,18 +170,15 @@ class Notes:
 
     def gaps(self) -> list[Gap]:
         # Two pages that look alike and share an item are one, asked for twice.
-        again = (
+        pages = self._file.execute(
+            "SELECT place, key, total, token FROM page WHERE number NOT IN ("
             "SELECT later.number FROM on_page AS of_later"
             " JOIN on_page AS of_earlier USING (key, id)"
             " JOIN page AS later ON later.number = of_later.page"
             " JOIN page AS earlier ON earlier.number = of_earlier.page"
             " WHERE of_earlier.page < of_later.page AND later.key = of_later.key"
             " AND earlier.key = later.key AND earlier.total IS later.total"
-            " AND earlier.token = later.token"
-        )
-        pages = self._file.execute(
-            "SELECT place, key, total, token FROM page"
-            f" WHERE number NOT IN ({again}) ORDER BY number"  # noqa: S608
+            " AND earlier.token = later.token) ORDER BY number"
         )
         items = self._file.execute(
             "SELECT key, total, COUNT(DISTINCT id) FROM page JOIN on_page USING (key)"

@@ -13,16 +13,16 @@ from uuid import UUID
 from django.db import models
 from django.utils import timezone
 
+from recycle.actions.inventory import history
 from recycle.actions.inventory.catalogue import ensure_regions, ensure_types, ensure_zones
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.renewal import RenewUntil
 from recycle.actions.move import carry_out
 from recycle.inventory import DISKS_ALONE, KINDS, Entry, Kind, Notes, Problem, Topic
-from recycle.lifecycle import LIVING, Action, State
+from recycle.lifecycle import LIVING, Action, ResourceAction, State
 from recycle.models import (
     Account,
     ElasticIP,
-    Event,
     Instance,
     InstanceTag,
     Listener,
@@ -52,6 +52,8 @@ EXPIRED = "subscriptions that have expired, imported as such"
 RENEWED = "subscriptions that run longer in these files"
 NOT_RENEWED = "subscriptions that run longer in these files, but whose time is over here"
 GONE = "deleted for good here, but not in these files"
+TAKEN_OFF = "taken off here, but not in these files"
+UNBOUND_HERE = "that are here already, and unbound"
 UNKNOWN_WORD = "taken for the usual"
 NOT_INSTANCES = tuple(kind.key for kind in KINDS if kind.model is not Instance)
 
@@ -186,9 +188,15 @@ class Import:
         owners = dict(rows.values_list("pk", kind.owner))
         if kind.model is Instance:
             self._follow(entries)
+        if kind.model in (ElasticIP, Volume):
+            self._tell_of_bindings(kind, entries)
+        gone = self._gone(kind, [entry for entry in entries if entry.id not in owners])
         missing = []
         for entry in entries:
-            if entry.id not in owners:
+            if entry.id in gone:
+                label = TAKEN_OFF if kind.model is RealServer else GONE
+                self.notes.remark(Topic.GONE, label, entry.id, entry.place)
+            elif entry.id not in owners:
                 missing.append(entry)
             elif owners[entry.id] == self.account.pk:
                 self.imported.already[kind.nouns] += 1
@@ -196,6 +204,36 @@ class Import:
                 # Whose it is, is nobody else's business.
                 self._wrong(entry, kind.id_field, f"{entry.id} {IN_USE}")
         return missing
+
+    def _gone(self, kind: Kind, missing: list[Entry]) -> set[UUID]:
+        """Those that were here, and were deleted."""
+        if kind.model is Instance:
+            return set()
+        ids = [entry.id for entry in missing]
+        end = ResourceAction.UNBIND if kind.model is RealServer else ResourceAction.REMOVE
+        gone = history.removed(self.account, end, ids)
+        if kind.model is Volume:
+            on = {pk for entry in missing for pk in self._candidates(entry)}
+            gone |= history.released_with(self.account, on, ids)
+        return gone
+
+    def _tell_of_bindings(self, kind: Kind, entries: list[Entry]) -> None:
+        """What is here is left alone, also where these files have it bound and it is not bound
+        here.
+        """
+        bound = {
+            entry.id: entry
+            for entry in entries
+            if entry.instance or entry.interface or entry.values.get("load_balancer_id")
+        }
+        here = kind.model._default_manager.filter(
+            account=self.account, pk__among=list(bound), instance=None
+        )
+        if kind.model is ElasticIP:
+            here = here.filter(load_balancer=None)
+        for pk in here.order_by("pk").values_list("pk", flat=True):
+            what = f"bindings of {kind.nouns[1]} {UNBOUND_HERE}"
+            self._leave_out(bound[pk], what)
 
     def _create(self, kind: Kind, rows: Sequence[models.Model]) -> None:
         kind.model._default_manager.bulk_create(rows, batch_size=BATCH)
@@ -220,7 +258,7 @@ class Import:
     # Instances and where they stand
 
     def _instances(self, kind: Kind, entries: list[Entry]) -> None:
-        gone = self._unbound_here(entry.id for entry in entries)
+        gone = history.cancelled(self.account, (entry.id for entry in entries))
         for entry in entries:
             if entry.id in gone:
                 # Their rows are forgotten, their end is not.
@@ -296,15 +334,6 @@ class Import:
         if entry.row.expires_at is None or not self._is_over(entry.row.expires_at):
             self.notes.remark(Topic.GONE, GONE, entry.id, entry.place)
 
-    def _unbound_here(self, ids: Iterable[UUID]) -> set[UUID]:
-        """Those whose relationships were cancelled in this account, by what their owner did or by
-        the schedule.
-        """
-        events = Event.objects.cancelling().filter(
-            account=self.account, instance_id__among=list(ids)
-        )
-        return {pk for pk in events.values_list("instance_id", flat=True) if pk is not None}
-
     def _shaped(self, entries: list[Entry]) -> list[Entry]:
         """The instances whose type is known, or could be made."""
         known = ensure_types(entries, self.imported)
@@ -350,7 +379,7 @@ class Import:
         """
         named = [(entry, self._candidates(entry)) for entry in entries]
         ids = {pk for _, candidates in named for pk in candidates}
-        cancelled = self._unbound_here(ids)
+        cancelled = history.cancelled(self.account, ids)
         rows = Instance.objects.filter(account=self.account, pk__among=list(ids))
         targets = {
             pk: Target(pk, state, zone, region, bindable=state in LIVING and pk not in cancelled)
@@ -509,24 +538,29 @@ class Import:
     # Tags
 
     def _tags(self, kind: Kind, entries: list[Entry]) -> None:
-        wanted: dict[tuple[UUID, str, str], str] = {}
+        wanted: dict[tuple[UUID, str, str], tuple[Entry, Target]] = {}
         for entry, target in self._targets(self._of_instances(entries), "tags of instances"):
             if target and target.bindable:
-                wanted[target.id, entry.values["key"], entry.values["value"]] = target.zone
+                wanted[target.id, entry.values["key"], entry.values["value"]] = entry, target
             elif target:
                 self.imported.already[kind.nouns] += 1
-        tags = self._tags_named({(key, value) for _, key, value in wanted})
-        attached = set(
-            InstanceTag.objects.filter(
-                instance__id__among=list({pk for pk, _, _ in wanted})
-            ).values_list("instance_id", "tag_id")
-        )
+        rows = InstanceTag.objects.filter(instance__id__among=list({pk for pk, _, _ in wanted}))
+        attached = set(rows.values_list("instance_id", "tag__key", "tag__value"))
+        self.imported.already[kind.nouns] += len(wanted.keys() & attached)
+        missing = {each: wanted[each] for each in wanted if each not in attached}
+        taken_off = history.tags_taken_off(self.account, {pk for pk, _, _ in missing})
+        for each, (entry, _) in list(missing.items()):
+            pk, key, value = each
+            if (pk, str(Tag(key=key, value=value))) in taken_off:
+                self.notes.remark(Topic.GONE, TAKEN_OFF, pk, entry.place)
+                del missing[each]
+        tags = self._tags_named({(key, value) for _, key, value in missing})
         create = [
-            InstanceTag(instance_id=pk, tag_id=tags[key, value], account=self.account, zone_id=zone)
-            for (pk, key, value), zone in wanted.items()
-            if (pk, tags[key, value]) not in attached
+            InstanceTag(
+                instance_id=pk, tag_id=tags[key, value], account=self.account, zone_id=target.zone
+            )
+            for (pk, key, value), (_, target) in missing.items()
         ]
-        self.imported.already[kind.nouns] += len(wanted) - len(create)
         self._write_bound(kind, create)
 
     def _of_instances(self, entries: list[Entry]) -> list[Entry]:
