@@ -378,6 +378,28 @@ def test_a_region_that_nothing_tells_is_asked_for(load, problems):
             '{"Tags": [' + "[" * 5000 + "]" * 5000 + "]}",
             "1.json: answer 1, Tags[0]: is nested deeper than any answer",
         ),
+        # Numbers that Python makes no number of.
+        (
+            '{"Volumes": [], "TotalCount": ' + "9" * 5000 + "}",
+            "1.json: answer 1: a number from here on is longer than any",
+        ),
+        (
+            '{"Volumes": [], "TotalCount": 1e99999999999999999999}',
+            "1.json: answer 1, Volumes: a number from here on is longer than any",
+        ),
+        (
+            '{"Volumes": [{"Size": -' + "9" * 5000 + "}]}",
+            "1.json: answer 1: a number from here on is longer than any",
+        ),
+        ('{"Volumes": [], "TotalCount": 1e99999}', "1.json: answer 1: TotalCount: "),
+        (
+            '{"AddressesSet": [], "TotalCount": 0, "Error": 1e99999}',
+            "1.json: answer 1, Error: the API refused the request",
+        ),
+        (
+            '{"Error": {"Code": "\\u001b[2J", "Message": "a\\nb"}}',
+            "1.json: answer 1, Error: the API refused the request (\\u001b[2J: a\\nb)",
+        ),
     ],
 )
 def test_a_file_that_is_no_answer_is_told_by_its_place(problems, content, line):
