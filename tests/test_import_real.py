@@ -241,6 +241,65 @@ def test_what_refers_to_something_that_is_not_here_comes_unbound_or_is_left_out(
         assert made.objects.get().instance is None
 
 
+@pytest.mark.parametrize("name", ["InstanceId", "NetworkInterfaceId"])
+def test_what_an_eip_is_bound_to_without_rules_here_may_have_any_name(load, name):
+    nat = an_eip(State="associate", InstanceType="Natpool", **{name: "nat-12"})
+
+    said = load(
+        {"AddressesSet": [nat, an_eip("b", PublicIp="1.2.3.4", InstanceId="gone-1")]},
+        region="cn-beijing-6",
+    )
+
+    assert left_out(said, "bindings of EIPs to Natpool") == 1
+    assert set(ElasticIP.objects.values_list("instance", flat=True)) == {None}
+
+
+@pytest.mark.parametrize("by", ["InstanceId", "NetworkInterfaceId"])
+def test_an_eip_stands_where_the_instance_that_was_left_out_stands(load, by):
+    far = an_instance("far", ChargeType="Spot", AvailabilityZone="cn-shanghai-2a")
+    named = pk("far") if by == "InstanceId" else pk("far nic")
+
+    load(
+        {
+            "InstancesSet": [an_instance(), far],
+            "AddressesSet": [an_eip(State="associate", InstanceType="Ipfwd", **{by: named})],
+        }
+    )
+
+    assert ElasticIP.objects.get().region_id == "cn-shanghai-2"
+
+
+@pytest.mark.parametrize("said", ["", None, pk("another listener")])
+def test_a_nested_real_server_is_behind_the_listener_that_it_is_nested_in(load, said):
+    content = a_balanced_web()
+    content["ListenerSet"][0]["RealServer"] = content.pop("RealServerSet")
+    content["ListenerSet"][0]["RealServer"][0]["ListenerId"] = said
+
+    load(content)
+
+    assert RealServer.objects.get().listener_id == Listener.objects.get().pk
+
+
+def test_an_attachment_without_an_instance_is_to_that_of_the_volume(load):
+    attachment = {"DeleteWithInstance": True, "MountPoint": "/dev/vdd"}
+    volume = a_volume(InstanceId=pk("web"), Attachment=[attachment])
+
+    load({"InstancesSet": [an_instance()], "Volumes": [volume]})
+
+    assert Volume.objects.values_list(
+        "instance__name", "mount_point", "delete_with_instance"
+    ).get() == ("web", "/dev/vdd", True)
+
+
+@pytest.mark.parametrize("address", ["::ffff:1.2.3.4", "::FFFF:0102:0304", "2001:DB8::0:1"])
+def test_an_address_has_the_form_of_its_column_so_that_it_is_known_again(load, address):
+    load({"AddressesSet": [an_eip(PublicIp=address)]}, region="cn-beijing-6")
+    (known,) = ElasticIP.objects.values_list("address", flat=True)
+
+    with pytest.raises(CommandError, match=f"{known} is already known as {pk('eip')}"):
+        load({"AddressesSet": [an_eip("other", PublicIp=address)]}, region="cn-beijing-6")
+
+
 def test_a_volume_on_several_instances_comes_detached(load):
     attached = [{"InstanceId": pk("web")}, {"InstanceId": pk("other")}]
 

@@ -32,6 +32,7 @@ TABLES = """
         key TEXT, id BLOB, page INTEGER, PRIMARY KEY (key, id, page)
     ) WITHOUT ROWID;
     CREATE TABLE interface (id BLOB PRIMARY KEY, instance BLOB) WITHOUT ROWID;
+    CREATE TABLE stands (instance BLOB PRIMARY KEY, region TEXT) WITHOUT ROWID;
     CREATE TABLE disk (id BLOB PRIMARY KEY, goes INTEGER) WITHOUT ROWID;
     CREATE TABLE locked (instance BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE ends (instance BLOB PRIMARY KEY, at TEXT) WITHOUT ROWID;
@@ -190,8 +191,17 @@ class Notes:
     # Instances
 
     def note_instance(
-        self, pk: UUID, interfaces: Iterable[UUID], disks: Mapping[UUID, bool | None]
+        self,
+        pk: UUID,
+        region: str,
+        interfaces: Iterable[UUID],
+        disks: Mapping[UUID, bool | None],
     ) -> None:
+        """What others tell of themselves by an instance, also by one that is left out; `region` is
+        empty when nobody knows.
+        """
+        if region:
+            self._file.execute("INSERT OR REPLACE INTO stands VALUES (?, ?)", (pk.bytes, region))
         self._file.executemany(
             "INSERT OR REPLACE INTO interface VALUES (?, ?)",
             [(nic.bytes, pk.bytes) for nic in interfaces],
@@ -206,6 +216,13 @@ class Notes:
             "SELECT instance FROM interface WHERE id = ?", (interface.bytes,)
         ).fetchone()
         return UUID(bytes=row[0]) if row else None
+
+    def region_of(self, instance: UUID) -> str:
+        """Where an instance of these files stands; empty when they do not tell."""
+        row = self._file.execute(
+            "SELECT region FROM stands WHERE instance = ?", (instance.bytes,)
+        ).fetchone()
+        return str(row[0]) if row else ""
 
     def goes_with_instance(self, disk: UUID) -> bool:
         row = self._file.execute("SELECT goes FROM disk WHERE id = ?", (disk.bytes,)).fetchone()

@@ -82,7 +82,7 @@ def _keep(kind: Kind, entry: Entry, notes: Notes) -> None:
     if earlier:
         label = f"{kind.nouns[1]} {TOLD_TWICE}"
         notes.remark(Topic.NOTE, label, entry.id, f"{place}; before that {earlier}")
-    notes.note_instance(entry.id, entry.interfaces, entry.disks)
+    notes.note_instance(entry.id, entry.region, entry.interfaces, entry.disks)
 
 
 def kept(kind: Kind, notes: Notes) -> Iterator[Entry]:

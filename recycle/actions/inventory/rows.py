@@ -419,9 +419,16 @@ class Import:
                 entry.row.load_balancer_id = None
             if target and target.bindable:
                 entry.row.instance_id, entry.row.zone_id = target.id, target.zone
-            if self._placed(entry, target.region if target else balancers.get(balancer, "")):
+            region = target.region if target else balancers.get(balancer, "")
+            if self._placed(entry, region or self._region_of_left_out(entry)):
                 create.append(entry.row)
+        ensure_regions({row.region_id for row in create}, self.imported)
         self._write_bound(kind, create)
+
+    def _region_of_left_out(self, entry: Entry) -> str:
+        """That of the instance it is bound to in these files, which did not come or is gone."""
+        regions = (self.notes.region_of(pk) for pk in self._candidates(entry))
+        return next(filter(None, regions), "")
 
     def _regions_of_load_balancers(self, ids: set[UUID | None]) -> dict[UUID, str]:
         rows = LoadBalancer.objects.filter(account=self.account, pk__among=[pk for pk in ids if pk])
