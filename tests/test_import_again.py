@@ -2,6 +2,8 @@
 without a word.
 """
 
+from datetime import timedelta
+
 import pytest
 
 from recycle import actions
@@ -16,6 +18,7 @@ from recycle.models import (
     Tag,
     Volume,
 )
+from recycle.policy import MOST_TAGS
 from tests.inventory import (
     a_balanced_web,
     a_tag,
@@ -26,7 +29,7 @@ from tests.inventory import (
     pk,
     snapshot,
 )
-from tests.test_import_real import left_out
+from tests.test_import_real import DAY, ends, left_out
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -168,3 +171,35 @@ def test_a_binding_of_what_is_here_already_is_told_as_left_out(load):
 
 def test_a_binding_that_is_here_as_well_is_not_told(everything):
     assert "unbound" not in everything()
+
+
+def test_a_later_end_that_has_passed_too_takes_no_time_away(load, now):
+    """Ten minutes would be left of its seven days, where one day was promised."""
+    load({"InstancesSet": [an_instance(**ends(now - 11 * DAY))]}, accept_ended=True)
+    promised = Instance.objects.get().purge_at
+    sooner = an_instance(**ends(now - 7 * DAY + timedelta(minutes=10)))
+    later = an_instance(**ends(now - 2 * DAY))
+
+    load({"InstancesSet": [sooner]})
+    actions.expire_due()
+    assert Instance.objects.get().purge_at == promised
+    said = load({"InstancesSet": [later]})
+    actions.expire_due()
+
+    assert left_out(said, "subscriptions that run longer in these files") == 1
+    assert Instance.objects.filter(purge_at__gt=promised).exists()
+
+
+def test_an_instance_gets_as_many_tags_as_it_may_have_and_the_rest_is_counted(load):
+    some, more = (
+        [a_tag(key=f"k{number:02}") for number in range(many)] for many in (4, MOST_TAGS + 3)
+    )
+    load({"InstancesSet": [an_instance()], "Tags": some})
+
+    said = load({"Tags": more})
+
+    assert left_out(said, f"tags beyond {MOST_TAGS} on an instance") == 3
+    assert sorted(InstanceTag.objects.values_list("tag__key", flat=True)) == [
+        f"k{number:02}" for number in range(MOST_TAGS)
+    ]
+    assert Tag.objects.count() == MOST_TAGS

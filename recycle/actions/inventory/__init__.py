@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.rows import Import, batches
@@ -64,6 +64,9 @@ def import_inventory(
                 written += len(batch)
                 bar.advance(len(batch), written)
         import_.conclude()
+        if options.dry_run:
+            # Some are deferred until the commit, which there will be none of.
+            connection.check_constraints()
         if imported.problems or options.dry_run:
             transaction.set_rollback(True)
     return imported

@@ -2,6 +2,7 @@
 answer.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,7 +33,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import BillingMode, Refusal, end_of_expired
+from recycle.policy import MOST_TAGS, BillingMode, Refusal, end_of_expired
 
 T = TypeVar("T")
 
@@ -553,6 +554,7 @@ class Import:
                 self.imported.already[kind.nouns] += 1
         rows = InstanceTag.objects.filter(instance__id__among=list({pk for pk, _, _ in wanted}))
         attached = set(rows.values_list("instance_id", "tag__key", "tag__value"))
+        has = Counter(pk for pk, _, _ in attached)
         self.imported.already[kind.nouns] += len(wanted.keys() & attached)
         missing = {each: wanted[each] for each in wanted if each not in attached}
         taken_off = history.tags_taken_off(self.account, {pk for pk, _, _ in missing})
@@ -561,6 +563,11 @@ class Import:
             if (pk, str(Tag(key=key, value=value))) in taken_off:
                 self.notes.remark(Topic.GONE, TAKEN_OFF, pk, entry.place)
                 del missing[each]
+            elif has[pk] >= MOST_TAGS:
+                self._leave_out(entry, f"tags beyond {MOST_TAGS} on an instance")
+                del missing[each]
+            else:
+                has[pk] += 1
         tags = self._tags_named({(key, value) for _, key, value in missing})
         create = [
             InstanceTag(
