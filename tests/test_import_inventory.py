@@ -631,27 +631,6 @@ def test_wrong_options_are_refused(load, options):
     assert not Account.objects.exists()
 
 
-def test_what_is_deleted_while_the_import_runs_is_not_bound(
-    account, make_instance, monkeypatch, problems, now
-):
-    """The state is asked again at the end, under the lock, as it was before when the item
-    was read.
-    """
-    instance = make_instance()
-    bin_times = {"recycled_at": now, "purge_at": now + timedelta(hours=2)}
-    conclude = rows.Import.conclude
-
-    def deleted_meanwhile(self):
-        Instance.objects.filter(pk=instance.pk).update(state=State.RECYCLED, **bin_times)
-        conclude(self)
-
-    monkeypatch.setattr(rows.Import, "conclude", deleted_meanwhile)
-
-    lines = problems({"Tags": [a_tag() | {"ResourceUuid": str(instance.pk)}]}, account=account.name)
-
-    assert lines == [f"instance {instance.pk}: was deleted during the import; import once more"]
-
-
 def test_what_is_imported_has_changed_when_the_import_ended(load, now):
     """A selection in a list that was shown before must not reach it."""
     load({"InstancesSet": [an_instance()]})

@@ -237,7 +237,7 @@ class Notes:
             yield UUID(bytes=pk)
 
     def note_locked(self, instances: Iterable[UUID]) -> None:
-        """Instances that something is bound to, or whose end moves."""
+        """Instances to which something may be bound, or whose end moves."""
         self._file.executemany(
             "INSERT OR IGNORE INTO locked VALUES (?)", [(pk.bytes,) for pk in instances]
         )

@@ -57,6 +57,7 @@ def import_inventory(
         import_ = Import(
             account, options.region, now, notes, imported, accept_ended=options.accept_ended
         )
+        import_.lock()
         written = 0
         for kind in KINDS:
             for batch in batches(kept(kind, notes)):

@@ -19,7 +19,7 @@ from recycle.actions.inventory.catalogue import ensure_regions, ensure_types, en
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.renewal import RenewUntil
 from recycle.actions.move import carry_out
-from recycle.inventory import DISKS_ALONE, KINDS, Entry, Kind, Notes, Problem, Topic
+from recycle.inventory import DISKS_ALONE, KINDS, Entry, Kind, Notes, Problem, Topic, kept
 from recycle.lifecycle import LIVING, Action, ResourceAction, State
 from recycle.models import (
     Account,
@@ -78,7 +78,7 @@ class Target:
 
 
 class Import:
-    """One import: `take` each batch in the order of KINDS, then `conclude`."""
+    """One import: `lock`, `take` each batch in the order of KINDS, then `conclude`."""
 
     def __init__(
         self,
@@ -110,6 +110,38 @@ class Import:
             "Tags": self._tags,
         }
 
+    def lock(self) -> None:
+        """Lock the instances that are there and that this import will change or bind something to,
+        so that nobody deletes them meanwhile.
+
+        Before anything is written, and all in primary-key order, as every action does, or the two
+        could deadlock.
+        """
+        for kind in KINDS:
+            for batch in batches(kept(kind, self.notes)):
+                entries = [entry for entry in batch if not entry.left_out]
+                if kind.model is Instance:
+                    self._follow(entries)
+                else:
+                    for entry in self._not_here(kind, entries):
+                        self.notes.note_locked(self._candidates(entry))
+        for ids in batches(self.notes.locked()):
+            list(Instance.objects.filter(pk__among=ids).locked().values_list("pk"))
+
+    def _not_here(self, kind: Kind, entries: list[Entry]) -> list[Entry]:
+        ids = [entry.id for entry in entries]
+        if kind.model is InstanceTag:
+            tags = InstanceTag.objects.filter(instance__id__among=ids)
+            attached = set(tags.values_list("instance_id", "tag__key", "tag__value"))
+            return [
+                entry
+                for entry in entries
+                if (entry.id, entry.values["key"], entry.values["value"]) not in attached
+            ]
+        here = kind.model._default_manager.filter(pk__among=ids).values_list("pk", flat=True)
+        known = set(here)
+        return [entry for entry in entries if entry.id not in known]
+
     def take(self, kind: Kind, batch: list[Entry]) -> None:
         self.regions |= {entry.region for entry in batch} - {""}
         entries = []
@@ -126,18 +158,7 @@ class Import:
         self.writers[kind.key](kind, self._missing(kind, entries))
 
     def conclude(self) -> None:
-        """Move the ends of what was renewed, and see to it that nobody took away what things were
-        bound to.
-
-        The locks are taken at the end and in primary-key order, as every action does, or the two
-        could deadlock.
-        """
-        for ids in batches(self.notes.locked()):
-            rows = Instance.objects.filter(pk__among=ids).locked().values_list("pk", "state")
-            for pk in set(ids) - {pk for pk, state in rows if state in LIVING}:
-                self.imported.add(
-                    Problem(f"instance {pk}", "was deleted during the import; import once more")
-                )
+        """Move the ends of what was renewed, and tell what only the whole can tell."""
         for ends in batches(self.notes.ends(), RENEWED_AT_ONCE):
             self._renew(dict(ends))
         for disks in batches(self.notes.disks_alone()):
@@ -187,8 +208,6 @@ class Import:
             return entries
         rows = kind.model._default_manager.filter(pk__among=[entry.id for entry in entries])
         owners = dict(rows.values_list("pk", kind.owner))
-        if kind.model is Instance:
-            self._follow(entries)
         if kind.model in (ElasticIP, Volume):
             self._tell_of_bindings(kind, entries)
         gone = self._gone(kind, [entry for entry in entries if entry.id not in owners])
@@ -323,7 +342,7 @@ class Import:
             if entry.id not in known:
                 continue
             state, here = known[entry.id]
-            ends = entry.row.expires_at
+            ends = entry.values["expires_at"]
             if state == State.PURGED:
                 self._tell_if_alive(entry)
             elif state in LIVING and here and ends and ends > here and not self._is_over(ends):
@@ -332,7 +351,8 @@ class Import:
         self.notes.note_locked(renewed)
 
     def _tell_if_alive(self, entry: Entry) -> None:
-        if entry.row.expires_at is None or not self._is_over(entry.row.expires_at):
+        ends = entry.values["expires_at"]
+        if ends is None or not self._is_over(ends):
             self.notes.remark(Topic.GONE, GONE, entry.id, entry.place)
 
     def _shaped(self, entries: list[Entry]) -> list[Entry]:
@@ -457,7 +477,16 @@ class Import:
         self._write_bound(kind, create)
 
     def _write_bound(self, kind: Kind, rows: list[Any]) -> None:
-        self.notes.note_locked(row.instance_id for row in rows if row.instance_id)
+        """Make rows that may be bound to an instance, once more asked under its lock, which nearly
+        always is held by now.
+        """
+        ids = {row.instance_id for row in rows} - {None}
+        instances = Instance.objects.filter(pk__among=list(ids), state__in=LIVING).locked()
+        living = set(instances.values_list("pk", flat=True))
+        for pk in ids - (living - history.cancelled(self.account, ids)):
+            self.imported.add(
+                Problem(f"instance {pk}", "was deleted during the import; import once more")
+            )
         self._create(kind, rows)
 
     # Load balancers
