@@ -601,6 +601,18 @@ def test_the_same_page_twice_is_not_two_pages(load, problems):
     assert Instance.objects.count() == 2
 
 
+def test_an_empty_page_after_the_last_is_of_no_other_listing(load, problems):
+    first, last, after = (
+        {"InstancesSet": items, "InstanceCount": 2}
+        for items in ([an_instance("a")], [an_instance("bb")], [])
+    )
+
+    assert len(problems(after)) == 1
+    load(first | {"Marker": 1}, last, after)
+
+    assert Instance.objects.count() == 2
+
+
 def test_half_of_each_of_two_listings_is_not_a_whole(problems):
     """The first pages of two regions, of one length and of nearly one."""
 

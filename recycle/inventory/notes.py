@@ -27,7 +27,9 @@ TABLES = """
         id BLOB, key TEXT, number INTEGER, looks BLOB, PRIMARY KEY (id, key)
     ) WITHOUT ROWID;
     CREATE TABLE item (number INTEGER PRIMARY KEY, key TEXT, place TEXT, entry BLOB);
-    CREATE TABLE page (number INTEGER PRIMARY KEY, key TEXT, total INTEGER, token TEXT, place TEXT);
+    CREATE TABLE page (
+        number INTEGER PRIMARY KEY, key TEXT, total INTEGER, token TEXT, place TEXT, empty INTEGER
+    );
     CREATE TABLE on_page (
         key TEXT, id BLOB, page INTEGER, PRIMARY KEY (key, id, page)
     ) WITHOUT ROWID;
@@ -164,15 +166,22 @@ class Notes:
         """ValueError for a page that says of itself what cannot be."""
         if page.key:
             self._file.execute(
-                "INSERT INTO page VALUES (?, ?, ?, ?, ?)",
-                (self._pages, page.key, page.total(), page.token(), str(page.place)),
+                "INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    self._pages,
+                    page.key,
+                    page.total(),
+                    page.token(),
+                    str(page.place),
+                    not page.lists[page.key],
+                ),
             )
         self._pages += 1
 
     def gaps(self) -> list[Gap]:
         # Two pages that look alike and share an item are one, asked for twice.
         pages = self._file.execute(
-            "SELECT place, key, total, token FROM page WHERE number NOT IN ("
+            "SELECT place, key, total, token, empty FROM page WHERE number NOT IN ("
             "SELECT later.number FROM on_page AS of_later"
             " JOIN on_page AS of_earlier USING (key, id)"
             " JOIN page AS later ON later.number = of_later.page"

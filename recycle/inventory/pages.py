@@ -82,6 +82,8 @@ class Told:
     key: str
     total: int | None
     token: str
+    # It has no items: somebody asked once more after the last page.
+    empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,7 +111,7 @@ def gaps(told: Iterable[Told], items: Mapping[tuple[str, int], int]) -> Iterator
             have = items.get((page.key, page.total), 0)
             of_total = listings[page.key].setdefault(page.total, Listings(page.total, have))
             of_total.places.append(page.place)
-            of_total.positions["" if page.token == FULL else page.token] += 1
+            of_total.positions["" if page.token == FULL else page.token] += not page.empty
         elif page.token:
             places = followed[page.key][page.token]
             # Full pages look alike: any number of them is followed by one end.
@@ -142,7 +144,7 @@ class Listings:
         """How many listings they are of, at least."""
         # Somebody may have made a few things while somebody paged; more is of another listing.
         full = ceil(self.have * ALIKE / self.total) if self.total else 1
-        return max(*self.positions.values(), min(full, len(self.places)))
+        return max(1, *self.positions.values(), min(full, len(self.places)))
 
     @property
     def wanted(self) -> int:

@@ -122,11 +122,12 @@ class Import:
                 entries = [entry for entry in batch if not entry.left_out]
                 if kind.model is Instance:
                     self._follow(entries)
-                else:
-                    for entry in self._not_here(kind, entries):
+                elif bound := [entry for entry in entries if entry.instance or entry.interface]:
+                    for entry in self._not_here(kind, bound):
                         self.notes.note_locked(self._candidates(entry))
         for ids in batches(self.notes.locked()):
-            list(Instance.objects.filter(pk__among=ids).locked().values_list("pk"))
+            mine = Instance.objects.filter(account=self.account, pk__among=ids)
+            list(mine.locked().values_list("pk"))
 
     def _not_here(self, kind: Kind, entries: list[Entry]) -> list[Entry]:
         ids = [entry.id for entry in entries]
@@ -138,9 +139,9 @@ class Import:
                 for entry in entries
                 if (entry.id, entry.values["key"], entry.values["value"]) not in attached
             ]
-        here = kind.model._default_manager.filter(pk__among=ids).values_list("pk", flat=True)
-        known = set(here)
-        return [entry for entry in entries if entry.id not in known]
+        rows = kind.model._default_manager.filter(pk__among=ids)
+        here = set(rows.values_list("pk", flat=True))
+        return [entry for entry in entries if entry.id not in here]
 
     def take(self, kind: Kind, batch: list[Entry]) -> None:
         self.regions |= {entry.region for entry in batch} - {""}
