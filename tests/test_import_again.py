@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from recycle import actions
-from recycle.actions.resources import Context, addresses, balancers, tags, volumes
+from recycle.actions.resources import addresses, balancers, tags, volumes
 from recycle.models import (
     ElasticIP,
     Instance,
@@ -19,6 +19,7 @@ from recycle.models import (
     Volume,
 )
 from recycle.policy import MOST_TAGS
+from tests.conftest import acting
 from tests.inventory import (
     a_balanced_web,
     a_tag,
@@ -39,7 +40,7 @@ TAKEN_OFF = "taken off here, but not in these files"
 
 @pytest.fixture
 def context(alice, now):
-    return Context(by=alice, now=now)
+    return acting(alice, now)
 
 
 @pytest.fixture
@@ -109,7 +110,7 @@ def test_a_tag_that_was_taken_off_and_put_on_again_counts_as_there(everything, c
 
 @pytest.mark.parametrize("moved", [False, True])
 def test_a_volume_that_went_with_its_instance_here_does_not_come_back(
-    load, alice, account, now, context, moved
+    load, account, context, moved
 ):
     """Whatever the files say of `DeleteWithInstance`, and whichever instance it was on here."""
     content = {
@@ -125,7 +126,7 @@ def test_a_volume_that_went_with_its_instance_here_does_not_come_back(
         volumes.detach(Volume.objects.all(), context=context)
         volumes.attach(Volume.objects.all(), on, context=context)
     Volume.objects.update(delete_with_instance=True)
-    actions.delete(Instance.objects.filter(pk=on.pk), by=alice, may_release=True, now=now)
+    actions.delete(Instance.objects.filter(pk=on.pk), may_release=True, context=context)
     assert not Volume.objects.exists()
 
     said = load(content, account=account.name)
@@ -181,10 +182,10 @@ def test_a_later_end_that_has_passed_too_takes_no_time_away(load, now):
     later = an_instance(**ends(now - 2 * DAY))
 
     load({"InstancesSet": [sooner]})
-    actions.expire_due()
+    actions.expire_due(context=acting(None))
     assert Instance.objects.get().purge_at == promised
     said = load({"InstancesSet": [later]})
-    actions.expire_due()
+    actions.expire_due(context=acting(None))
 
     assert left_out(said, "subscriptions that run longer in these files") == 1
     assert Instance.objects.filter(purge_at__gt=promised).exists()

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from django.utils import timezone
 
 from recycle import actions
 from recycle.actions.inventory import Options, import_inventory, rows
-from recycle.actions.resources import Context, balancers, tags
+from recycle.actions.resources import balancers, tags
 from recycle.inventory import Bar, Notes, Progress, Source
 from recycle.lifecycle import State
 from recycle.models import Event, Instance, InstanceTag, RealServer, Tag, User
 from recycle.policy import Refusal
+from tests.conftest import acting
 from tests.inventory import a_real_server, a_tag
 from tests.threads import done, refusals, result
 
@@ -60,7 +60,7 @@ def race(threads, account, tmp_path):
         file.write_text(json.dumps(content))
         with Notes() as notes:
             imported = import_inventory(
-                [Source(str(file))], notes, options, meanwhile, now=timezone.now()
+                [Source(str(file))], notes, options, meanwhile, context=acting(None)
             )
         assert not imported.problems
         return result(meanwhile.running)[0]
@@ -70,20 +70,18 @@ def race(threads, account, tmp_path):
 
 @pytest.fixture
 def context(alice, now):
-    return lambda: Context(by=User.objects.get(pk=alice.pk), now=now)
+    # Each request reads its user anew.
+    return lambda: acting(User.objects.get(pk=alice.pk), now)
 
 
-def test_a_delete_and_restore_waits_and_cancels_what_the_import_bound(
-    race, alice, make_instance, now
-):
+def test_a_delete_and_restore_waits_and_cancels_what_the_import_bound(race, make_instance, context):
     instance = make_instance()
 
     def delete_and_restore():
         mine = Instance.objects.filter(pk=instance.pk)
-        alice_ = User.objects.get(pk=alice.pk)
         return [
-            actions.delete(mine, by=alice_, may_release=False, now=now),
-            actions.restore(mine, by=alice_, now=now),
+            actions.delete(mine, may_release=False, context=context()),
+            actions.restore(mine, context=context()),
         ]
 
     both = race({"Tags": [a_tag() | {"ResourceUuid": str(instance.pk)}]}, delete_and_restore)
@@ -126,7 +124,7 @@ def test_a_real_server_that_is_registered_by_both_is_registered_once(
 
 
 def test_a_delete_of_several_and_an_import_in_another_order_do_not_deadlock(
-    race, alice, make_instance, monkeypatch, now
+    race, make_instance, monkeypatch, context
 ):
     monkeypatch.setattr(rows, "BATCH", 1)
     first, second = sorted((make_instance(), make_instance()), key=lambda each: each.pk)
@@ -134,12 +132,7 @@ def test_a_delete_of_several_and_an_import_in_another_order_do_not_deadlock(
 
     outcome = race(
         content,
-        lambda: actions.delete(
-            Instance.objects.all(),
-            by=User.objects.get(pk=alice.pk),
-            may_release=False,
-            now=now,
-        ),
+        lambda: actions.delete(Instance.objects.all(), may_release=False, context=context()),
     )
 
     assert done(outcome) == [first.pk, second.pk]
