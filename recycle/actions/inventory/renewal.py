@@ -35,7 +35,7 @@ class RenewUntil(Move):
         """Whether it would be purged before the moment promised here: it expires again at once when
         the new end has passed as well.
         """
-        if instance.purge_at is None or ends > self.now:
+        if instance.purge_at is None or ends > self.context.now:
             return False
         end = end_of_expired(Instance(billing_mode=instance.billing_mode, expires_at=ends))
         return end is not None and end < instance.purge_at
