@@ -5,8 +5,6 @@ are not.
 from collections.abc import Iterable
 from uuid import UUID
 
-from django.db.models import QuerySet
-
 from recycle.lifecycle import ResourceAction, State
 from recycle.models import Account, Event, Kind
 
@@ -23,8 +21,7 @@ def removed(account: Account, action: ResourceAction, ids: Iterable[UUID]) -> se
     """Of these resources, those to which `action` was done: REMOVE, or the UNBIND that is the end
     of a real server.
     """
-    events = _of_resources(account, ids).filter(action=action)
-    return {UUID(pk) for pk in events.values_list("resource_id", flat=True)}
+    return {UUID(pk) for pk, _ in _of_resources(account, ids, action)}
 
 
 def released_with(
@@ -34,8 +31,8 @@ def released_with(
     were attached to here.
     """
     volumes = set(volumes)
-    attached = _of_resources(account, volumes).filter(action=ResourceAction.BIND)
-    holders = {*instances, *attached.values_list("instance_id", flat=True)} - {None}
+    attached = _of_resources(account, volumes, ResourceAction.BIND)
+    holders = {*instances, *(instance for _, instance in attached)} - {None}
     events = Event.objects.cancelling().filter(
         account=account, instance_id__among=list(holders), to_state=State.PURGED
     )
@@ -47,18 +44,22 @@ def released_with(
     }
 
 
-def _of_resources(account: Account, ids: Iterable[UUID]) -> QuerySet[Event]:
-    events = Event.objects.filter(account=account, resource_id__in=[str(pk) for pk in ids])
-    # What an index that has only these is found by.
-    return events.exclude(resource_id="")
+def _of_resources(
+    account: Account, ids: Iterable[UUID], action: ResourceAction
+) -> list[tuple[str, UUID | None]]:
+    """What was done to these resources: the id of each, and of the instance."""
+    events = Event.objects.filter(resource_id__in=[str(pk) for pk in ids], action=action)
+    # By the index of resources, which has only events with one. Were the account asked as well,
+    # SQLite would read all of its events.
+    rows = events.exclude(resource_id="").values_list("account_id", "resource_id", "instance_id")
+    return [(pk, instance) for owner, pk, instance in rows if owner == account.pk]
 
 
-def tags_taken_off(account: Account, instances: Iterable[UUID]) -> set[tuple[UUID | None, str]]:
+def tags_taken_off(instances: Iterable[UUID]) -> set[tuple[UUID | None, str]]:
     """The tags that were taken off these instances last, by the instance and the tag's name: a tag
     that was deleted and made again has another number.
     """
     events = Event.objects.filter(
-        account=account,
         instance_id__among=list(instances),
         kind=Kind.TAG,
         action__in=[ResourceAction.BIND, ResourceAction.UNBIND],

@@ -574,7 +574,7 @@ class Import:
         has = Counter(pk for pk, _, _ in attached)
         self.imported.already[kind.nouns] += len(wanted.keys() & attached)
         missing = {each: wanted[each] for each in wanted if each not in attached}
-        taken_off = history.tags_taken_off(self.account, {pk for pk, _, _ in missing})
+        taken_off = history.tags_taken_off({pk for pk, _, _ in missing})
         for each, (entry, _) in list(missing.items()):
             pk, key, value = each
             if (pk, str(Tag(key=key, value=value))) in taken_off:
