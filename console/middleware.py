@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -116,20 +116,21 @@ class LoginMiddleware(LoginRequiredMiddleware):
     ) -> HttpResponseBase | None:
         if not getattr(view_func, "login_required", True):
             return None
-        return super().process_view(request, view_func, view_args, view_kwargs)
+        response = super().process_view(request, view_func, view_args, view_kwargs)
+        piece = "HX-Request" in request.headers and "HX-Boosted" not in request.headers
+        if piece and isinstance(response, HttpResponseRedirect):
+            # The login is no piece of a page.
+            return HttpResponseClientRedirect(response.url)
+        return response
 
     def handle_no_permission(
         self, request: HttpRequest, view_func: Callable[..., Any]
-    ) -> HttpResponseBase:
+    ) -> HttpResponseRedirect:
         """To the login and back; whoever sent something then reads what became of it."""
         if request.method == "POST":
             sentence = _("The session had ended, so nothing was changed. Log in, then try again.")
             messages.warning(request, sentence)
-        response = redirect_to_login(_way_back(request))
-        if "HX-Request" in request.headers and "HX-Boosted" not in request.headers:
-            # The login is no piece of a page.
-            return HttpResponseClientRedirect(response.url)
-        return response
+        return redirect_to_login(_way_back(request))
 
 
 def _way_back(request: HttpRequest) -> str:
