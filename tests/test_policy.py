@@ -4,7 +4,9 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
+from django.conf import settings
 
+from recycle.labels import duration_label, refusal_label
 from recycle.lifecycle import TRANSITIONS, Action, State
 from recycle.policy import (
     NEEDED,
@@ -394,3 +396,38 @@ def test_subscriptions_are_renewed_for_the_months_on_offer():
 @pytest.mark.parametrize("refusal", Refusal)
 def test_every_refusal_is_a_sentence(refusal):
     assert str(refusal.label).endswith(".")
+
+
+@pytest.mark.parametrize("mode", BillingMode)
+def test_the_readme_has_a_row_for_every_billing_mode_with_its_times(mode):
+    readme = (settings.BASE_DIR / "README.md").read_text(encoding="utf-8")
+    policy = POLICIES[mode]
+
+    [row] = [line for line in readme.splitlines() if line.startswith(f"| {mode.label} (`{mode}`)")]
+
+    times = [policy.keep_for, policy.keep_expired_for, policy.min_age or None]
+    assert [time for time in times if time and duration_label(time) not in row] == []
+    assert ("into the bin" in row) is (deletion_of(mode) is Action.RECYCLE)
+
+
+@pytest.mark.parametrize("mode", BillingMode)
+def test_a_refusal_names_the_times_of_the_billing_mode(mode, monkeypatch):
+    policy = replace(POLICIES[mode], min_age=5 * HOUR, keep_expired_for=4 * DAY)
+    monkeypatch.setitem(POLICIES, mode, policy)
+    instance = Server(billing_mode=mode)
+
+    assert "more than 5 hours old" in refusal_label(Refusal.TOO_YOUNG, instance)
+    assert "kept for 4 days after" in refusal_label(Refusal.SUBSCRIPTION, instance)
+    assert refusal_label(Refusal.HELD, instance) == Refusal.HELD.label
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_the_label_of_a_refusal_promises_no_time_that_a_billing_mode_decides(refusal):
+    durations = [
+        duration_label(time)
+        for policy in POLICIES.values()
+        for time in (policy.keep_for, policy.keep_expired_for, policy.min_age)
+        if time
+    ]
+
+    assert [each for each in durations if each in str(refusal.label)] == []

@@ -11,8 +11,9 @@ from django.urls import reverse
 from recycle import actions
 from recycle.actions.keeping import Forecast, add_rule, forecast, keep, remove_rules
 from recycle.actions.resources import Context
+from recycle.labels import duration_label
 from recycle.models import Account, Event, Instance, InstanceTag, RetentionRule, Tag
-from recycle.models.instance import duration_label, kept_label
+from recycle.models.instance import kept_label
 from recycle.policy import Refusal
 from tests.conftest import HTMX
 

@@ -36,7 +36,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import MOST_TAGS, BillingMode, Refusal, Role
+from recycle.policy import MOST_TAGS, POLICIES, Refusal, Role
 from recycle.terms import term
 
 # Times an order is tried when somebody who holds no lock of ours takes an address in between.
@@ -80,6 +80,10 @@ class Order:
     count: int = 1
     protected: bool = False
     token: UUID = field(default_factory=uuid4)
+
+    @property
+    def expires(self) -> bool:
+        return POLICIES[self.billing_mode].expires
 
     def ids(self) -> list[UUID]:
         return [uuid5(self.token, str(index)) for index in range(self.count)]
@@ -241,8 +245,7 @@ def _make(order: Order, by: User, now: datetime) -> Outcome:
     if order.subnet_id is None and vpc is None:
         vpc = uuid4()
     group = order.security_group_id or uuid4()
-    subscribed = order.billing_mode == BillingMode.MONTHLY
-    paid = term(now, order.months, order.account.billing_zone) if subscribed else None
+    paid = term(now, order.months, order.account.billing_zone) if order.expires else None
     instances = [
         Instance(
             id=pk,

@@ -15,7 +15,7 @@ from recycle.actions.outcome import Outcome
 from recycle.actions.resources.base import Context, No, each
 from recycle.lifecycle import Action, ResourceAction
 from recycle.models import Account, Event, Instance, RetentionRule
-from recycle.policy import POLICIES, Refusal, Role, retention
+from recycle.policy import STANDARDS, Refusal, Role, retention
 
 # What a forecast looks back on.
 LOOKBACK = timedelta(days=30)
@@ -115,9 +115,7 @@ def _record(
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What the deletions of the last 30 days would have come to, as it is now and as it
-    would be.
-    """
+    """What the deletions of LOOKBACK would have come to, as it is now and as it would be."""
 
     deletions: int = 0
     longer: int = 0
@@ -156,7 +154,7 @@ def forecast(
     now: datetime,
 ) -> Forecast:
     """Compare how `account` keeps by `rules` with a time and rules it does not have yet, over its
-    last 30 days.
+    LOOKBACK.
 
     Only what the events tell counts: each deletion with the tags it had then, and who took it out
     again. A stay ends at `now` at the latest.
@@ -203,9 +201,9 @@ def _deletions(account: Account, since: datetime, now: datetime) -> Iterable[Del
         .order_by("-id")
         .values_list("instance_id", "at", "action", "by_name", "mode", "gb", "detail__tags")
     )
-    # Of rows that have been forgotten, the billing mode is known all the same: only one leads into
-    # the bin.
-    default = next(mode for mode, policy in POLICIES.items() if policy.keep_for is not None)
+    # Of rows that have been forgotten nobody knows the billing mode: the one that keeps things for
+    # the shortest time stands for it.
+    default = min(STANDARDS, key=lambda mode: STANDARDS[mode])
     left: dict[UUID | None, tuple[datetime, str]] = {}
     for pk, at, action, by_name, mode, gb, tags in events.iterator():
         if action != Action.RECYCLE:

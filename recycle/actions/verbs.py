@@ -278,7 +278,7 @@ def renewed(instance: Instance, months: int, *, zone: ZoneInfo, now: datetime) -
 def extend(
     instances: InstanceQuerySet, *, by: User, longer: timedelta, **options: Unpack[Options]
 ) -> Outcome:
-    """Keep instances in the bin longer than was promised, 30 days from when they entered
+    """Keep instances in the bin longer than was promised, LONGEST_KEEP from when they entered
     at most.
     """
     if longer <= timedelta(0):

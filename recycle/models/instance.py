@@ -1,22 +1,30 @@
 """The instance: a cloud server. Its row outlives it as a tombstone."""
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from functools import reduce
+from operator import or_
 from typing import Self
 
 from django.db import models
 from django.db.models import F, Q
-from django.utils.translation import gettext, ngettext, pgettext_lazy
+from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
+from recycle.labels import duration_label
 from recycle.lifecycle import IN_USE, LIVING, WAITING, State
 from recycle.models.catalogue import InstanceType, Zone
 from recycle.models.folded import FoldedField
 from recycle.models.tenancy import Account, Membership, User
-from recycle.policy import BillingMode
+from recycle.policy import EXPIRING, WITHOUT_FEES, BillingMode
 from recycle.text import check_text
 
 NO_FEES_LABEL = _("Stopped (No Fees)")
+
+
+def _is_one_of(billing_modes: Iterable[str]) -> Q:
+    return reduce(or_, (Q(billing_mode=mode) for mode in billing_modes))
 
 
 def basis_label(basis: str) -> str:
@@ -29,18 +37,6 @@ def basis_label(basis: str) -> str:
     if kind == "extended":
         return gettext("extended by %(name)s") % {"name": what}
     return gettext("standard")
-
-
-def duration_label(duration: timedelta) -> str:
-    """A length of time in its units, without those it has none of: "2 hours", "1 day 6 hours"."""
-    minutes = round(duration.total_seconds() / 60)
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    words = [
-        (days, ngettext("%(n)d day", "%(n)d days", days)),
-        (hours, ngettext("%(n)d hour", "%(n)d hours", hours)),
-        (minutes, ngettext("%(n)d minute", "%(n)d minutes", minutes)),
-    ]
-    return " ".join(word % {"n": n} for n, word in words if n) or words[-1][1] % {"n": 0}
 
 
 def kept_label(basis: str, keep_for: timedelta) -> str:
@@ -209,17 +205,16 @@ class Instance(models.Model):
                 name="instance_ends_after_it_enters",
             ),
             models.CheckConstraint(
-                condition=Q(billing_mode=BillingMode.MONTHLY, expires_at__isnull=False)
-                | (~Q(billing_mode=BillingMode.MONTHLY) & Q(expires_at=None)),
+                condition=(_is_one_of(EXPIRING) & Q(expires_at__isnull=False))
+                | (~_is_one_of(EXPIRING) & Q(expires_at=None)),
                 name="instance_expires_if_subscription",
             ),
             models.CheckConstraint(
-                condition=~Q(state=State.EXPIRED) | Q(billing_mode=BillingMode.MONTHLY),
+                condition=~Q(state=State.EXPIRED) | _is_one_of(EXPIRING),
                 name="instance_only_subscriptions_expire",
             ),
             models.CheckConstraint(
-                condition=Q(no_fees=False)
-                | Q(state=State.STOPPED, billing_mode=BillingMode.HOURLY),
+                condition=Q(no_fees=False) | (_is_one_of(WITHOUT_FEES) & Q(state=State.STOPPED)),
                 name="instance_no_fees_only_while_stopped",
             ),
             models.CheckConstraint(

@@ -32,7 +32,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import BillingMode, Refusal, end_of_expired
+from recycle.policy import Refusal, end_of_expired
 
 T = TypeVar("T")
 
@@ -254,7 +254,7 @@ class Import:
         row = entry.row
         if row.expires_at is None or row.expires_at > self.now:
             return False
-        if self._is_over(row.expires_at) and not self.accept_ended:
+        if self._is_over(row) and not self.accept_ended:
             self._leave_out(entry, ENDED)
             return True
         end = end_of_expired(row)
@@ -264,9 +264,9 @@ class Import:
         self.notes.remark(Topic.NOTE, EXPIRED, until, entry.place)
         return False
 
-    def _is_over(self, expires_at: datetime) -> bool:
-        """Whether a subscription that ends then is deleted for good by now."""
-        end = end_of_expired(Instance(billing_mode=BillingMode.MONTHLY, expires_at=expires_at))
+    def _is_over(self, row: Instance) -> bool:
+        """Whether it is a subscription that is deleted for good by now."""
+        end = end_of_expired(row)
         return end is not None and end <= self.now
 
     def _follow(self, entries: list[Entry]) -> None:
@@ -287,13 +287,13 @@ class Import:
             ends = entry.row.expires_at
             if state == State.PURGED:
                 self._tell_if_alive(entry)
-            elif state in LIVING and here and ends and ends > here and not self._is_over(ends):
+            elif state in LIVING and here and ends and ends > here and not self._is_over(entry.row):
                 self.notes.note_end(entry.id, ends)
                 renewed.append(entry.id)
         self.notes.note_locked(renewed)
 
     def _tell_if_alive(self, entry: Entry) -> None:
-        if entry.row.expires_at is None or not self._is_over(entry.row.expires_at):
+        if not self._is_over(entry.row):
             self.notes.remark(Topic.GONE, GONE, entry.id, entry.place)
 
     def _unbound_here(self, ids: Iterable[UUID]) -> set[UUID]:

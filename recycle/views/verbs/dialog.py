@@ -19,6 +19,7 @@ from recycle.actions.retention import Retentions
 from recycle.actions.verbs import renewed
 from recycle.forms import MAX_NAMED, SelectionForm, dialog_link
 from recycle.http import Request, pick
+from recycle.labels import refusal_label
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance
 from recycle.models.instance import kept_label
@@ -198,8 +199,8 @@ def _prospect(
 def _reason(instance: Instance, refusal: Refusal) -> str:
     if refusal is Refusal.TOO_YOUNG:
         since = _("From %(time)s on.") % {"time": _moment(deletable_from(instance))}
-        return f"{refusal.label} {since}"
-    return str(refusal.label)
+        return f"{refusal_label(refusal, instance)} {since}"
+    return refusal_label(refusal, instance)
 
 
 def _moment(moment: Any) -> str:
@@ -219,8 +220,8 @@ def _about_no_fees(action: Action, instances: Sequence[Instance]) -> dict[str, A
     if action is Action.DELETE and any(why_not_no_fees(instance) is None for instance in instances):
         return {
             "hint": _(
-                "To stop paying without losing anything, stop Pay-As-You-Go instances with No "
-                "Fees Upon Shutdown."
+                "To stop paying without losing anything, stop an instance with No Fees Upon "
+                "Shutdown instead."
             )
         }
     return {}
