@@ -41,7 +41,7 @@ from recycle.actions.limits import (
 from recycle.actions.resources import Context
 from recycle.forms import KeepForField
 from recycle.lifecycle import ResourceAction
-from recycle.listing import COUNTED
+from recycle.listing import counted
 from recycle.logged import REASONS, LoggedAdmin, context_of, delete_selected
 from recycle.models import (
     Account,
@@ -103,7 +103,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         rows = self.object_list
-        return rows.order_by()[: COUNTED + 1].count() if isinstance(rows, QuerySet) else len(rows)
+        return counted(rows).number if isinstance(rows, QuerySet) else len(rows)
 
 
 class FoldedSearch:
@@ -242,7 +242,7 @@ class InstanceAdmin(ConsoleAdmin):
 
     @admin.display(description=gettext_lazy("status"), ordering="state")
     def status(self, instance: Instance) -> str:
-        return instance.status
+        return instance.get_status_display()
 
     @admin.action(description=gettext_lazy("Move the selected instances to the recycle bin"))
     def recycle(self, request: HttpRequest, instances: InstanceQuerySet) -> None:

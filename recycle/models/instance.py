@@ -1,11 +1,11 @@
 """The instance: a cloud server. Its row outlives it as a tombstone."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from datetime import datetime, timedelta
 from functools import reduce
 from operator import or_
-from typing import Self
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q
@@ -16,11 +16,21 @@ from recycle.labels import duration_label
 from recycle.lifecycle import IN_USE, LIVING, WAITING, State
 from recycle.models.catalogue import InstanceType, Zone
 from recycle.models.folded import FoldedField
-from recycle.models.tenancy import Account, Membership, User
+from recycle.models.tenancy import Account, OwnedQuerySet, User
 from recycle.policy import EXPIRING, WITHOUT_FEES, BillingMode
 from recycle.text import check_text
 
+# The status of what is stopped with no fees. Any other status is the state.
+NO_FEES = "no_fees"
 NO_FEES_LABEL = _("Stopped (No Fees)")
+
+
+def statuses_of(states: Iterable[State]) -> Iterator[tuple[str, Any]]:
+    """Every status that an instance in these states may have, with its label."""
+    for state in states:
+        yield state.value, state.label
+        if state is State.STOPPED:
+            yield NO_FEES, NO_FEES_LABEL
 
 
 def _is_one_of(billing_modes: Iterable[str]) -> Q:
@@ -49,10 +59,11 @@ def kept_label(basis: str, keep_for: timedelta) -> str:
     }
 
 
-class InstanceQuerySet(models.QuerySet["Instance"]):
-    def visible_to(self, user: User) -> Self:
-        """Instances of the accounts the user belongs to."""
-        return self.filter(account__in=Membership.objects.filter(user=user).values("account"))
+class InstanceQuerySet(OwnedQuerySet["Instance"]):
+    def with_status(self, status: str) -> Self:
+        """Instances whose status is this one of `statuses_of`."""
+        state = State.STOPPED if status == NO_FEES else status
+        return self.filter(state=state, no_fees=status == NO_FEES)
 
     def living(self) -> Self:
         """Instances on the Instance page: running, stopped or expired."""
@@ -294,8 +305,11 @@ class Instance(models.Model):
 
     @property
     def status(self) -> str:
-        """The state in words, telling the two ways of being stopped apart."""
-        return str(NO_FEES_LABEL if self.no_fees else State(self.state).label)
+        """The state, telling the two ways of being stopped apart."""
+        return NO_FEES if self.no_fees else self.state
+
+    def get_status_display(self) -> str:
+        return str(dict(statuses_of(State))[self.status])
 
     @property
     def kept(self) -> str:
