@@ -8,7 +8,7 @@ from datetime import timedelta
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from recycle.policy import POLICIES, STANDARDS, BillingMode, Refusal, Subject
+from recycle.policy import POLICIES, STANDARDS, BillingMode, Refusal, RetentionKind, Subject
 
 
 def duration_label(duration: timedelta) -> str:
@@ -21,6 +21,25 @@ def duration_label(duration: timedelta) -> str:
         (minutes, ngettext("%(n)d minute", "%(n)d minutes", minutes)),
     ]
     return " ".join(word % {"n": n} for n, word in words if n) or words[-1][1] % {"n": 0}
+
+
+def tag_label(key: str, value: str) -> str:
+    """A tag as people write it: KEY=VALUE, or KEY where it has no value."""
+    return f"{key}={value}" if value else key
+
+
+def retention_label(kind: str, subject: str, keep_for: timedelta) -> str:
+    """How long something is kept in the bin and why: "standard, 2 hours", "rule env=prod,
+    7 days". Kind and subject are those of `policy.Retention`.
+    """
+    if kind == RetentionKind.RULE:
+        key, _line, value = subject.partition("\n")
+        why = _("rule %(tag)s") % {"tag": tag_label(key, value)}
+    elif kind == RetentionKind.EXTENDED:
+        why = _("extended by %(name)s") % {"name": subject}
+    else:
+        why = str(RetentionKind(kind).label)
+    return _("%(basis)s, %(duration)s") % {"basis": why, "duration": duration_label(keep_for)}
 
 
 def standard_label() -> str:

@@ -334,14 +334,24 @@ class KeepRule(Protocol):
     def matches(self, tags: Collection[tuple[str, str]]) -> bool: ...
 
 
+class RetentionKind(TextChoices):
+    """Where the time in the bin comes from."""
+
+    STANDARD = "standard", _("standard")
+    ACCOUNT = "account", _("set for the account")
+    RULE = "rule", _("rule")
+    EXTENDED = "extended", _("extended")
+
+
 @dataclass(frozen=True)
 class Retention:
-    """How long something is kept in the bin, and where that comes from: "standard", "account",
-    "rule KEY=VALUE".
-    """
+    """How long something is kept in the bin, and where that comes from."""
 
     keep_for: timedelta
-    basis: str = "standard"
+    kind: RetentionKind = RetentionKind.STANDARD
+    # Of a rule: key and value of its tag, a line each, since neither can hold a line break but
+    # both can hold an equals sign. Of an extension: the user's name. Else empty.
+    subject: str = ""
 
 
 def retention(
@@ -360,17 +370,14 @@ def retention(
         return None
     found = [Retention(standard)]
     if account_keeps is not None:
-        found.append(Retention(account_keeps, "account"))
+        found.append(Retention(account_keeps, RetentionKind.ACCOUNT))
     for rule in rules:
         if not rule.matches(tags):
             continue
         if rule.keep_for is None:
             return Retention(standard)
-        found.append(
-            Retention(
-                rule.keep_for, f"rule {rule.key}={rule.value}" if rule.value else f"rule {rule.key}"
-            )
-        )
+        subject = f"{rule.key}\n{rule.value}"
+        found.append(Retention(rule.keep_for, RetentionKind.RULE, subject))
     return max(found, key=lambda each: each.keep_for)
 
 

@@ -17,6 +17,7 @@ from recycle.policy import (
     BillingMode,
     Refusal,
     Retention,
+    RetentionKind,
     Role,
     deletable_from,
     deletion_of,
@@ -271,23 +272,27 @@ PROD, TEST = ("env", "prod"), ("env", "test")
 
 
 @pytest.mark.parametrize(
-    ("account_keeps", "rules", "kept", "basis"),
+    ("account_keeps", "rules", "kept", "kind"),
     [
         (None, [], 2 * HOUR, "standard"),
         (DAY, [], DAY, "account"),
         # Longer than the standard, never shorter.
         (HOUR, [], 2 * HOUR, "standard"),
-        (DAY, [Kept(PROD, 7 * DAY)], 7 * DAY, "rule env"),
+        (DAY, [Kept(PROD, 7 * DAY)], 7 * DAY, "rule"),
         (7 * DAY, [Kept(PROD, DAY)], 7 * DAY, "account"),
-        (None, [Kept(PROD, DAY), Kept(PROD, 3 * DAY)], 3 * DAY, "rule env"),
+        (None, [Kept(PROD, DAY), Kept(PROD, 3 * DAY)], 3 * DAY, "rule"),
         (None, [Kept(TEST, 7 * DAY)], 2 * HOUR, "standard"),
         # An exclusion leaves the standard alone, whatever else matches.
         (DAY, [Kept(PROD, 7 * DAY), Kept(PROD, None)], 2 * HOUR, "standard"),
         (DAY, [Kept(TEST, None)], DAY, "account"),
     ],
 )
-def test_the_longest_retention_wins_unless_a_tag_excludes(account_keeps, rules, kept, basis):
-    assert retention(BillingMode.DAILY, account_keeps, rules, {PROD}) == Retention(kept, basis)
+def test_the_longest_retention_wins_unless_a_tag_excludes(account_keeps, rules, kept, kind):
+    subject = "env\n" if kind == "rule" else ""
+
+    assert retention(BillingMode.DAILY, account_keeps, rules, {PROD}) == Retention(
+        kept, RetentionKind(kind), subject
+    )
 
 
 @pytest.mark.parametrize("mode", [BillingMode.HOURLY, BillingMode.MONTHLY])

@@ -32,7 +32,7 @@ def keep(accounts: QuerySet[Account], keep_for: timedelta | None, *, context: Co
         locked = _lock(account.pk)
         if locked.keep_for == keep_for:
             return No(Refusal.ALREADY)
-        _record(context, locked.pk, "", _seconds(locked.keep_for), _seconds(keep_for))
+        _record(context, locked.pk, None, _seconds(locked.keep_for), _seconds(keep_for))
         locked.keep_for = keep_for
         locked.save(update_fields=["keep_for"])
         return None
@@ -52,7 +52,7 @@ def add_rule(rule: RetentionRule, *, context: Context) -> Outcome:
         ).first()
         if same is not None and same.keep_for == rule.keep_for:
             return No(Refusal.ALREADY)
-        _record(context, rule.account_id, str(rule), _of_rule(same), _of_rule(rule))
+        _record(context, rule.account_id, rule, _of_rule(same), _of_rule(rule))
         if same is None:
             rule.save(force_insert=True)
         else:
@@ -71,7 +71,7 @@ def remove_rules(rules: QuerySet[RetentionRule], *, context: Context) -> Outcome
         locked = RetentionRule.objects.filter(pk=rule.pk).first()
         if locked is None:
             return No(Refusal.GONE)
-        _record(context, locked.account_id, str(locked), _of_rule(locked), None)
+        _record(context, locked.account_id, locked, _of_rule(locked), None)
         locked.delete()
         return None
 
@@ -97,16 +97,21 @@ def _of_rule(rule: RetentionRule | None) -> int | None:
 
 
 def _record(
-    context: Context, account_id: int, tag: str, before: int | None, after: int | None
+    context: Context,
+    account_id: int,
+    rule: RetentionRule | None,
+    before: int | None,
+    after: int | None,
 ) -> None:
-    """`tag` empty: the account's own time."""
+    """Write the event of a change of this rule, or of the account's own time when it is None."""
+    tag = {"key": rule.key, "value": rule.value} if rule else {}
     Event.objects.create(
         account_id=account_id,
         at=context.now,
         batch=context.batch,
         action=ResourceAction.UPDATE,
         **context.by.signature,
-        detail={"retention": {"tag": tag, "before": before, "after": after}},
+        detail={"retention": {**tag, "before": before, "after": after}},
     )
 
 

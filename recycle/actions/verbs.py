@@ -18,7 +18,15 @@ from recycle.actions.outcome import Outcome
 from recycle.actions.retention import Retentions
 from recycle.lifecycle import Action, State
 from recycle.models import Account, Instance, InstanceQuerySet, InstanceType, User
-from recycle.policy import GRACE, LONGEST_KEEP, LONGEST_TERM, Refusal, deletion_of, why_not_no_fees
+from recycle.policy import (
+    GRACE,
+    LONGEST_KEEP,
+    LONGEST_TERM,
+    Refusal,
+    RetentionKind,
+    deletion_of,
+    why_not_no_fees,
+)
 from recycle.terms import Term, term
 from recycle.text import fold
 
@@ -99,7 +107,8 @@ class Delete(Move):
             "recycled_by_name": self.by.get_username() if self.by else None,
             "recycled_by_name_folded": fold(self.by.get_username()) if self.by else None,
             "purge_at": self.now + retention.keep_for,
-            "retention": retention.basis,
+            "retention_kind": retention.kind,
+            "retention_subject": retention.subject,
             **NO_RETRY,
         }
 
@@ -139,7 +148,8 @@ class Restore(Powering):
         "recycled_by_name": None,
         "recycled_by_name_folded": None,
         "purge_at": None,
-        "retention": "",
+        "retention_kind": None,
+        "retention_subject": None,
         **NO_RETRY,
     }
 
@@ -165,7 +175,11 @@ class Extend(Move):
         )
 
     def changes(self, instance: Instance, target: State) -> Changes:
-        return {"purge_at": self._end(instance), "retention": f"extended {self.by}"}
+        return {
+            "purge_at": self._end(instance),
+            "retention_kind": RetentionKind.EXTENDED,
+            "retention_subject": str(self.by),
+        }
 
     def _end(self, instance: Instance) -> datetime:
         assert instance.purge_at is not None

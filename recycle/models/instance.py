@@ -2,22 +2,22 @@
 
 import uuid
 from collections.abc import Iterable, Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import reduce
 from operator import or_
 from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q
-from django.utils.translation import gettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
-from recycle.labels import duration_label
+from recycle.labels import retention_label
 from recycle.lifecycle import IN_USE, LIVING, WAITING, State
 from recycle.models.catalogue import InstanceType, Zone
 from recycle.models.folded import FoldedField
 from recycle.models.tenancy import Account, OwnedQuerySet, User
-from recycle.policy import EXPIRING, WITHOUT_FEES, BillingMode
+from recycle.policy import EXPIRING, WITHOUT_FEES, BillingMode, RetentionKind
 from recycle.text import check_text
 
 # The status of what is stopped with no fees. Any other status is the state.
@@ -35,28 +35,6 @@ def statuses_of(states: Iterable[State]) -> Iterator[tuple[str, Any]]:
 
 def _is_one_of(billing_modes: Iterable[str]) -> Q:
     return reduce(or_, (Q(billing_mode=mode) for mode in billing_modes))
-
-
-def basis_label(basis: str) -> str:
-    """Where the time in the bin comes from, in words."""
-    kind, _space, what = basis.partition(" ")
-    if kind == "account":
-        return gettext("set for the account")
-    if kind == "rule":
-        return gettext("rule %(tag)s") % {"tag": what}
-    if kind == "extended":
-        return gettext("extended by %(name)s") % {"name": what}
-    return gettext("standard")
-
-
-def kept_label(basis: str, keep_for: timedelta) -> str:
-    """How long something is kept in the bin and why: "standard, 2 hours", "rule env=prod,
-    7 days".
-    """
-    return gettext("%(basis)s, %(duration)s") % {
-        "basis": basis_label(basis),
-        "duration": duration_label(keep_for),
-    }
 
 
 class InstanceQuerySet(OwnedQuerySet["Instance"]):
@@ -165,9 +143,15 @@ class Instance(models.Model):
     recycled_by_name_folded = FoldedField("recycled_by_name")
     # The moment promised to the owner. Stamped on entry; nothing moves it.
     purge_at = models.DateTimeField(_("ends"), null=True, blank=True)
-    # Where the time in the bin comes from: "standard", "account", "rule KEY=VALUE" or "extended
-    # NAME".
-    retention = models.CharField(_("retention"), max_length=420, blank=True)
+    # Where the time in the bin comes from, as `policy.Retention` says it. Null outside of the bin.
+    retention_kind = models.CharField(
+        _("retention"), max_length=16, choices=RetentionKind, null=True, blank=True
+    )
+    retention_subject = models.CharField(
+        _("subject of the retention"), max_length=400, null=True, blank=True
+    )
+    # The two above in one text. Nothing reads it any more; the next release removes the column.
+    retention = models.CharField(max_length=420, blank=True, editable=False)
     purged_at = models.DateTimeField(_("deleted for good"), null=True, blank=True)
 
     # Switched on, nobody and nothing deletes it.
@@ -316,7 +300,8 @@ class Instance(models.Model):
         """Where its time in the bin comes from; empty where it is in none."""
         if self.state != State.RECYCLED or self.purge_at is None or self.recycled_at is None:
             return ""
-        return kept_label(self.retention, self.purge_at - self.recycled_at)
+        kind = self.retention_kind or RetentionKind.STANDARD
+        return retention_label(kind, self.retention_subject or "", self.purge_at - self.recycled_at)
 
     @property
     def waits_since(self) -> datetime | None:

@@ -20,7 +20,7 @@ from recycle import policy
 from recycle.actions import Blocker
 from recycle.forms import dialog_link
 from recycle.http import page_of
-from recycle.labels import duration_label, outlook, refusal_label
+from recycle.labels import duration_label, outlook, refusal_label, tag_label
 from recycle.lifecycle import Action
 from recycle.models import Instance
 from recycle.policy import (
@@ -243,11 +243,9 @@ def undo(message: Message) -> dict[str, Any] | None:
 @register.filter
 def retention_of(change: dict[str, Any]) -> str:
     """What an event about retention was about."""
-    return (
-        _("Retention, rule %(tag)s") % {"tag": change["tag"]}
-        if change["tag"]
-        else _("Retention of the account")
-    )
+    if "key" not in change:
+        return _("Retention of the account")
+    return _("Retention, rule %(tag)s") % {"tag": tag_label(change["key"], change["value"])}
 
 
 @register.filter
@@ -258,7 +256,7 @@ def retention_change(change: dict[str, Any]) -> str:
 
     def words(seconds: int | None) -> str:
         if seconds is None:
-            return _("none") if change["tag"] else _("standard")
+            return _("none") if "key" in change else _("standard")
         return duration_label(timedelta(seconds=seconds)) if seconds else _("standard only")
 
     return f"{words(change['before'])} → {words(change['after'])}"

@@ -19,10 +19,9 @@ from recycle.actions.retention import Retentions
 from recycle.actions.verbs import renewed
 from recycle.forms import MAX_NAMED, SelectionForm, dialog_link
 from recycle.http import Request, pick
-from recycle.labels import refusal_label
+from recycle.labels import refusal_label, retention_label
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance
-from recycle.models.instance import kept_label
 from recycle.policy import Refusal, Retention, deletable_from, why_not_no_fees
 from recycle.text import as_seen
 from recycle.views.verbs import words
@@ -174,7 +173,7 @@ def _prospect(
         until = _moment(request.now + kept.keep_for)
         return _("until %(time)s (%(basis)s)") % {
             "time": until,
-            "basis": kept_label(kept.basis, kept.keep_for),
+            "basis": retention_label(kept.kind, kept.subject, kept.keep_for),
         }
     if action is Action.RENEW:
         assert request.shell.account
