@@ -41,6 +41,17 @@ from recycle.terms import term
 
 # Times an order is tried when somebody who holds no lock of ours takes an address in between.
 TRIES = 3
+# What the console's own names begin with.
+UNNAMED = "KSC-IN-"
+
+
+def numbered(name: str, first: int, count: int) -> list[str]:
+    """The names of so many instances: web-01, web-02, ...; a single one has the name alone."""
+    if count == 1:
+        return [name]
+    last = first + count - 1
+    width = max(2, len(str(last)))
+    return [f"{name}-{number:0{width}}" for number in range(first, last + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,12 +101,8 @@ class Order:
 
     def names(self) -> list[str]:
         if not self.name:
-            return [f"KSC-IN-{_letters(10)}" for _ in range(self.count)]
-        if self.count == 1:
-            return [self.name]
-        last = self.number + self.count - 1
-        width = max(2, len(str(last)))
-        return [f"{self.name}-{number:0{width}}" for number in range(self.number, last + 1)]
+            return [f"{UNNAMED}{_letters(10)}" for _ in range(self.count)]
+        return numbered(self.name, self.number, self.count)
 
 
 def create(
