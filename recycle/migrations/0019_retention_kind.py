@@ -34,6 +34,6 @@ class Migration(migrations.Migration):
         migrations.AlterField(
             "instance",
             "retention",
-            models.CharField(blank=True, editable=False, max_length=420),
+            models.CharField(blank=True, editable=False, max_length=420, verbose_name="retention"),
         ),
     ]

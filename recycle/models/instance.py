@@ -151,7 +151,7 @@ class Instance(models.Model):
         _("subject of the retention"), max_length=400, null=True, blank=True
     )
     # The two above in one text. Nothing reads it any more; the next release removes the column.
-    retention = models.CharField(max_length=420, blank=True, editable=False)
+    retention = models.CharField(_("retention"), max_length=420, blank=True, editable=False)
     purged_at = models.DateTimeField(_("deleted for good"), null=True, blank=True)
 
     # Switched on, nobody and nothing deletes it.
