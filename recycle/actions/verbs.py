@@ -11,10 +11,10 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from recycle.actions.context import Context
+from recycle.actions.keeping import Retentions
 from recycle.actions.limits import Room
 from recycle.actions.move import Changes, Move, carry_out
 from recycle.actions.outcome import Outcome
-from recycle.actions.retention import Retentions
 from recycle.lifecycle import Action, State
 from recycle.models import Account, Instance, InstanceQuerySet, InstanceType
 from recycle.policy import (
@@ -195,9 +195,9 @@ class Protect(Move):
         return {"protected": True}
 
 
-class Suspended(Move):
-    """A verb that lets the end of the time come again: never at once, so that somebody can still
-    act.
+class Resuming(Move):
+    """A verb after which the end of the time comes again: never at once, so that somebody can
+    still act.
     """
 
     def end(self, instance: Instance) -> Changes:
@@ -208,7 +208,7 @@ class Suspended(Move):
         )
 
 
-class Unprotect(Suspended):
+class Unprotect(Resuming):
     action = Action.UNPROTECT
 
     def changes(self, instance: Instance, target: State) -> Changes:
@@ -229,7 +229,7 @@ class Hold(Move):
         }
 
 
-class Unhold(Suspended):
+class Unhold(Resuming):
     action = Action.UNHOLD
 
     def changes(self, instance: Instance, target: State) -> Changes:

@@ -14,8 +14,8 @@ from django.utils.translation import gettext as _
 
 from recycle.actions import Done, Outcome, Refused
 from recycle.actions.bindings import described
+from recycle.actions.keeping import Retentions
 from recycle.actions.outcome import Key
-from recycle.actions.retention import Retentions
 from recycle.actions.verbs import renewed
 from recycle.forms import MAX_NAMED, SelectionForm, dialog_link
 from recycle.http import Request, pick
