@@ -9,6 +9,8 @@ from django.conf import settings
 from recycle.labels import duration_label, refusal_label
 from recycle.lifecycle import TRANSITIONS, Action, State
 from recycle.policy import (
+    GRACE,
+    LONGEST_KEEP,
     NEEDED,
     POLICIES,
     RENEWAL_MONTHS,
@@ -413,6 +415,13 @@ def test_the_readme_has_a_row_for_every_billing_mode_with_its_times(mode):
     times = [policy.keep_for, policy.keep_expired_for, policy.min_age or None]
     assert [time for time in times if time and duration_label(time) not in row] == []
     assert ("into the bin" in row) is (deletion_of(mode) is Action.RECYCLE)
+
+
+def test_the_readme_names_the_times_that_hold_for_every_billing_mode():
+    readme = " ".join((settings.BASE_DIR / "README.md").read_text(encoding="utf-8").split())
+
+    assert f"by tag, up to {duration_label(LONGEST_KEEP)}," in readme
+    assert f"at least {duration_label(GRACE)} are left" in readme
 
 
 @pytest.mark.parametrize("mode", BillingMode)
