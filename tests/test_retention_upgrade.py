@@ -26,6 +26,8 @@ MEANINGS = {
     "rule x=y=z": ("rule", "x\ny=z"),
     "rule key with spaces=and more": ("rule", "key with spaces\nand more"),
     "extended Ada Lovelace=": ("extended", "Ada Lovelace="),
+    # Written by hand: pages took it for the standard.
+    "30 days": ("standard", ""),
 }
 
 
@@ -108,6 +110,7 @@ def test_on_the_way_back_they_are_the_sentences_of_before(earlier, migrate):  # 
     assert sentences == {
         **{sentence: sentence for sentence in MEANINGS},
         "standard": "extended oscar",
+        "30 days": "standard",
         "account": "",
     }
     assert details(apps) == told

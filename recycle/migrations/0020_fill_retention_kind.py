@@ -38,6 +38,9 @@ def take_apart(apps, schema_editor):
         instances.exclude(retention="").values_list("retention", "account").distinct()
     ):
         kind, _space, subject = sentence.partition(" ")
+        if kind not in ("account", "rule", "extended"):
+            # Pages said "standard" of any other sentence.
+            kind, subject = "standard", ""
         if kind == "rule":
             subject = "\n".join(tag_of(subject, rules.get(account, ())))
         instances.filter(retention=sentence, account=account).update(
