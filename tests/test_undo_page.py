@@ -182,7 +182,7 @@ def test_undone_by_somebody_else_already_it_says_so(oscar_in, bound, oscar, now)
 
     text = undo(oscar_in).content.decode()
 
-    assert "bound: It is stopped." in text
+    assert "bound: It is back already." in text
     assert "is back" not in text
 
 
