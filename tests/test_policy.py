@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 
 import pytest
 
-from recycle.lifecycle import TRANSITIONS, Action, State
+from recycle.lifecycle import TRANSITIONS, Action, ResourceAction, Right, State
 from recycle.policy import (
     NEEDED,
     POLICIES,
@@ -381,7 +381,10 @@ def test_every_role_may_do_all_that_a_lower_one_may():
 
 def test_every_member_has_its_row_in_every_table():
     assert set(POLICIES) == set(BillingMode)
-    assert set(NEEDED) == set(Action)
+    everything = [*Action, *ResourceAction, *Right]
+    assert set(NEEDED) == set(everything)
+    # A value alone names one: a template asks by it.
+    assert len({each.value for each in everything}) == len(everything)
     assert set(WRONG_STATE) == set(State)
     # A delete is answered by what it means.
     assert set(RULES) == set(TRANSITIONS) == set(Action) - {Action.DELETE}
