@@ -20,7 +20,7 @@ from recycle.actions.bindings import described
 from recycle.actions.context import Context
 from recycle.actions.outcome import Blocker, Outcome
 from recycle.actions.resources import addresses, balancers, tags, volumes
-from recycle.actions.resources.base import No, may
+from recycle.actions.resources.base import No
 from recycle.lifecycle import ResourceAction
 from recycle.models import (
     ElasticIP,
@@ -157,15 +157,31 @@ def plan(instances: InstanceQuerySet, *, context: Context) -> list[Line]:
     return _with_ends(lines)
 
 
-def configure(lines: Iterable[Line], *, context: Context) -> list[Result]:
+def configure(lines: Iterable[Line], *, context: Context, dry_run: bool = False) -> list[Result]:
     """Bind what these lines name, each on its own: whatever becomes of one, the others are
     tried.
     """
+    if dry_run:
+        return _foretell([line.former for line in lines], context)
     return [_carry_out(line.former, context) for line in lines]
 
 
+def _foretell(formers: Sequence[Former], context: Context) -> list[Result]:
+    """What would become of each, were those before it bound."""
+    rows = list({former.instance.pk: former.instance for former in formers}.values())
+    facts = _Facts(context.person, rows, formers)
+    results = []
+    for former in formers:
+        if no := facts.why_not(former, context):
+            results.append(Result(former, no.refusal, Blocker.of(no.blocker)))
+        else:
+            facts.bind(former)
+            results.append(Result(former))
+    return results
+
+
 def _carry_out(former: Former, context: Context) -> Result:
-    if not may(context, former.instance.account_id):
+    if not context.may(ResourceAction.BIND, former.instance.account_id):
         return Result(former, Refusal.ROLE)
     return _result(former, _bind(former, context))
 
@@ -329,7 +345,7 @@ class _Facts:
 
     def why_not(self, former: Former, context: Context) -> No | None:
         instance = former.instance
-        if not may(context, instance.account_id):
+        if not context.may(ResourceAction.BIND, instance.account_id):
             return No(Refusal.ROLE)
         if former.kind is Kind.EIP:
             address = self.addresses.get(former.id)

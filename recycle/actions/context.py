@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from recycle.lifecycle import Action, ResourceAction, Right
 from recycle.models import Edge, Origin, User
-from recycle.policy import Role
+from recycle.policy import Role, may
 
 # Here nobody logs in: whoever reaches them runs the console.
 UNATTENDED = (Edge.SCHEDULE, Edge.COMMAND)
@@ -37,6 +38,9 @@ class Context:
         if self.by is None:
             return Role.SYSTEM if self.edge in UNATTENDED else Role.NONE
         return self.by.role_in(account_id)
+
+    def may(self, action: Action | ResourceAction | Right, account_id: int) -> bool:
+        return may(self.role_in(account_id), action)
 
     @property
     def signature(self) -> dict[str, Any]:
