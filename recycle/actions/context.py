@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
-from recycle.lifecycle import Action, ResourceAction, Right
+from recycle.lifecycle import AnyAction
 from recycle.models import Edge, Origin, User
 from recycle.policy import Role, may
 
@@ -39,7 +39,7 @@ class Context:
             return Role.SYSTEM if self.edge in UNATTENDED else Role.NONE
         return self.by.role_in(account_id)
 
-    def may(self, action: Action | ResourceAction | Right, account_id: int) -> bool:
+    def may(self, action: AnyAction, account_id: int) -> bool:
         return may(self.role_in(account_id), action)
 
     @property

@@ -139,7 +139,7 @@ def _judge(order: Order, context: Context, *, lock_rows: bool) -> tuple[Outcome,
         order.zone.pk, order.instance_type, order.count
     )
     quota = Quota(order.account.pk, lock=lock_rows)
-    if lock_rows and Instance.objects.filter(pk=order.ids()[0]).exists():
+    if Instance.objects.filter(pk=order.ids()[0]).exists():
         # Sent twice. Asked under the lock: of two at once, one is the first.
         outcome.refused = [Refused(order.token, order.name, Refusal.ALREADY)]
         return outcome, order, []

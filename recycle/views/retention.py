@@ -20,9 +20,10 @@ from recycle.actions import Context, Outcome
 from recycle.actions.keeping import add_rule, forecast, keep, remove_rules
 from recycle.forms import ConfirmedForm, KeepForm, RuleForm
 from recycle.http import Request, pick
+from recycle.lifecycle import Right
 from recycle.models import Account, RetentionRule, Tag
 from recycle.models.instance import duration_label
-from recycle.policy import LONGEST_KEEP, STANDARD_KEEP, Refusal, Role
+from recycle.policy import LONGEST_KEEP, STANDARD_KEEP, Refusal
 from recycle.views.verbs.answer import refuse
 
 TAGS_OFFERED = 200
@@ -121,7 +122,7 @@ def remove(request: Request, pk: int) -> HttpResponse:
 
 
 def _refuse(request: Request) -> HttpResponse | None:
-    if request.shell.role >= Role.ADMINISTRATOR and request.shell.account:
+    if request.shell.may[Right.RETENTION] and request.shell.account:
         return None
     return refuse(request, [str(Refusal.ROLE.label)], "recycle:overview", status=403)
 

@@ -78,11 +78,11 @@ def associate(
     given: list[ElasticIP] = []
 
     def step(address: ElasticIP) -> No | None:
-        if isinstance(target, Instance):
-            taker: Instance | LoadBalancer | None = look_up_instance(target.pk, lock=not dry_run)
-        else:
-            theirs = LoadBalancer.objects.filter(account=address.account_id)
-            taker = look_up(theirs, target.pk, lock=not dry_run)
+        taker: Instance | LoadBalancer | None = (
+            look_up_instance(target.pk, lock=not dry_run)
+            if isinstance(target, Instance)
+            else look_up(LoadBalancer.objects.all(), target.pk, lock=not dry_run)
+        )
         locked = look_up(ElasticIP.objects.all(), address.pk, lock=not dry_run)
         has_one = bool(given) or (taker is not None and taker.elastic_ips.exists())
         if no := why_not_associate(locked, taker, has_one=has_one):

@@ -18,7 +18,7 @@ from django.db.models import Model, QuerySet
 
 from recycle.actions.context import Context
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
-from recycle.lifecycle import IN_USE, LIVING, ResourceAction, Right
+from recycle.lifecycle import IN_USE, LIVING, AnyAction, ResourceAction
 from recycle.models import Event, Instance, Kind
 from recycle.policy import WRONG_STATE, Refusal
 
@@ -46,7 +46,7 @@ def each(
     context: Context,
     dry_run: bool,
     account_of: Callable[[Item], int] = attrgetter("account_id"),
-    needs: ResourceAction | Right | None = None,
+    needs: AnyAction | None = None,
 ) -> Outcome:
     """Carry out `step` on every item, each in a transaction of its own; a step that says No has
     written nothing. In a dry run there is no transaction, and the step does not write either.
