@@ -50,4 +50,5 @@ class Context:
             "by_name": self.by.get_username() if self.by else "",
             "address": self.origin.address,
             "request_id": self.origin.request_id,
+            "edge": self.edge.value,
         }

@@ -227,6 +227,7 @@ def _record(context: Context, action: Action, ids: Sequence[UUID], *, cancels: b
         "by_name_folded": Value(fold(by_name)),
         "address": Cast(Value(origin.address), GenericIPAddressField()),
         "request_id": Cast(Value(origin.request_id, UUIDField()), UUIDField()),
+        "edge": Value(context.edge.value),
         "reason": Value(context.reason),
         "detail": bindings.described() if cancels else Value({}, JSONField()),
     }
