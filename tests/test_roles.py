@@ -14,7 +14,7 @@ from django.urls import reverse
 
 from recycle import policy, urls
 from recycle.lifecycle import Action, AnyAction, ResourceAction, Right
-from recycle.models import Account, Instance, LoadBalancer, RetentionRule, User
+from recycle.models import Account, Edge, Instance, LoadBalancer, RetentionRule, User
 from recycle.policy import NEEDED, Refusal, Role
 from tests.client import Client
 from tests.conftest import acting
@@ -219,6 +219,20 @@ EDGES = {
     "page": Way(PAGES, refused_by_page),
     "admin": Way(ADMIN, refused_by_admin, lambda user: user.is_superuser),
 }
+
+
+@pytest.mark.parametrize(
+    ("edge", "role"),
+    [
+        (Edge.PAGE, Role.NONE),
+        (Edge.ADMIN, Role.NONE),
+        (Edge.API, Role.NONE),
+        (Edge.SCHEDULE, Role.SYSTEM),
+        (Edge.COMMAND, Role.SYSTEM),
+    ],
+)
+def test_who_is_nobody_may_nothing_unless_no_login_stands_before_the_edge(edge, role):
+    assert acting(None, edge=edge).role_in(1) is role
 
 
 @pytest.fixture
