@@ -18,7 +18,7 @@ from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
 from recycle.http import address_of
-from recycle.models.instance import duration_label
+from recycle.labels import duration_label
 from recycle.passwords import Busy
 from recycle.sessions import begin
 

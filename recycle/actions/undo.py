@@ -12,7 +12,7 @@ from recycle.actions.again import Result
 from recycle.actions.context import Context
 from recycle.actions.outcome import Key, Outcome, Refused
 from recycle.actions.verbs import restore, start
-from recycle.lifecycle import Action, Right, State
+from recycle.lifecycle import IN_USE, Action, Right, State
 from recycle.models import Event, Instance, InstanceQuerySet, User
 from recycle.policy import WRONG_STATE, Refusal
 
@@ -64,9 +64,10 @@ def undo(batch: UUID, *, context: Context, dry_run: bool = False) -> Undone | No
     restored = restore(binned.order_by("name", "pk"), context=context, dry_run=dry_run)
     states = dict(Instance.objects.filter(pk__in=list(elsewhere)).values_list("pk", "state"))
     for pk in sorted(elsewhere, key=lambda pk: (names[pk], pk)):
-        # Recycled still means recycled again, by somebody else's delete.
         state = states.get(pk, State.PURGED)
+        # Recycled still means recycled again, by somebody else's delete.
         refusal = Refusal.CHANGED if state == State.RECYCLED else WRONG_STATE[state]
+        refusal = Refusal.BACK if state in IN_USE else refusal
         restored.refused.append(Refused(pk, names[pk], refusal))
 
     if dry_run:

@@ -4,7 +4,6 @@ from recycle.forms.again import AgainForm
 from recycle.forms.audit import AuditFilter
 from recycle.forms.create import CreateForm
 from recycle.forms.lists import (
-    NO_FEES,
     BinFilter,
     ExpiredFilter,
     InstanceFilter,
@@ -34,7 +33,6 @@ __all__ = [
     "LISTS",
     "MAX_NAMED",
     "MAX_SELECTED",
-    "NO_FEES",
     "AgainForm",
     "AuditFilter",
     "BackForm",

@@ -34,7 +34,7 @@ HOLDS = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)
 EXPORT = (
     (_("Instance ID"), lambda row: row.pk),
     (_("Name"), lambda row: row.name),
-    (_("Status"), lambda row: row.status),
+    (_("Status"), lambda row: row.get_status_display()),
     (_("Instance type"), lambda row: row.instance_type_id),
     (_("vCPU"), lambda row: row.instance_type.vcpu),
     (_("Memory (GB)"), lambda row: row.instance_type.memory_gb),

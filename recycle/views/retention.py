@@ -17,13 +17,13 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from django_htmx.http import trigger_client_event
 
 from recycle.actions import Context, Outcome
-from recycle.actions.keeping import add_rule, forecast, keep, remove_rules
+from recycle.actions.keeping import LOOKBACK, add_rule, forecast, keep, remove_rules
 from recycle.forms import ConfirmedForm, KeepForm, RuleForm
 from recycle.http import Request, pick
+from recycle.labels import duration_label, outlook, standard_label
 from recycle.lifecycle import Right
 from recycle.models import Account, RetentionRule, Tag
-from recycle.models.instance import duration_label
-from recycle.policy import LONGEST_KEEP, STANDARD_KEEP, Refusal
+from recycle.policy import LONGEST_KEEP, STANDARDS, Refusal
 from recycle.views.verbs.answer import refuse
 
 TAGS_OFFERED = 200
@@ -138,7 +138,7 @@ def _rules(account: Account) -> list[RetentionRule]:
 
 def _words(time: timedelta | None) -> str:
     return (
-        _("standard, %(time)s") % {"time": duration_label(STANDARD_KEEP)}
+        _("standard, %(time)s") % {"time": standard_label()}
         if time is None
         else duration_label(time)
     )
@@ -161,7 +161,8 @@ def _show(
         "rules": _rules(account),
         "keep_form": keep_form,
         "rule_form": rule_form,
-        "standard": duration_label(STANDARD_KEEP),
+        "outlook": outlook(STANDARDS),
+        "standard": standard_label(),
         "longest": duration_label(LONGEST_KEEP),
         "tags": Tag.objects.visible_to(request.user)
         .of(account)
@@ -206,6 +207,7 @@ def _preview_or_do(request: Request, form: ConfirmedForm, change: Change) -> Htt
             new_rules=change.rules,
             now=request.now,
         ),
+        "lookback": LOOKBACK,
         "back": reverse("recycle:retention"),
     }
     response = render(request, template, context)

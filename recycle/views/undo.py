@@ -67,4 +67,5 @@ def _say(request: Request, undone: Undone) -> None:
         (failed.name, BROKEN) for failed in (*undone.restored.failed, *undone.started.failed)
     ]
     if reasons:
-        messages.warning(request, with_reasons(_("Not everything could be undone:"), reasons))
+        sentence = _("Not everything could be undone:") if done else _("Nothing was undone:")
+        messages.warning(request, with_reasons(sentence, reasons))

@@ -5,7 +5,6 @@ options is made.
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from ipaddress import ip_address
 from typing import Any
 
 from django import forms
@@ -15,7 +14,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from recycle.forms.search import address_has, has, has_tag
+from recycle.forms.search import address_has, address_is, has, has_tag
 from recycle.http import Request
 from recycle.lifecycle import IN_USE, State
 from recycle.models import ElasticIP, Instance, Listener, LoadBalancer, Tag, Volume
@@ -64,13 +63,6 @@ class Choice:
         )
 
 
-def _address_is(field: str, text: str) -> Q:
-    try:
-        return Q(**{field: str(ip_address(text))})
-    except ValueError:
-        return Q(pk__in=[])
-
-
 def _with_id(row: Model) -> str:
     name = str(row)
     return name if name == str(row.pk) else f"{name} · {row.pk}"
@@ -86,7 +78,7 @@ def _tag_is(text: str) -> Q:
 
 INSTANCE = Choice(
     rows=lambda request: request.shell.instances().exclude(state=State.PURGED),
-    named=lambda text: Q(name=text) | _address_is("private_ip", text),
+    named=lambda text: Q(name=text) | address_is("private_ip", text),
     like=lambda text: has(text, "name") | address_has("private_ip", text),
     likely=Q(state__in=IN_USE),
     near=lambda code: Q(zone=code) | Q(zone__region=code),
@@ -104,7 +96,7 @@ VOLUME = Choice(
 )
 ADDRESS = Choice(
     rows=lambda request: ElasticIP.objects.visible_to(request.user).of(request.shell.account),
-    named=lambda text: _address_is("address", text),
+    named=lambda text: address_is("address", text),
     like=lambda text: address_has("address", text),
     likely=Q(instance=None, load_balancer=None),
     near=lambda code: Q(region=code),
