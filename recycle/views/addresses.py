@@ -99,6 +99,7 @@ CREATE = Maker(
     limits=(Limit.ELASTIC_IPS,),
 )
 ASSOCIATE = Verb(
+    action=ResourceAction.BIND,
     url="recycle:associate",
     home=HOME,
     rows=_rows,
@@ -113,6 +114,7 @@ ASSOCIATE = Verb(
     carry_out=_associate,
 )
 ASSOCIATE_WITH_INSTANCE = Verb(
+    action=ResourceAction.BIND,
     url="recycle:associate_address",
     home="recycle:instances",
     rows=lambda request: request.shell.instances().select_related("zone"),
@@ -123,6 +125,7 @@ ASSOCIATE_WITH_INSTANCE = Verb(
     carry_out=_associate_with,
 )
 ASSOCIATE_WITH_BALANCER = Verb(
+    action=ResourceAction.BIND,
     url="recycle:associate_with_balancer",
     home="recycle:balancers",
     rows=lambda request: LoadBalancer.objects.visible_to(request.user).of(request.shell.account),
@@ -133,6 +136,7 @@ ASSOCIATE_WITH_BALANCER = Verb(
     carry_out=_associate_with,
 )
 DISASSOCIATE = Verb(
+    action=ResourceAction.UNBIND,
     url="recycle:disassociate",
     home=HOME,
     rows=_rows,
@@ -145,6 +149,7 @@ DISASSOCIATE = Verb(
     carry_out=lambda rows, answered, context: addresses.disassociate(rows, context=context),
 )
 DELETE = Verb(
+    action=ResourceAction.REMOVE,
     url="recycle:delete_addresses",
     home=HOME,
     rows=_rows,

@@ -18,8 +18,9 @@ from recycle import actions
 from recycle.actions.again import Line, Result
 from recycle.forms import AgainForm, PlanPage
 from recycle.http import Request, pick
+from recycle.lifecycle import ResourceAction
 from recycle.models import Event, Instance
-from recycle.policy import Refusal, Role
+from recycle.policy import Refusal
 from recycle.views.scope import find_batch
 from recycle.views.verbs.answer import because, refuse, refuse_form, with_reasons
 
@@ -42,7 +43,7 @@ def configure_again(request: Request) -> HttpResponse:
         request=request,
         home=reverse(home),
     )
-    if request.shell.role < Role.OPERATOR:
+    if not request.shell.may[ResourceAction.BIND]:
         return refuse(request, [str(Refusal.ROLE.label)], home, status=403)
     if not form.is_valid():
         find_batch(request, form.cleaned_data.get("batch"))

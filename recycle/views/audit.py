@@ -25,6 +25,7 @@ EXPORT = (
     (_("Name"), lambda event: event.subject_name),
     (_("Changes"), lambda event: "; ".join(event.changes)),
     (_("By"), lambda event: event.by_name),
+    (_("Through"), lambda event: event.get_edge_display()),
     (_("Address"), lambda event: event.address),
     (_("Request ID"), lambda event: event.request_id),
     (_("Count"), lambda event: event.count),

@@ -159,6 +159,7 @@ CREATE = Maker(
     limits=(Limit.LOAD_BALANCERS,),
 )
 DELETE = Verb(
+    action=ResourceAction.REMOVE,
     url="recycle:delete_balancers",
     home=HOME,
     rows=_rows,
@@ -175,6 +176,7 @@ DELETE = Verb(
     danger=True,
 )
 DELETE_LISTENERS = Verb(
+    action=ResourceAction.REMOVE,
     url="recycle:delete_listeners",
     home=HOME,
     rows=_listeners,
@@ -186,6 +188,7 @@ DELETE_LISTENERS = Verb(
     danger=True,
 )
 REGISTER = Verb(
+    action=ResourceAction.BIND,
     url="recycle:register",
     home=HOME,
     rows=_listeners,
@@ -201,6 +204,7 @@ REGISTER = Verb(
     carry_out=_register,
 )
 REGISTER_INSTANCES = Verb(
+    action=ResourceAction.BIND,
     url="recycle:register_instances",
     home="recycle:instances",
     rows=lambda request: request.shell.instances().select_related("zone"),
@@ -220,6 +224,7 @@ REGISTER_INSTANCES = Verb(
     ),
 )
 DEREGISTER = Verb(
+    action=ResourceAction.UNBIND,
     url="recycle:deregister",
     home=HOME,
     rows=_servers,

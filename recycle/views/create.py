@@ -19,8 +19,9 @@ from recycle.actions.create import UNNAMED, Order
 from recycle.actions.limits import Limit, Use, uses, with_account_use
 from recycle.forms import CreateForm
 from recycle.http import Request, pick
+from recycle.lifecycle import ResourceAction
 from recycle.models import Account
-from recycle.policy import Refusal, Role
+from recycle.policy import Refusal
 from recycle.views.verbs.answer import refuse
 
 # Buttons that ask for the page again, with one thing changed.
@@ -29,7 +30,7 @@ ASKING = frozenset({"check", "add_disk", "remove_disk"})
 
 @require_http_methods(["GET", "POST"])
 def create(request: Request) -> HttpResponse:
-    if request.shell.role < Role.OPERATOR:
+    if not request.shell.may[ResourceAction.CREATE]:
         return refuse(request, [str(Refusal.ROLE.label)], "recycle:instances", status=403)
     orders = request.method == "POST" and not ASKING & request.POST.keys()
     form = CreateForm(request.POST if request.method == "POST" else request.GET, request=request)

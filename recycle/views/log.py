@@ -22,6 +22,7 @@ EXPORT = (
     (pgettext_lazy("status", "From"), lambda event: event.get_from_state_display()),
     (pgettext_lazy("status", "To"), lambda event: event.get_to_state_display()),
     (_("By"), lambda event: event.by_name),
+    (_("Through"), lambda event: event.get_edge_display()),
     (_("Reason"), lambda event: event.reason),
     (_("Batch"), lambda event: event.batch),
     (_("Address"), lambda event: event.address),

@@ -21,8 +21,9 @@ from recycle.actions.keeping import LOOKBACK, add_rule, forecast, keep, remove_r
 from recycle.forms import ConfirmedForm, KeepForm, RuleForm
 from recycle.http import Request, pick
 from recycle.labels import duration_label, outlook, standard_label
+from recycle.lifecycle import Right
 from recycle.models import Account, RetentionRule, Tag
-from recycle.policy import LONGEST_KEEP, STANDARDS, Refusal, Role
+from recycle.policy import LONGEST_KEEP, STANDARDS, Refusal
 from recycle.views.verbs.answer import refuse
 
 TAGS_OFFERED = 200
@@ -121,7 +122,7 @@ def remove(request: Request, pk: int) -> HttpResponse:
 
 
 def _refuse(request: Request) -> HttpResponse | None:
-    if request.shell.role >= Role.ADMINISTRATOR and request.shell.account:
+    if request.shell.may[Right.RETENTION] and request.shell.account:
         return None
     return refuse(request, [str(Refusal.ROLE.label)], "recycle:overview", status=403)
 

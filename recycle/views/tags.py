@@ -94,6 +94,7 @@ CREATE = Maker(
     carry_out=tags.create,
 )
 ADD = Verb(
+    action=ResourceAction.BIND,
     url="recycle:add_tags",
     home=HOME,
     rows=_rows,
@@ -105,6 +106,7 @@ ADD = Verb(
     carry_out=_add_to,
 )
 ADD_TO = Verb(
+    action=ResourceAction.BIND,
     url="recycle:add_tag",
     home="recycle:instances",
     rows=lambda request: request.shell.instances(),
@@ -119,6 +121,7 @@ ADD_TO = Verb(
     carry_out=lambda rows, answered, context: tags.add(answered["other"], rows, context=context),
 )
 REMOVE = Verb(
+    action=ResourceAction.UNBIND,
     url="recycle:remove_tags",
     home=HOME,
     rows=_rows,
@@ -132,6 +135,7 @@ REMOVE = Verb(
     carry_out=_take_off,
 )
 TAKE_OFF = Verb(
+    action=ResourceAction.UNBIND,
     url="recycle:take_off_tags",
     home=HOME,
     rows=_on,
@@ -148,6 +152,7 @@ TAKE_OFF = Verb(
     carry_out=lambda rows, answered, context: tags.take_off(rows, context=context),
 )
 DELETE = Verb(
+    action=ResourceAction.REMOVE,
     url="recycle:delete_tags",
     home=HOME,
     rows=_rows,

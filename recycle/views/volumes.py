@@ -94,6 +94,7 @@ CREATE = Maker(
     limits=(Limit.VOLUMES, Limit.VOLUME_GB),
 )
 ATTACH = Verb(
+    action=ResourceAction.BIND,
     url="recycle:attach",
     home=HOME,
     rows=_rows,
@@ -109,6 +110,7 @@ ATTACH = Verb(
     carry_out=_attach,
 )
 ATTACH_TO = Verb(
+    action=ResourceAction.BIND,
     url="recycle:attach_volume",
     home="recycle:instances",
     rows=lambda request: request.shell.instances(),
@@ -119,6 +121,7 @@ ATTACH_TO = Verb(
     carry_out=_attach_to,
 )
 DETACH = Verb(
+    action=ResourceAction.UNBIND,
     url="recycle:detach",
     home=HOME,
     rows=_rows,
@@ -131,6 +134,7 @@ DETACH = Verb(
     carry_out=lambda rows, answered, context: volumes.detach(rows, context=context),
 )
 DELETE = Verb(
+    action=ResourceAction.REMOVE,
     url="recycle:delete_volumes",
     home=HOME,
     rows=_rows,

@@ -16,8 +16,9 @@ from recycle.actions.limits import Limit, uses, with_account_use
 from recycle.forms import BackForm
 from recycle.forms.resources import NewForm
 from recycle.http import Request, page_of
+from recycle.lifecycle import ResourceAction
 from recycle.models import Account
-from recycle.policy import Refusal, Role
+from recycle.policy import Refusal
 from recycle.views.resources.dialog import show_dialog
 from recycle.views.verbs.answer import BROKEN, because, finish, refuse, refuse_form
 from recycle.views.verbs.dialog import stay_here
@@ -39,7 +40,7 @@ class Maker:
 
 
 def make(request: Request, maker: Maker, url: str) -> HttpResponse:
-    if request.shell.role < Role.OPERATOR or not request.shell.account:
+    if not request.shell.may[ResourceAction.CREATE] or not request.shell.account:
         return refuse(request, [str(Refusal.ROLE.label)], maker.home, status=403)
     form = BackForm(
         request.POST if request.method == "POST" else request.GET,

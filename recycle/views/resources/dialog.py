@@ -19,7 +19,8 @@ from recycle.actions import Blocker, Context, Outcome, Refused
 from recycle.forms import NamedForm
 from recycle.forms.resources import DetailsForm, RemoveForm
 from recycle.http import Request, page_of, pick
-from recycle.policy import Refusal, Role
+from recycle.lifecycle import ResourceAction
+from recycle.policy import Refusal
 from recycle.views.verbs.answer import BROKEN, because, finish, refuse, refuse_form, with_reasons
 from recycle.views.verbs.dialog import stay_here
 
@@ -33,6 +34,7 @@ Bound = Mapping[Any, Sequence[Model]]
 class Verb:
     """What is done to the rows that a request names."""
 
+    action: ResourceAction
     # The name of its address, and of the list that the person goes back to when the request does
     # not say.
     url: str
@@ -71,7 +73,7 @@ class Line:
 
 
 def act(request: Request, verb: Verb) -> HttpResponse:
-    if request.shell.role < Role.OPERATOR:
+    if not request.shell.may[verb.action]:
         return refuse(request, [str(Refusal.ROLE.label)], verb.home, status=403)
     form = NamedForm(
         request.POST if request.method == "POST" else request.GET,

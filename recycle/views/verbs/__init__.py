@@ -27,7 +27,7 @@ from recycle.forms import (
 )
 from recycle.http import Request
 from recycle.lifecycle import Action
-from recycle.policy import NEEDED, Refusal
+from recycle.policy import Refusal
 from recycle.text import as_seen
 from recycle.views.verbs.answer import refuse, refuse_form, report
 from recycle.views.verbs.dialog import ask, group, to_retype
@@ -157,7 +157,7 @@ def _act(request: Request, verb: Verb) -> HttpResponse:
         request=request,
         home=reverse(verb.home),
     )
-    if request.shell.role < NEEDED[verb.action]:
+    if not request.shell.may[verb.action]:
         return refuse(request, [str(Refusal.ROLE.label)], verb.home, status=403)
     form.is_valid()
     answered = form.cleaned_data
