@@ -11,7 +11,7 @@ if sys.version_info < (3, 11):  # noqa: UP036
 USAGE = """\
 python3 manage.py up [--host 127.0.0.1] [--port 8000] [--data-dir D] [--no-demo] start the console
 python3 manage.py test [pytest arguments]                                        run the tests
-python3 manage.py lint [--bare [suite ...]]                                      run the checks
+python3 manage.py lint [--bare [suite ...] | --figures [-v]]                     run the checks
 python3 manage.py help                                                           every other command
 """
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 
+from console import figures
 from console.bootstrap import PROJECT
 
 PYTHON = [sys.executable, "-m"]
@@ -35,10 +36,12 @@ def main(arguments: list[str]) -> int:
         from tests import bare
 
         return bare.main(arguments[1:])
+    if arguments[:1] == ["--figures"]:
+        return figures.main(arguments[1:])
     if arguments:
         print(
             "`lint` runs every check of the code; `lint --bare` tries both commands in fresh "
-            "roots of Debian."
+            "roots of Debian; `lint --figures` says how large the pieces are."
         )
         return 2
     failed = []
