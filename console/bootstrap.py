@@ -8,10 +8,12 @@ goes on in the environment that it was started in. `.venv` is a link to the newe
 and their tools.
 """
 
+import errno
 import hashlib
 import importlib.util
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -27,6 +29,7 @@ ENVIRONMENTS = PROJECT / ".venvs"
 LINK = PROJECT / ".venv"
 LOCKS = PROJECT / "requirements"
 NOTE = "installed.json"
+EARLIER = "earlier"
 WINDOWS = os.name == "nt"
 
 # What these need comes with the test lock; it includes everything the console itself runs on.
@@ -61,7 +64,23 @@ OFFLINE = (
     "error sending request",
 )
 OF_OTHERS = "Only root can install packages."
+# A package that is not what the lock says is no matter of the network, whatever was said before.
+WRONG_HASH = ("DO NOT MATCH THE HASHES", "Hash mismatch")
 DISK_FULL = ("No space left on device", "os error 28", "Disk quota exceeded")
+
+# What leads pip elsewhere, or lets it find elsewhere what the environment needs.
+ELSEWHERE = ("PYTHONPATH", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_USER", "PIP_DRY_RUN")
+# Prints what a lock names for every machine and this environment does not have.
+CHECK = """
+import re, sys
+from importlib.metadata import distributions
+found = {re.sub("[-_.]+", "-", each.metadata["Name"]).lower() for each in distributions()}
+print(*sorted(set(sys.argv[1:]) - found))
+"""
+# Seconds that the environment of a checkout which moved, or is seen by another path, is kept.
+KEPT = 7 * 24 * 3600
+# Seconds that we wait for somebody else's apt.
+APT_WAITS = 300
 
 # Notes of the environments that this process runs in, open and locked for as long as it lives.
 _held: list[int] = []
@@ -72,21 +91,25 @@ def enter(command: str) -> None:
     return.
     """
     lock = "test" if command in NEEDS_TEST_LOCK else "run"
-    if not _made_by_hand():
-        try:
+    if ENVIRONMENTS.is_symlink():
+        _fail(
+            f"{ENVIRONMENTS} is a link: remove it, then start again. What lies there is ours alone."
+        )
+    try:
+        if not _made_by_hand():
             environment = find(lock) or _wait_and_make(lock)
             _tidy(environment)
             if not _inside(environment):
                 _restart(environment)
-        except KeyboardInterrupt:
-            _fail("Stopped. The next start begins the installation again.")
-        except OSError as error:
-            _fail(
-                f"The environment in {ENVIRONMENTS} could not be made: {error}. Correct that, "
-                "then start again."
-            )
-    if packages := NEEDS_PACKAGES.get(command):
-        _install_system_packages(packages)
+        if packages := NEEDS_PACKAGES.get(command):
+            _install_system_packages(packages)
+    except KeyboardInterrupt:
+        _fail("Stopped. The next start begins the installation again.")
+    except OSError as error:
+        _fail(
+            f"The environment in {ENVIRONMENTS} could not be made: {error}. Correct that, "
+            "then start again."
+        )
 
 
 def refuse_what_is_not_utf8(arguments: list[str]) -> None:
@@ -152,6 +175,16 @@ def hold_own() -> None:
     hold(Path(sys.prefix))
 
 
+def leave_the_link() -> None:
+    """Go on by the environment's own path where this program was started by way of `.venv`.
+
+    The link may lead elsewhere one day, while this program still loads modules.
+    """
+    if Path(sys.prefix) == LINK and LINK.is_symlink() and not WINDOWS:
+        command = [str(python(LINK.resolve())), *sys.orig_argv[1:]]
+        os.execv(command[0], command)
+
+
 def wanted(lock: str) -> dict[str, str]:
     """What the note of a fitting environment says.
 
@@ -199,9 +232,10 @@ def _read_note(environment: Path) -> dict[str, str] | None:
 
 
 def _made_by_hand() -> bool:
-    # One without our note was made by somebody who knows why.
-    inside = Path(sys.prefix).resolve() == LINK.resolve()
-    return inside and not LINK.is_symlink() and not (LINK / NOTE).exists()
+    # One without our note, but with packages, was made by somebody who knows why.
+    inside = os.path.realpath(sys.prefix) == os.path.realpath(LINK)
+    by_us = LINK.is_symlink() or (LINK / NOTE).exists()
+    return inside and not by_us and importlib.util.find_spec("django") is not None
 
 
 # --- Making one -----------------------------------------------------------------------------------
@@ -218,7 +252,7 @@ def _wait_and_make(lock: str) -> Path:
 
 def _make(lock: str) -> Path:
     environment, note = place(lock), wanted(lock)
-    tool = "uv" if shutil.which("uv") else "pip"
+    tool = "uv" if _has_uv() else "pip"
     _say(
         f"{_reason(note)} with {tool} in {environment}. This happens once and takes a minute or "
         "less."
@@ -227,6 +261,10 @@ def _make(lock: str) -> Path:
     try:
         _create(environment, tool)
         _install(environment, LOCKS / f"{lock}.txt", tool)
+        _check(environment, LOCKS / f"{lock}.txt", tool)
+        # The note must not outlive a power cut that its packages did not.
+        if not WINDOWS:
+            os.sync()
         unfinished = environment / f"{NOTE}.new"
         unfinished.write_bytes(_written(note))
         unfinished.replace(environment / NOTE)
@@ -236,6 +274,28 @@ def _make(lock: str) -> Path:
         raise
     hold(environment)
     return environment
+
+
+def _has_uv() -> bool:
+    # The name may lead to a program that chooses a version and finds none.
+    try:
+        return subprocess.run(["uv", "--version"], capture_output=True).returncode == 0
+    except OSError:
+        return False
+
+
+def _check(environment: Path, lock: Path, tool: str) -> None:
+    """End unless everything is there that the lock wants on every machine."""
+    pins = re.findall(r"^([\w.-]+)==(?!.*;)", lock.read_text("utf-8"), re.MULTILINE)
+    names = {re.sub("[-_.]+", "-", name).lower() for name in pins}
+    command = [str(python(environment)), "-I", "-c", CHECK, *names]
+    done = subprocess.run(command, capture_output=True, text=True)
+    if done.returncode or done.stdout.strip():
+        missing = done.stdout.strip() or done.stderr.strip()[-300:]
+        _fail(
+            f"{tool} has installed the packages elsewhere than in {environment}, which lacks "
+            f"{missing}. Correct its settings, then start again."
+        )
 
 
 def _reason(note: dict[str, str]) -> str:
@@ -331,6 +391,7 @@ def _run(*command: str, show: Callable[[str], None] = lambda line: None) -> None
             text=True,
             errors="replace",
             cwd=PROJECT,
+            env={name: value for name, value in os.environ.items() if name not in ELSEWHERE},
             close_fds=False,
         ) as step:
             assert step.stdout is not None
@@ -348,8 +409,11 @@ def _run(*command: str, show: Callable[[str], None] = lambda line: None) -> None
 
 
 def _understood(said: str) -> str:
+    if any(word in said for word in WRONG_HASH):
+        return ""
     # Some steps do not pass on what the step inside them said.
-    if any(word in said for word in DISK_FULL) or shutil.disk_usage(ENVIRONMENTS).free < 50 << 20:
+    place = ENVIRONMENTS if ENVIRONMENTS.is_dir() else PROJECT
+    if any(word in said for word in DISK_FULL) or shutil.disk_usage(place).free < 50 << 20:
         return "There is no room left on the disk for the packages."
     if any(word in said for word in OFFLINE):
         return (
@@ -359,32 +423,40 @@ def _understood(said: str) -> str:
 
 
 def _link(environment: Path) -> None:
-    """Lead .venv to the environment, in one step. A directory of that name which somebody else made
-    stays.
-    """
-    if LINK.is_dir() and not LINK.is_symlink():
-        if not (LINK / NOTE).exists():
-            _say(f"{LINK} was not made by this program and is left alone.")
-            return
-        # Earlier versions of this program worked in it.
-        _remove(ENVIRONMENTS / "earlier")
-        LINK.replace(ENVIRONMENTS / "earlier")
-    unfinished = PROJECT / ".venv.new"
-    unfinished.unlink(missing_ok=True)
-    # Windows lets few people make links; nothing here depends on it.
-    with suppress(OSError if WINDOWS else NotImplementedError):
+    """Lead .venv to the environment, in one step. What somebody else made of that name stays."""
+    if not _is_ours(LINK):
+        _say(f"{LINK} was not made by this program and is left alone.")
+        return
+    # Windows lets few people make links, and a checkout can be read-only; nothing here depends on
+    # the link.
+    with suppress(OSError):
+        if LINK.is_dir() and not LINK.is_symlink():
+            # Earlier versions of this program worked in it.
+            _remove(ENVIRONMENTS / EARLIER)
+            LINK.replace(ENVIRONMENTS / EARLIER)
+        unfinished = PROJECT / ".venv.new"
+        unfinished.unlink(missing_ok=True)
         unfinished.symlink_to(environment.relative_to(PROJECT), target_is_directory=True)
         unfinished.replace(LINK)
+
+
+def _is_ours(link: Path) -> bool:
+    if link.is_symlink():
+        return Path(os.path.normpath(PROJECT / link.readlink())).parent == ENVIRONMENTS
+    return not link.exists() or (link / NOTE).exists()
 
 
 # --- Removing others ------------------------------------------------------------------------------
 
 
 def _environments() -> list[Path]:
-    return (
-        sorted(path for path in ENVIRONMENTS.glob("*") if path.is_dir())
-        if ENVIRONMENTS.is_dir()
-        else []
+    """Those that this program made; what else lies there is not for us to touch."""
+    return sorted(
+        path
+        for path in ENVIRONMENTS.glob("*")
+        if (re.fullmatch("[0-9a-f]{12}", path.name) or path.name == EARLIER)
+        and path.is_dir()
+        and not path.is_symlink()
     )
 
 
@@ -413,8 +485,12 @@ def _is_obsolete(environment: Path) -> bool:
     fitting = wanted("test")
     if note is None or not python(environment).exists():
         return True
-    if any(note.get(key) != fitting[key] for key in ("place", "locks")):
+    if note.get("locks") != fitting["locks"]:
         return True
+    if note.get("place") != fitting["place"]:
+        # The checkout may have moved, or be seen by two paths, as in a container; then the two must
+        # not take turns in building.
+        return time.time() - (environment / NOTE).stat().st_mtime > KEPT
     # What runs on this Python finds the same in the environment for the tests.
     return note == wanted("run") and _read_note(place("test")) == fitting
 
@@ -451,7 +527,7 @@ def _install_system_packages(packages: tuple[str, ...]) -> None:
         library_package(name) for name in missing_libraries(Path(sysconfig.get_path("purelib")))
     ]
     if _is_debian():
-        needed += [name for name in packages if not Path(f"/usr/share/doc/{name}").exists()]
+        needed += [name for name in packages if not _is_installed(name)]
         if os.environ.get("CHROMIUM"):
             needed = [name for name in needed if name != "chromium"]
     if not needed:
@@ -500,6 +576,12 @@ def _is_debian() -> bool:
         return False
 
 
+def _is_installed(package: str) -> bool:
+    # Of a package that was unpacked and never set up, the files are there as well.
+    command = ["dpkg-query", "--show", "--showformat", "${db:Status-Status}", package]
+    return subprocess.run(command, capture_output=True, text=True).stdout == "installed"
+
+
 def _apt_install(*packages: str) -> str:
     """Install Debian packages; return "" or a sentence that says why not."""
     if WINDOWS or os.geteuid() != 0:
@@ -508,16 +590,23 @@ def _apt_install(*packages: str) -> str:
     # In English, so that its reason is understood below.
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}
     said = ""
+    waits = ["-o", f"DPkg::Lock::Timeout={APT_WAITS}"]
+    until = time.monotonic() + APT_WAITS
     for command in (["update"], ["install", "--yes", "--no-install-recommends", *packages]):
-        done = subprocess.run(
-            ["apt-get", "-qq", *command],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            errors="replace",
-        )
+        while True:
+            done = subprocess.run(
+                ["apt-get", "-qq", *waits, *command],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+            )
+            # The lists have a lock that apt itself does not wait for.
+            if "Could not get lock" not in done.stdout or time.monotonic() > until:
+                break
+            time.sleep(1)
         said += done.stdout
     if not done.returncode:
         return ""
@@ -534,7 +623,8 @@ def _restart(environment: Path) -> NoReturn:
     # By its own path, not by the link: the link may lead elsewhere while this program still runs.
     command = [str(python(environment)), *sys.argv]
     if not WINDOWS:
-        sys.stdout.flush()
+        if sys.stdout:
+            sys.stdout.flush()
         os.execv(command[0], command)
     # Windows has no exec: wait there, and leave Ctrl-C to the child.
     with subprocess.Popen(command) as child:
@@ -562,8 +652,9 @@ def _alone() -> Iterator[None]:
 
 
 def try_lock(handle: int, *, shared: bool = False) -> bool:
-    """Lock an open file until it is closed, alone or with others; False when somebody else
-    has it.
+    """Lock an open file until it is closed, alone or with others; False when somebody else has it.
+
+    Raises OSError where the file system knows no locks.
     """
     try:
         if sys.platform == "win32":
@@ -578,8 +669,10 @@ def try_lock(handle: int, *, shared: bool = False) -> bool:
             import fcntl
 
             fcntl.flock(handle, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
-    except OSError:
-        return False
+    except OSError as error:
+        if error.errno in (errno.EAGAIN, errno.EACCES, errno.EDEADLK):
+            return False
+        raise
     return True
 
 
@@ -600,7 +693,7 @@ def _say(text: str) -> None:
 
 
 def _progress(text: str) -> None:
-    if sys.stderr.isatty():
+    if sys.stderr and sys.stderr.isatty():
         print(f"\r\033[K{text}", end="", file=sys.stderr, flush=True)
 
 

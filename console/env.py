@@ -200,6 +200,15 @@ def _next_database(broker: str) -> str:
     return f"{url.scheme}://{url.netloc}{path}?{urlencode(query, doseq=True)}"
 
 
+def _sqlite_file(data_dir: Path) -> Path:
+    try:
+        return make_database(data_dir)
+    except OSError as error:
+        raise ImproperlyConfigured(
+            f"The database in {data_dir} cannot be used: {error.strerror}."
+        ) from None
+
+
 def database(name: str, data_dir: Path) -> dict[str, Any]:
     """Django's settings for DATABASE_URL, or for SQLite in the data directory when it is not set.
 
@@ -210,7 +219,7 @@ def database(name: str, data_dir: Path) -> dict[str, Any]:
     if not url.scheme:
         return {
             "ENGINE": "console.sqlite3",
-            "NAME": make_database(data_dir),
+            "NAME": _sqlite_file(data_dir),
             "OPTIONS": {
                 "transaction_mode": "IMMEDIATE",
                 "timeout": 20,

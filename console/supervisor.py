@@ -568,7 +568,7 @@ def claim(data_dir: Path, url: str) -> int:
         raise Refused(str(exposed)) from None
     # After a hard kill the sentinel holds it until everything is gone.
     deadline = time.monotonic() + GRACE + 2
-    while not try_lock(handle):
+    while not _locked(handle, data_dir):
         os.lseek(handle, 0, os.SEEK_SET)
         pid, _, where = os.read(handle, 300).decode(errors="replace").partition(" ")
         if _alive(pid) or time.monotonic() > deadline:
@@ -582,6 +582,16 @@ def claim(data_dir: Path, url: str) -> int:
     os.lseek(handle, 0, os.SEEK_SET)
     os.write(handle, f"{os.getpid()} {url}".encode())
     return handle
+
+
+def _locked(handle: int, data_dir: Path) -> bool:
+    try:
+        return try_lock(handle)
+    except OSError as error:
+        raise Refused(
+            f"{data_dir} lies where files cannot be locked ({error.strerror}): choose another "
+            "place with --data-dir."
+        ) from None
 
 
 def _alive(pid: str) -> bool:

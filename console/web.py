@@ -24,6 +24,7 @@ from waitress.server import TcpWSGIServer
 from waitress.task import ErrorTask, ThreadedTaskDispatcher, WSGITask
 from waitress.utilities import BadRequest, Error
 
+from console.bootstrap import leave_the_link
 from console.limits import BODY_LIMIT, NO_UPLOADS, TOO_LARGE
 
 # Threads that make pages. More of them wait for each other's Python: processes are what fills the
@@ -400,4 +401,5 @@ def main(arguments: list[str]) -> int:
 
 
 if __name__ == "__main__":
+    leave_the_link()
     sys.exit(main(sys.argv[1:]))

@@ -133,7 +133,17 @@ def _debootstrap(suite: str, root: Path) -> list[str]:
         text=True,
         check=True,
     ).stdout.split()
-    return ["debootstrap", "--variant=minbase", "--include=python3", suite, str(root), *mirrors[:1]]
+    # What it mounts below the root must not stay when it is stopped.
+    return [
+        "unshare",
+        "--mount",
+        "debootstrap",
+        "--variant=minbase",
+        "--include=python3",
+        suite,
+        str(root),
+        *mirrors[:1],
+    ]
 
 
 def _furnish(root: Path, suite: str) -> list[str]:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import sysconfig
 import tempfile
+import time
 from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
@@ -39,9 +40,11 @@ if "stay" in sys.argv:
 """
 UV = """\
 #!/bin/sh
+# uv --version
 # uv venv --quiet --no-project --python BASE PLACE
 # uv pip install --no-progress --python PLACE/bin/python --require-hashes -r LOCK
 set -e
+[ "$1" != --version ] || exit "${UV_EXIT:-0}"
 if [ "$1" = venv ]; then
     mkdir -p "$6/bin"
     ln -s "$5" "$6/bin/python"
@@ -49,6 +52,7 @@ if [ "$1" = venv ]; then
 else
     echo "$UV_SAYS"
     [ -z "$UV_SAYS" ]
+    [ -z "$UV_WAITS" ] || { touch "$UV_WAITS"; while [ -e "$UV_WAITS" ]; do sleep 0.05; done; }
     cp "$8" "$(dirname "$(dirname "$5")")/installed-lock"
 fi
 """
@@ -210,6 +214,11 @@ def test_a_moved_checkout_is_noticed(project):
     assert said.startswith("The console has moved")
     assert after != before
     assert after.startswith(f"{project.path}/")
+    # It can be the same checkout by another path, whose environment is not to be built by turns.
+    assert len(project.environments) == 2
+    for note in project.path.glob(f".venvs/*/{bootstrap.NOTE}"):
+        os.utime(note, (0, 0))
+    assert project.start("up") == (after, "")
     assert len(project.environments) == 1
 
 
@@ -288,9 +297,60 @@ def test_an_environment_whose_python_is_gone_is_made_again(project):
     assert project.start("up")[0] == before
 
 
-def test_an_environment_made_by_hand_is_used_from_inside_and_never_removed(project):
+@pytest.fixture
+def hand(project) -> Path:
+    """An environment that somebody has made, with nothing in it."""
     hand = project.path / ".venv"
     subprocess.run([BASE, "-m", "venv", "--without-pip", str(hand)], check=True)
+    return Path(hand)
+
+
+def test_an_empty_environment_made_by_hand_is_left_alone(project, hand):
+    where, said = project.start("up", by=str(hand / "bin" / "python"))
+
+    assert "is left alone" in said
+    assert "/.venvs/" in where
+    assert (hand / "bin" / "python").exists()
+
+
+@pytest.mark.parametrize("kind", ["file", "link", "link to itself"])
+def test_whatever_somebody_else_called_venv_is_left_alone(project, tmp_path, kind):
+    link = project.path / ".venv"
+    if kind == "file":
+        link.write_text("mine")
+    else:
+        link.symlink_to(tmp_path / "mine" if kind == "link" else link)
+    before = link.read_text() if kind == "file" else link.readlink()
+
+    where, said = project.start("up")
+
+    assert "is left alone" in said
+    assert "/.venvs/" in where
+    assert (link.read_text() if kind == "file" else link.readlink()) == before
+
+
+def test_what_is_not_ours_among_the_environments_is_not_removed(project, tmp_path):
+    mine = tmp_path / "elsewhere"
+    for place in (mine, project.path / ".venvs" / "mine"):
+        place.mkdir(parents=True)
+        (place / "work").write_text("mine")
+    (project.path / ".venvs" / ("0" * 12)).symlink_to(mine)
+
+    project.start("up")
+    project.start("up")
+
+    assert (mine / "work").exists()
+    assert (project.path / ".venvs" / "mine" / "work").exists()
+
+
+def test_a_place_for_environments_that_leads_elsewhere_is_refused(project, tmp_path):
+    (project.path / ".venvs").symlink_to(tmp_path)
+
+    assert "is a link: remove it" in project.fail("up")
+
+
+def test_an_environment_made_by_hand_is_used_from_inside_and_never_removed(project, hand):
+    (next(hand.glob("lib/python*/site-packages")) / "django.py").touch()
 
     assert project.start("test", by=str(hand / "bin" / "python")) == (f"{hand} nothing", "")
     where, said = project.start("up")
@@ -331,6 +391,47 @@ def test_the_checkout_of_somebody_else_is_used_as_it_is(project):
         )
 
     assert (theirs.stdout.strip(), theirs.stderr) == (ours, "")
+
+
+# --- At the same time -----------------------------------------------------------------------------
+
+
+def _wait_for(path: Path) -> None:
+    deadline = time.monotonic() + 60
+    while not path.exists():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_start_removes_no_environment_that_another_one_is_building(project, tmp_path):
+    waits = tmp_path / "waits"
+    project.start("up")
+    builds = project.popen("test", UV_WAITS=str(waits))
+    _wait_for(waits)
+
+    project.start("up")
+    waits.unlink()
+
+    out, err = builds.communicate(timeout=600)
+    assert builds.returncode == 0, err
+    assert out.split()[1] == "first"
+
+
+def test_what_a_killed_start_left_running_is_waited_for(project, tmp_path):
+    waits = tmp_path / "waits"
+    killed = project.popen("up", UV_WAITS=str(waits))
+    _wait_for(waits)
+    killed.kill()
+
+    following = project.popen("up")
+    assert following.stderr is not None
+    assert following.stderr.readline().startswith("Another start is preparing")
+    waits.unlink()
+
+    out, err = following.communicate(timeout=600)
+    assert following.returncode == 0, err
+    assert out.split()[1] == "first"
+    killed.communicate()
 
 
 # --- Killed ---------------------------------------------------------------------------------------
@@ -403,6 +504,65 @@ def test_an_offline_first_start_says_in_one_sentence_that_packages_cannot_be_rea
     )
     assert said[1:] == [f"{sentence} Correct that, then start again."]
     assert project.environments == set()
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("OSError: [Errno 28] No space left on device", "no room left"),
+        ("error: failed to write: Disk quota exceeded (os error 122)", "no room left"),
+        ("error sending request: dns error", "cannot be reached"),
+        ("Retrying: ReadTimeoutError\nERROR: THESE PACKAGES DO NOT MATCH THE HASHES", ""),
+        ("ERROR: it burns", ""),
+    ],
+)
+def test_what_an_installer_says_is_understood_in_whichever_words(said, words):
+    assert words in (understood := bootstrap._understood(said))
+    assert bool(understood) == bool(words)
+
+
+def test_packages_that_were_installed_elsewhere_are_noticed(project, tmp_path):
+    project.lock("asgiref==3.9.1 --hash=sha256:0\nno-such==1 ; sys_platform == 'none'\n")
+
+    said = project.fail("up")
+
+    assert "uv has installed the packages elsewhere" in said
+    assert "which lacks asgiref" in said
+    assert project.environments == set()
+
+
+def test_a_uv_that_cannot_run_is_not_used(project):
+    project.lock("# nothing")
+
+    assert "with pip in" in project.start("up", UV_EXIT="127")[1]
+
+
+def test_a_checkout_that_cannot_be_written_needs_no_link(project, monkeypatch, tmp_path):
+    monkeypatch.setattr(bootstrap, "PROJECT", tmp_path / "nowhere")
+    monkeypatch.setattr(bootstrap, "LINK", tmp_path / "nowhere" / ".venv")
+
+    bootstrap._link(tmp_path / "nowhere" / ".venvs" / "any")
+
+    assert not bootstrap.LINK.exists()
+
+
+def test_where_files_cannot_be_locked_nobody_waits_for_ever(project):
+    locked = "import fcntl, errno\ndef none(*_): raise OSError(errno.ENOLCK, 'No locks')\n"
+    (project.path / "program.py").write_text(PROGRAM.format(before=f"{locked}fcntl.flock = none"))
+
+    assert "could not be made: [Errno 37] No locks" in project.fail("up")
+
+
+def test_a_program_started_by_the_link_leaves_it(project):
+    program = PROGRAM.replace("bootstrap.enter(sys.argv[1])", "bootstrap.leave_the_link()")
+    (project.path / "node.py").write_text(program.format(before=""))
+    project.start("up")
+
+    by_link = str(project.path / ".venv" / "bin" / "python")
+    where, _ = project.start("web", by=by_link, program="node.py")
+
+    assert where == f"{project.link} first"
+    assert "/.venvs/" in where
 
 
 def test_the_reason_of_an_installer_that_is_not_understood_is_shown(project):
