@@ -97,8 +97,8 @@ def carry_out(move: Move, *, limit: int | None = None) -> Outcome:
     """Work through the instances of `move`, `limit` of them at most. Whatever happens to one, the
     others go on.
 
-    Costs three statements a chunk, six more where relationships are cancelled, and what `prepare`
-    costs.
+    Costs three statements a chunk, one or two more for each kind of relationship where these are
+    cancelled, and what `prepare` costs.
     """
     outcome = Outcome(move.action)
     # A join of the caller's may name an instance twice; it is worked on once.

@@ -1,6 +1,5 @@
 """The lists of volumes, addresses, load balancers and tags."""
 
-from ipaddress import ip_address
 from typing import Any
 
 from django import forms
@@ -137,13 +136,6 @@ class TagFilter(ListForm):
         if text := self.cleaned_data["q"].strip():
             rows = rows.filter(has_tag(text))
         return rows
-
-
-def as_address(text: str) -> str | None:
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        return None
 
 
 FILTERS: dict[str, Any] = {
