@@ -6,6 +6,7 @@ Whatever is edited here is written to a log, by `LoggedAdmin`, in the transactio
 
 from collections.abc import Callable, Iterable
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,13 +24,12 @@ from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
-from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from recycle import actions
-from recycle.actions import Outcome, audit
+from recycle.actions import Context, Outcome, audit
 from recycle.actions.keeping import add_rule, keep, remove_rules
 from recycle.actions.limits import (
     ACCOUNT_LIMITS,
@@ -38,7 +38,6 @@ from recycle.actions.limits import (
     with_account_use,
     with_zone_use,
 )
-from recycle.actions.resources import Context
 from recycle.forms import KeepForField
 from recycle.lifecycle import ResourceAction
 from recycle.listing import COUNTED
@@ -237,7 +236,7 @@ class InstanceAdmin(ConsoleAdmin):
     def save_model(self, request: HttpRequest, obj: Instance, form: Any, change: bool) -> None:
         # Only what may be edited is written: whatever happened to the instance while the form was
         # open stays.
-        obj.changed_at = timezone.now()
+        obj.changed_at = context_of(request).now
         obj.save(update_fields=with_folded(Instance, [*self.editable, "changed_at"]))
 
     @admin.display(description=gettext_lazy("status"), ordering="state")
@@ -265,7 +264,7 @@ class InstanceAdmin(ConsoleAdmin):
         # The selection may come with joins and an order of its own; the action locks by key.
         chosen = Instance.objects.filter(pk__in=instances.order_by().values("pk"))
         outcome: Outcome = action(
-            chosen, by=request.user, now=timezone.now(), reason=_("In the admin"), **parameters
+            chosen, context=replace(context_of(request), reason=_("In the admin")), **parameters
         )
         done, left = len(outcome.done), [*outcome.refused, *outcome.failed]
         if done:
@@ -439,7 +438,7 @@ class AccountAdmin(ConsoleAdmin):
         for account in rows:
             # The log of the account goes with it, so that this is told where it stays.
             for membership in account.memberships.select_related("user", "account"):
-                audit.record_in_installation(AuditAction.REMOVE, membership, context)
+                audit.record_in_installation(AuditAction.REMOVE, membership, context=context)
         super().record_removed(rows, context)
 
 
@@ -489,7 +488,8 @@ class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
 
     def save(self, commit: bool = True) -> User:
         user: User = super().save(commit=False)
-        audit.save_password(user, context_of(self.request), keep=self.request.session.session_key)
+        key = self.request.session.session_key
+        audit.save_password(user, keep=key, context=context_of(self.request))
         return user
 
 
@@ -522,7 +522,7 @@ class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # 
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if change and "is_active" in form.changed_data and not obj.is_active:
-            actions.end_sessions(obj, but=None)
+            actions.end_sessions(obj, but=None, context=context_of(request))
         super().save_model(request, obj, form, change)
 
     def user_change_password(
@@ -539,18 +539,19 @@ class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # 
     def record_removed(self, rows: Iterable[Any], context: Context) -> None:
         for user in rows:
             for membership in user.memberships.select_related("user", "account"):
-                audit.record(ResourceAction.REMOVE, membership, context)
+                audit.record(ResourceAction.REMOVE, membership, context=context)
         super().record_removed(rows, context)
 
     @admin.action(description=gettext_lazy("Deactivate the selected users"), permissions=["change"])
     def deactivate(self, request: HttpRequest, users: QuerySet[User]) -> None:
         """All but oneself: who comes back from that needs the shell."""
         context = context_of(request)
-        done = len(audit.deactivate(users.exclude(pk=context.by.pk), context=context))
+        others = users.exclude(pk=context.person.pk)
+        done = len(audit.deactivate(others, context=context).done)
         sentence = ngettext("%(n)d user is deactivated.", "%(n)d users are deactivated.", done)
         level = messages.SUCCESS if done else messages.WARNING
         self.message_user(request, sentence % {"n": done}, level)
-        if users.filter(pk=context.by.pk).exists():
+        if users.filter(pk=context.person.pk).exists():
             self.message_user(request, _("You cannot deactivate yourself."), messages.WARNING)
 
 

@@ -25,9 +25,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django_htmx.middleware import HtmxDetails
 
-from recycle.actions import Blocker
+from recycle.actions import Blocker, Context
 from recycle.models import (
     Account,
+    Edge,
     Instance,
     InstanceQuerySet,
     Membership,
@@ -53,6 +54,8 @@ class Request(HttpRequest):
     origin: Origin
     # The one moment this request is decided at.
     now: datetime
+    # What every action that this request asks for is told.
+    context: Context
     shell: "Shell"
 
 
@@ -308,6 +311,10 @@ class ConsoleMiddleware:
             # none.
             raise BadRequest("The text of a request is UTF-8.")
         request.now = timezone.now()
+        # The user is not read before somebody asks: a probe must not wait for the database.
+        request.context = Context(
+            by=request.user, now=request.now, edge=Edge.PAGE, origin=request.origin
+        )
         request.shell = Shell(request)
         with timezone.override(_time_zone_of(request)):
             response = self.get_response(request)
@@ -319,14 +326,6 @@ class ConsoleMiddleware:
         patch_vary_headers(response, ["HX-Request"])
         _keep_fresh(response)
         return response
-
-    def process_view(self, request: Request, view: Any, *_arguments: Any) -> None:
-        """Whoever acts brings along where from. The login middleware has read the user by now.
-
-        Where anybody may go it has not, and a probe must not wait for the database.
-        """
-        if getattr(view, "login_required", True) and request.user.is_authenticated:
-            request.user.origin = request.origin
 
     def _remember_region(self, request: Request) -> None:
         match = request.resolver_match

@@ -13,9 +13,11 @@ from django.core.cache import cache
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from recycle.actions import Context
 from recycle.lifecycle import State
 from recycle.models import (
     Account,
+    Edge,
     ElasticIP,
     Instance,
     InstanceTag,
@@ -338,3 +340,11 @@ def send(
 def at(hours: float) -> datetime:
     """A moment on the day the tests without a database live in."""
     return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(hours=hours)
+
+
+def acting(by: User | None, now: datetime | None = None, **fields: Any) -> Context:
+    """What `by` brings along from a page, and the schedule where that is None; at this moment
+    unless another one is given.
+    """
+    edge = Edge.PAGE if by else Edge.SCHEDULE
+    return Context(by=by, now=now or timezone.now(), **{"edge": edge, **fields})

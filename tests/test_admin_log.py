@@ -12,10 +12,10 @@ from django.db import DatabaseError, connection
 from django.urls import reverse
 
 from recycle.actions import audit
-from recycle.actions.resources import Context
 from recycle.logged import LoggedAdmin
 from recycle.models import Account, AuditEvent, Event, Instance, Membership, Region, User, Zone
 from recycle.policy import Role
+from tests.conftest import acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -353,12 +353,13 @@ def test_what_is_saved_without_a_change_is_no_edit(client, root, account, alice,
 
 
 def test_two_who_deactivate_the_same_person_write_it_once(root, alice, now):
-    context = Context(by=root, now=now)
+    context = acting(root, now)
 
     first = audit.deactivate(User.objects.filter(pk=alice.pk), context=context)
     second = audit.deactivate(User.objects.filter(pk=alice.pk), context=context)
 
-    assert (first, second) == ([alice], [])
+    assert [done.id for done in first.done] == [alice.pk]
+    assert second.done == []
     assert AuditEvent.objects.count() == 1
 
 

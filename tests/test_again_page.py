@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from recycle import actions
-from recycle.actions.resources import Context, addresses
+from recycle.actions.resources import addresses
 from recycle.lifecycle import State
 from recycle.models import (
     Account,
@@ -25,7 +25,7 @@ from recycle.models import (
     Zone,
 )
 from recycle.policy import BillingMode, Refusal, Role
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 
 pytestmark = pytest.mark.django_db
 
@@ -51,8 +51,8 @@ def make_back(alice, make_instance, bind, now):
     def make(**fields):
         instance = make_instance(**fields)
         bind(instance)
-        actions.delete(only(instance), by=alice, may_release=False, now=now)
-        actions.restore(only(instance), by=alice, now=now)
+        actions.delete(only(instance), may_release=False, context=acting(alice, now))
+        actions.restore(only(instance), context=acting(alice, now))
         return instance
 
     return make
@@ -67,7 +67,7 @@ def back(make_back):
 def binned(alice, make_instance, bind, now):
     instance = make_instance(name="binned")
     bind(instance)
-    actions.delete(only(instance), by=alice, may_release=False, now=now)
+    actions.delete(only(instance), may_release=False, context=acting(alice, now))
     return instance
 
 
@@ -75,7 +75,8 @@ def keys(instance):
     """The lines of its plan, as the page names them."""
     alice = Membership.objects.get(account=instance.account, user__username="alice").user
     return [
-        line.former.key for line in actions.plan(only(instance), by=alice, now=instance.created_at)
+        line.former.key
+        for line in actions.plan(only(instance), context=acting(alice, instance.created_at))
     ]
 
 
@@ -90,7 +91,7 @@ def fields(text):
 
 
 def associate(instance, by, now):
-    addresses.associate(ElasticIP.objects.all(), instance, context=Context(by=by, now=now))
+    addresses.associate(ElasticIP.objects.all(), instance, context=acting(by, now))
 
 
 # --- The plan -------------------------------------------------------------------------------------
@@ -126,7 +127,7 @@ def test_what_is_taken_has_a_link_to_the_taker_and_no_box(
 
 def test_an_address_that_a_load_balancer_took_has_a_link_to_that(alice_in, alice, back, now):
     balancer = LoadBalancer.objects.get()
-    addresses.associate(ElasticIP.objects.all(), balancer, context=Context(by=alice, now=now))
+    addresses.associate(ElasticIP.objects.all(), balancer, context=acting(alice, now))
 
     text = alice_in.get(AGAIN, {"ids": back.pk}).content.decode()
 
@@ -134,7 +135,7 @@ def test_an_address_that_a_load_balancer_took_has_a_link_to_that(alice_in, alice
 
 
 def test_what_is_gone_says_when_and_by_whom(alice_in, alice, back, now):
-    addresses.remove(ElasticIP.objects.all(), context=Context(by=alice, now=now))
+    addresses.remove(ElasticIP.objects.all(), context=acting(alice, now))
 
     text = alice_in.get(AGAIN, {"ids": back.pk}).content.decode()
 
@@ -158,7 +159,7 @@ def test_an_instance_that_had_nothing_says_so(alice_in, make_instance):
 
 def test_a_batch_names_all_that_one_request_acted_on(alice_in, alice, make_instance, bind, now):
     rows = [make_instance(State.RECYCLED) for _ in range(3)]
-    batch = actions.restore(only(*rows), by=alice, now=now).batch
+    batch = actions.restore(only(*rows), context=acting(alice, now)).batch
 
     text = alice_in.get(AGAIN, {"batch": batch}).content.decode()
 
@@ -167,7 +168,7 @@ def test_a_batch_names_all_that_one_request_acted_on(alice_in, alice, make_insta
 
 def test_a_large_batch_is_shown_a_hundred_at_a_time(alice_in, alice, make_instance, now):
     rows = [make_instance(State.RECYCLED) for _ in range(103)]
-    batch = actions.restore(only(*rows), by=alice, now=now).batch
+    batch = actions.restore(only(*rows), context=acting(alice, now)).batch
 
     first = alice_in.get(AGAIN, {"batch": batch}).content.decode()
     carried_out = alice_in.post(AGAIN, fields(first)).content.decode()
@@ -245,8 +246,8 @@ def test_a_line_that_is_not_in_the_plan_binds_nothing(alice_in, back, make_back)
 
 def test_deleted_and_restored_once_more_the_old_plan_is_refused(alice_in, alice, back, now):
     lines = keys(back)
-    actions.delete(only(back), by=alice, may_release=False, now=now)
-    actions.restore(only(back), by=alice, now=now)
+    actions.delete(only(back), may_release=False, context=acting(alice, now))
+    actions.restore(only(back), context=acting(alice, now))
 
     assert alice_in.post(AGAIN, {"ids": back.pk, "lines": lines}).status_code == 409
 
@@ -330,7 +331,9 @@ def test_the_page_of_an_instance_shows_its_former_relationships_with_the_way_to_
 
 def test_what_was_bound_again_is_no_former_relationship_of_its_own(alice_in, alice, back, now):
     """The event of a bind has a detail as well; the card is about the delete."""
-    actions.configure(actions.plan(only(back), by=alice, now=now), by=alice, now=now)
+    actions.configure(
+        actions.plan(only(back), context=acting(alice, now)), context=acting(alice, now)
+    )
 
     text = alice_in.get(reverse("recycle:instance", args=[back.pk])).content.decode()
 

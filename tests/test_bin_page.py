@@ -10,7 +10,7 @@ from recycle import actions, listing
 from recycle.lifecycle import State
 from recycle.models import Instance
 from recycle.views import recycle_bin
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +32,9 @@ def test_a_row_says_what_was_deleted_by_whom_why_and_how_long_it_stays(
     instance = make_instance(name="web")
     bind(instance)
     actions.delete(
-        Instance.objects.filter(pk=instance.pk), by=alice, may_release=False, reason="wrong stack"
+        Instance.objects.filter(pk=instance.pk),
+        may_release=False,
+        context=acting(alice, reason="wrong stack"),
     )
 
     text = page().text

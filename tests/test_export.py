@@ -19,6 +19,7 @@ from recycle.models import Event, Instance, User
 from recycle.policy import BillingMode
 from recycle.urls import urlpatterns
 from recycle.views import lists
+from tests.conftest import acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -49,10 +50,8 @@ def one_of_each(alice, make_instance, now):
     recycled = make_instance(name="recycled")
     actions.delete(
         Instance.objects.filter(pk=recycled.pk),
-        by=alice,
         may_release=False,
-        reason="wrong, “stack”",
-        now=now,
+        context=acting(alice, now, reason="wrong, “stack”"),
     )
 
 
@@ -193,8 +192,8 @@ def test_the_file_speaks_the_language_of_the_request(
     ):
         instance = make_instance(state, mode) if mode else make_instance(state)
     bind(instance)
-    actions.stop(Instance.objects.filter(state=State.STOPPED), by=oscar, now=now)
-    actions.start(Instance.objects.filter(state=State.STOPPED), by=oscar, now=now)
+    actions.stop(Instance.objects.filter(state=State.STOPPED), context=acting(oscar, now))
+    actions.start(Instance.objects.filter(state=State.STOPPED), context=acting(oscar, now))
     User.objects.filter(pk=alice.pk).update(is_superuser=True)
     client.force_login(alice)
     client.cookies["django_language"] = language

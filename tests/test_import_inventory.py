@@ -27,6 +27,7 @@ from recycle.models import (
     Zone,
 )
 from recycle.policy import BillingMode
+from tests.conftest import acting
 from tests.inventory import (
     a_balanced_web,
     a_listener,
@@ -169,8 +170,10 @@ def test_what_the_schedule_and_the_owners_did_is_left_alone(alice, account, now,
     files = [*FILES]
     call_command("import_inventory", *files, account=account.name, stdout=io.StringIO())
     names = ["web-1", "web-2", "批处理-夜间"]
-    actions.delete(Instance.objects.filter(name__in=names), by=alice, may_release=True, now=now)
-    actions.restore(Instance.objects.filter(name="web-1"), by=alice, now=now)
+    actions.delete(
+        Instance.objects.filter(name__in=names), may_release=True, context=acting(alice, now)
+    )
+    actions.restore(Instance.objects.filter(name="web-1"), context=acting(alice, now))
     before = snapshot()
 
     call_command("import_inventory", *files, account=account.name, stdout=io.StringIO())
@@ -189,8 +192,8 @@ def test_a_forgotten_instance_does_not_come_back(alice, account, now, load):
         "Tags": [a_tag()],
     }
     load(content, account=account.name)
-    actions.delete(Instance.objects.all(), by=alice, may_release=True, now=now)
-    actions.forget_tombstones(now=now + timedelta(days=1000))
+    actions.delete(Instance.objects.all(), may_release=True, context=acting(alice, now))
+    actions.forget_tombstones(context=acting(None, now + timedelta(days=1000)))
 
     said = load(content, account=account.name)
 

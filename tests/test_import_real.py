@@ -34,6 +34,7 @@ from recycle.models import (
     Volume,
 )
 from recycle.policy import BillingMode
+from tests.conftest import acting
 from tests.inventory import (
     a_balanced_web,
     a_listener,
@@ -584,8 +585,8 @@ def test_a_zone_of_the_financial_regions_is_a_zone(load):
 def test_nothing_imported_is_purged_by_a_deadline_that_had_passed(load, now, days, accept_ended):
     load({"InstancesSet": [an_instance(**ends(now + days * DAY))]}, accept_ended=accept_ended)
 
-    actions.expire_due()
-    actions.purge_due()
+    actions.expire_due(context=acting(None))
+    actions.purge_due(context=acting(None))
 
     over = days < -7
     assert Instance.objects.count() == (0 if over and not accept_ended else 1)
@@ -683,7 +684,7 @@ def test_a_subscription_that_ran_out_again_after_a_renewal_elsewhere_has_its_own
         {"InstancesSet": [an_instance(InstanceId=str(instance.pk), **ends(again))]},
         account=account.name,
     )
-    actions.expire_due()
+    actions.expire_due(context=acting(None))
 
     instance.refresh_from_db()
     assert (instance.state, instance.purge_at) == (State.EXPIRED, again + 7 * DAY)
@@ -692,10 +693,10 @@ def test_a_subscription_that_ran_out_again_after_a_renewal_elsewhere_has_its_own
 def test_what_was_purged_here_but_lives_in_the_files_is_named(alice, account, load, now):
     content = {"InstancesSet": [an_instance(ChargeType="HourlyInstantSettlement")]}
     load(content, account=account.name)
-    actions.delete(Instance.objects.all(), by=alice, may_release=True, now=now)
+    actions.delete(Instance.objects.all(), may_release=True, context=acting(alice, now))
 
     purged = load(content, account=account.name)
-    actions.forget_tombstones(now=now + 1000 * DAY)
+    actions.forget_tombstones(context=acting(None, now + 1000 * DAY))
     forgotten = load(content, account=account.name)
 
     for said in (purged, forgotten):
@@ -834,9 +835,10 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
+from recycle.actions import Context
 from recycle.actions.inventory import Options, import_inventory
 from recycle.inventory import Bar, Notes, Progress, Source
-from recycle.models import Account, Membership, User
+from recycle.models import Account, Edge, Membership, User
 
 call_command("migrate", verbosity=0)
 call_command("collectstatic", interactive=False, verbosity=0)
@@ -871,7 +873,8 @@ class Looking(Progress):
 progress = Looking()
 with Notes() as notes:
     options = Options(account_name="Acme")
-    import_inventory([Source(sys.argv[1])], notes, options, progress, now=timezone.now())
+    context = Context(by=None, now=timezone.now(), edge=Edge.COMMAND)
+    import_inventory([Source(sys.argv[1])], notes, options, progress, context=context)
 print(sorted(set(answers)), account.instances.count())
 """
 

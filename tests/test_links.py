@@ -16,7 +16,7 @@ from recycle.lifecycle import LIVING, State
 from recycle.models import Event, Instance, InstanceTag, Tag
 from recycle.policy import BillingMode
 from recycle.text import fold
-from tests.conftest import HTMX, send
+from tests.conftest import HTMX, acting, send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -114,7 +114,7 @@ def test_every_link_into_a_list_finds_what_it_promises(
     # Restored from a window that shows another region, and created.
     said = [send(alice_in, "restore", elsewhere).text]
     alice_in.get(reverse("recycle:instances"), {"region": ""})
-    actions.create(_order(account, zone, instance_type), by=alice, now=now)
+    actions.create(_order(account, zone, instance_type), context=acting(alice, now))
 
     pages = [
         alice_in.get(address).text for address in (reverse("recycle:overview"), *lists, *details)

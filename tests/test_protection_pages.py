@@ -9,7 +9,7 @@ from recycle import actions
 from recycle.lifecycle import State
 from recycle.models import Event, Instance
 from recycle.policy import Refusal
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 
 pytestmark = pytest.mark.django_db
 
@@ -198,8 +198,8 @@ def test_extending_one_entry_is_offered_and_says_who(alices, recycled):
 def test_a_hold_outlives_the_sweep_and_leaves_time_when_it_ends(alices, alice, held):
     late = held.purge_at + timedelta(hours=1)
 
-    actions.purge_due(now=late)
-    actions.unhold(Instance.objects.filter(pk=held.pk), by=alice, now=late)
+    actions.purge_due(context=acting(None, late))
+    actions.unhold(Instance.objects.filter(pk=held.pk), context=acting(alice, late))
 
     held.refresh_from_db()
     assert (held.state, held.purge_at) == (State.RECYCLED, late + timedelta(minutes=15))

@@ -10,11 +10,10 @@ from django.urls import reverse
 
 from recycle import actions
 from recycle.actions.keeping import Forecast, add_rule, forecast, keep, remove_rules
-from recycle.actions.resources import Context
 from recycle.models import Account, Event, Instance, InstanceTag, RetentionRule, Tag
 from recycle.models.instance import duration_label, kept_label
 from recycle.policy import Refusal
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -50,7 +49,7 @@ def said(response):
 
 
 def test_a_change_of_the_time_is_an_event_that_says_from_what_to_what(alice, account, now):
-    context = Context(by=alice, now=now)
+    context = acting(alice, now)
 
     first = keep(only(account), 3 * DAY, context=context)
     again = keep(only(account), 3 * DAY, context=context)
@@ -72,7 +71,7 @@ def test_a_change_of_the_time_is_an_event_that_says_from_what_to_what(alice, acc
 
 
 def test_rules_are_set_set_anew_and_removed(alice, account, now):
-    context = Context(by=alice, now=now)
+    context = acting(alice, now)
 
     def rule(keep_for):
         return RetentionRule(account=account, key="env", value="prod", keep_for=keep_for)
@@ -95,7 +94,7 @@ def test_rules_are_set_set_anew_and_removed(alice, account, now):
 
 def test_only_administrators_of_the_account_change_it(oscar, mallory, account, rule, now):
     for stranger in (oscar, mallory):
-        context = Context(by=stranger, now=now)
+        context = acting(stranger, now)
         outcomes = [
             keep(only(account), DAY, context=context),
             add_rule(RetentionRule(account=account, key="a"), context=context),
@@ -112,9 +111,9 @@ def test_what_lies_in_the_bin_keeps_the_time_it_was_promised(alice, account, mak
     instance = make_instance()
     account.keep_for = 10 * DAY
     account.save()
-    actions.delete(only(instance), by=alice, may_release=False, now=now)
+    actions.delete(only(instance), may_release=False, context=acting(alice, now))
 
-    keep(only(account), None, context=Context(by=alice, now=now + HOUR))
+    keep(only(account), None, context=acting(alice, now + HOUR))
 
     instance.refresh_from_db()
     assert (instance.purge_at, instance.retention) == (now + 10 * DAY, "account")
@@ -133,13 +132,13 @@ def history(alice, account, make_instance, now):
             tag, _ = Tag.objects.get_or_create(account=account, key="env", value="prod")
             InstanceTag.objects.create(instance=instance, tag=tag)
         start = now - timedelta(days=days)
-        actions.delete(only(instance), by=alice, may_release=False, now=start)
+        actions.delete(only(instance), may_release=False, context=acting(alice, start))
         if back is not None:
-            actions.restore(only(instance), by=alice, now=start + timedelta(hours=back))
+            actions.restore(only(instance), context=acting(alice, start + timedelta(hours=back)))
         elif purged is not None:
-            actions.purge(only(instance), by=alice, now=start + timedelta(hours=purged))
+            actions.purge(only(instance), context=acting(alice, start + timedelta(hours=purged)))
         elif days > 0.1:
-            actions.purge_due(now=start + timedelta(days=31))
+            actions.purge_due(context=acting(None, start + timedelta(days=31)))
 
     return delete
 
@@ -447,7 +446,7 @@ def test_the_page_costs_the_same_whatever_the_rules(alices, account):
 
 
 def test_the_operation_log_tells_what_was_changed(alices, alice, account, rule, now):
-    context = Context(by=alice, now=now)
+    context = acting(alice, now)
     keep(only(account), 3 * DAY, context=context)
     remove_rules(RetentionRule.objects.all(), context=context)
 

@@ -8,12 +8,12 @@ from django.contrib.messages import get_messages
 from django.urls import reverse
 
 from recycle import actions
-from recycle.actions.resources import Context, addresses
+from recycle.actions.resources import addresses
 from recycle.actions.undo import MOST_UNDONE
 from recycle.lifecycle import State
 from recycle.models import ElasticIP, Event, Instance, RealServer
 from recycle.policy import BillingMode
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 
 pytestmark = pytest.mark.django_db
 
@@ -167,7 +167,7 @@ def test_it_never_leads_away(oscar_in, bound, back):
 def test_what_is_left_alone_is_named_with_its_taker(oscar_in, oscar, bound, make_instance, now):
     delete(oscar_in, bound)
     taker = make_instance(name="taker")
-    addresses.associate(ElasticIP.objects.all(), taker, context=Context(by=oscar, now=now))
+    addresses.associate(ElasticIP.objects.all(), taker, context=acting(oscar, now))
 
     text = undo(oscar_in).content.decode()
 
@@ -178,7 +178,7 @@ def test_what_is_left_alone_is_named_with_its_taker(oscar_in, oscar, bound, make
 
 def test_undone_by_somebody_else_already_it_says_so(oscar_in, bound, oscar, now):
     delete(oscar_in, bound)
-    actions.restore(only(bound), by=oscar, now=now)
+    actions.restore(only(bound), context=acting(oscar, now))
 
     text = undo(oscar_in).content.decode()
 
@@ -191,7 +191,9 @@ def test_undone_by_somebody_else_already_it_says_so(oscar_in, bound, oscar, now)
 
 @pytest.mark.parametrize("headers", [{}, HTMX])
 def test_after_its_time_it_is_refused_with_a_sentence(oscar_in, oscar, bound, now, headers):
-    actions.delete(only(bound), by=oscar, may_release=False, now=now - timedelta(seconds=36))
+    actions.delete(
+        only(bound), may_release=False, context=acting(oscar, now - timedelta(seconds=36))
+    )
 
     response = undo(oscar_in, headers)
 
@@ -201,14 +203,16 @@ def test_after_its_time_it_is_refused_with_a_sentence(oscar_in, oscar, bound, no
 
 
 def test_within_the_grace_it_is_not(oscar_in, oscar, bound, now):
-    actions.delete(only(bound), by=oscar, may_release=False, now=now - timedelta(seconds=32))
+    actions.delete(
+        only(bound), may_release=False, context=acting(oscar, now - timedelta(seconds=32))
+    )
 
     assert undo(oscar_in).status_code == 200
     assert only(bound).get().state == State.ACTIVE
 
 
 def test_an_administrator_may_undo_what_an_operator_deleted(client, alice, oscar, bound, now):
-    actions.delete(only(bound), by=oscar, may_release=False, now=now)
+    actions.delete(only(bound), may_release=False, context=acting(oscar, now))
     client.force_login(alice)
 
     undo(client)
@@ -218,7 +222,7 @@ def test_an_administrator_may_undo_what_an_operator_deleted(client, alice, oscar
 
 @pytest.mark.parametrize("who", ["oscar", "victor"])
 def test_nobody_else_may(request, client, alice, bound, now, who):
-    actions.delete(only(bound), by=alice, may_release=False, now=now)
+    actions.delete(only(bound), may_release=False, context=acting(alice, now))
     client.force_login(request.getfixturevalue(who))
 
     response = undo(client)
@@ -232,7 +236,7 @@ def test_nobody_else_may(request, client, alice, bound, now, who):
 
 
 def test_a_stranger_s_batch_is_not_found(client, mallory, oscar, bound, now):
-    actions.delete(only(bound), by=oscar, may_release=False, now=now)
+    actions.delete(only(bound), may_release=False, context=acting(oscar, now))
     client.force_login(mallory)
 
     response = undo(client)
@@ -251,7 +255,7 @@ def test_undo_is_a_post(oscar_in):
 
 
 def test_without_a_login_it_leads_to_the_login(client, oscar, bound, now):
-    actions.delete(only(bound), by=oscar, may_release=False, now=now)
+    actions.delete(only(bound), may_release=False, context=acting(oscar, now))
 
     assert client.post(UNDO, {"batch": batch()}).url.startswith(reverse("login"))
     assert only(bound).get().state == State.RECYCLED

@@ -28,7 +28,7 @@ from recycle import actions, urls
 from recycle.lifecycle import State
 from recycle.models import Account, ElasticIP, Instance, LoadBalancer, Tag, User, Volume, Zone
 from tests.client import Client
-from tests.conftest import send
+from tests.conftest import acting, send
 from tests.folding import unwatched
 
 pytestmark = [pytest.mark.both, pytest.mark.usefixtures("another_database", "moment")]
@@ -239,8 +239,8 @@ def test_actions_and_the_sweep_go_on_where_they_were(client):
 
     send(client, "restore", stuck)
     with time_machine.travel("2026-12-30T00:00:00Z"):
-        actions.expire_due()
-        actions.purge_due()
+        actions.expire_due(context=acting(None))
+        actions.purge_due(context=acting(None))
 
     stuck.refresh_from_db()
     assert stuck.state == State.STOPPED

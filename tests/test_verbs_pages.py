@@ -15,7 +15,7 @@ from recycle.lifecycle import Action, State
 from recycle.models import Account, Event, Instance, Membership, Region, Zone
 from recycle.policy import BillingMode, Refusal, Role
 from recycle.views import verbs
-from tests.conftest import HTMX, make_user
+from tests.conftest import HTMX, acting, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -585,7 +585,7 @@ def test_what_came_after_the_list_was_shown_is_left_alone(
     if step == "before OK":
         selection = fields_of(client.post(url("restore"), selection))
     new = make_instance()
-    actions.delete(Instance.objects.filter(pk=new.pk), by=oscar, may_release=False)
+    actions.delete(Instance.objects.filter(pk=new.pk), may_release=False, context=acting(oscar))
 
     client.post(url("restore"), {**selection, "confirmed": "1"})
 
@@ -595,7 +595,7 @@ def test_what_came_after_the_list_was_shown_is_left_alone(
 def test_what_somebody_acted_on_meanwhile_is_left_alone(client, shown, make_instance, oscar):
     kept, touched = make_instance(), make_instance()
     selection = shown("instances", status="active")
-    actions.restart(Instance.objects.filter(pk=touched.pk), by=oscar)
+    actions.restart(Instance.objects.filter(pk=touched.pk), context=acting(oscar))
 
     client.post(url("stop"), {**selection, "confirmed": "1"})
 

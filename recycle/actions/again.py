@@ -10,7 +10,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
@@ -18,8 +17,9 @@ from django.db.models import OuterRef, Subquery, TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from recycle.actions.bindings import described
+from recycle.actions.context import Context
 from recycle.actions.outcome import Blocker, Outcome
-from recycle.actions.resources import Context, addresses, balancers, tags, volumes
+from recycle.actions.resources import addresses, balancers, tags, volumes
 from recycle.actions.resources.base import No, may
 from recycle.lifecycle import ResourceAction
 from recycle.models import (
@@ -131,18 +131,17 @@ class Result:
         return self.refusal is None and not self.failed
 
 
-def plan(instances: InstanceQuerySet, *, by: User, now: datetime) -> list[Line]:
+def plan(instances: InstanceQuerySet, *, context: Context) -> list[Line]:
     """Each former relationship of these instances, in the order of the instances. Changes and locks
     nothing.
 
     Costs eight queries, however many instances there are.
     """
-    context = Context(by=by, now=now)
     rows = list(
         instances.select_related("zone").annotate(bound=described(), cancelled=_last_cancelled())
     )
     formers = list(_formers(rows))
-    facts = _Facts(by, rows, formers)
+    facts = _Facts(context.person, rows, formers)
     # The same, with each line of the plan carried out before the next is asked.
     ahead = facts.copy()
     lines = []
@@ -158,11 +157,10 @@ def plan(instances: InstanceQuerySet, *, by: User, now: datetime) -> list[Line]:
     return _with_ends(lines)
 
 
-def configure(lines: Iterable[Line], *, by: User, now: datetime) -> list[Result]:
+def configure(lines: Iterable[Line], *, context: Context) -> list[Result]:
     """Bind what these lines name, each on its own: whatever becomes of one, the others are
     tried.
     """
-    context = Context(by=by, now=now)
     return [_carry_out(line.former, context) for line in lines]
 
 
@@ -173,7 +171,7 @@ def _carry_out(former: Former, context: Context) -> Result:
 
 
 def _bind(former: Former, context: Context) -> Outcome:
-    by, instance, detail = context.by, former.instance, former.detail
+    by, instance, detail = context.person, former.instance, former.detail
     if former.kind is Kind.EIP:
         return addresses.associate(
             ElasticIP.objects.visible_to(by).filter(pk=former.id), instance, context=context

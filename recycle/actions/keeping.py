@@ -11,8 +11,9 @@ from uuid import UUID
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from recycle.actions.context import Context
 from recycle.actions.outcome import Outcome
-from recycle.actions.resources.base import Context, No, each
+from recycle.actions.resources.base import No, each
 from recycle.lifecycle import Action, ResourceAction
 from recycle.models import Account, Event, Instance, RetentionRule
 from recycle.policy import POLICIES, Refusal, Role, retention
@@ -79,7 +80,7 @@ def remove_rules(rules: QuerySet[RetentionRule], *, context: Context) -> Outcome
 
 
 def _may_not(context: Context, account_id: int) -> No | None:
-    return None if context.by.role_in(account_id) >= Role.ADMINISTRATOR else No(Refusal.ROLE)
+    return None if context.role_in(account_id) >= Role.ADMINISTRATOR else No(Refusal.ROLE)
 
 
 def _lock(account_id: int) -> Account:
@@ -104,8 +105,9 @@ def _record(
         account_id=account_id,
         at=context.now,
         batch=context.batch,
+        reason=context.reason,
         action=ResourceAction.UPDATE,
-        **context.by.signature,
+        **context.signature,
         detail={"retention": {"tag": tag, "before": before, "after": after}},
     )
 

@@ -12,9 +12,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_http_methods
 
-from recycle.actions import Outcome
+from recycle.actions import Context, Outcome
 from recycle.actions.limits import Limit
-from recycle.actions.resources import Context, addresses
+from recycle.actions.resources import addresses
 from recycle.forms.resources import (
     AddressFilter,
     AddressForm,

@@ -57,13 +57,13 @@ def configure_again(request: Request) -> HttpResponse:
             request, _("The plan has changed in the meantime. Nothing was bound; look at it again.")
         )
         return _show(request, form, status=409)
-    results = actions.configure(lines, by=request.user, now=request.now)
+    results = actions.configure(lines, context=request.context)
     _say(request, results)
     return _show(request, form, results)
 
 
 def _plan(request: Request, form: AgainForm) -> list[Line]:
-    return actions.plan(form.cleaned_data["instances"], by=request.user, now=request.now)
+    return actions.plan(form.cleaned_data["instances"], context=request.context)
 
 
 def _show(

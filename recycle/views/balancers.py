@@ -16,9 +16,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_http_methods
 
-from recycle.actions import Outcome
+from recycle.actions import Context, Outcome
 from recycle.actions.limits import Limit
-from recycle.actions.resources import Context, balancers
+from recycle.actions.resources import balancers
 from recycle.forms.resources import (
     BalancerFilter,
     BalancerForm,

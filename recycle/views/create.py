@@ -38,7 +38,7 @@ def create(request: Request) -> HttpResponse:
     outcome = order = None
     if form.is_valid():
         order = form.order()
-        outcome = actions.create(order, by=request.user, now=request.now, dry_run=not orders)
+        outcome = actions.create(order, context=request.context, dry_run=not orders)
         if orders and (response := _answer(request, order, outcome)):
             return response
     partial = "instances/_create_summary.html"

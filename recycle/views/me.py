@@ -17,7 +17,6 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from recycle import actions
 from recycle.actions import audit
-from recycle.actions.resources import Context
 from recycle.forms import EndSessionForm, PasswordForm
 from recycle.http import Request
 from recycle.login import wait_of
@@ -57,8 +56,7 @@ def password(request: Request) -> HttpResponse:
         return _show_password(request, form)
     user = request.user
     user.set_password(form.cleaned_data["new"])
-    context = Context(by=user, now=request.now)
-    audit.save_password(user, context, keep=request.session.session_key)
+    audit.save_password(user, keep=request.session.session_key, context=request.context)
     # This one goes on, under a new key.
     update_session_auth_hash(request, user)
     password_changed.send(sender=type(user), request=request, user=user)
@@ -135,7 +133,11 @@ def end_session(request: Request) -> HttpResponse:
     if form.is_valid():
         handle = form.cleaned_data["session"]
         key = request.session.session_key
-        ended = actions.end_sessions(request.user, but=key, handles=[handle] if handle else None)
+        handles = [handle] if handle else None
+        outcome = actions.end_sessions(
+            request.user, but=key, handles=handles, context=request.context
+        )
+        ended = len(outcome.done)
         words = ngettext("%(n)d session has ended.", "%(n)d sessions have ended.", ended)
         messages.success(request, words % {"n": ended})
     return redirect("recycle:sessions")

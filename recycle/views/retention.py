@@ -16,9 +16,8 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 from django_htmx.http import trigger_client_event
 
-from recycle.actions import Outcome
+from recycle.actions import Context, Outcome
 from recycle.actions.keeping import add_rule, forecast, keep, remove_rules
-from recycle.actions.resources import Context
 from recycle.forms import ConfirmedForm, KeepForm, RuleForm
 from recycle.http import Request, pick
 from recycle.models import Account, RetentionRule, Tag
@@ -215,7 +214,7 @@ def _preview_or_do(request: Request, form: ConfirmedForm, change: Change) -> Htt
 
 
 def _do(request: Request, change: Change) -> HttpResponse:
-    outcome = change.carry_out(Context(by=request.user, now=request.now))
+    outcome = change.carry_out(request.context)
     if outcome.done:
         messages.success(request, change.done)
     for refused in outcome.refused:

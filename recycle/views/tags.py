@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 from django.views.decorators.http import require_GET, require_http_methods
 
-from recycle.actions import Outcome, Refused
-from recycle.actions.resources import Context, tags
+from recycle.actions import Context, Outcome, Refused
+from recycle.actions.resources import tags
 from recycle.forms.resources import AddTagForm, RemoveForm, TagFilter, TagForm, TagInstanceForm
 from recycle.http import Request
 from recycle.lifecycle import ResourceAction

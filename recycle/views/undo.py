@@ -24,7 +24,7 @@ from recycle.views.verbs.answer import BROKEN, because, refuse, with_reasons
 def undo(request: Request) -> HttpResponse:
     form = UndoForm(request.POST, request=request)
     undone = (
-        actions.undo(form.cleaned_data["batch"], by=request.user, now=request.now)
+        actions.undo(form.cleaned_data["batch"], context=request.context)
         if form.is_valid()
         else None
     )

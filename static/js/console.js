@@ -274,6 +274,19 @@ heard("htmx:configRequest", ({ detail }) => {
   const { scope } = words();
   if (scope) detail.headers["X-Scope"] = scope;
 });
+/** An answer can come when who asked has left the page: a list was refreshed, a dialog was made anew. htmx tells that element
+    alone, whom nobody hears any more. What was asked for a place that is gone as well is dropped, or it would name its page. */
+heard("htmx:beforeSend", ({ detail: { xhr, elt, target, requestConfig } }) => {
+  const answer = xhr.onload;
+  xhr.onload = () => {
+    if (elt.isConnected) return answer.call(xhr);
+    if (requestConfig.verb === "get" && !target.isConnected) return undefined;
+    elt.hidden = true;
+    document.body.append(elt);
+    answer.call(xhr);
+    return elt.remove();
+  };
+});
 heard("htmx:sendError", () => toast("error", words().offline));
 heard("htmx:timeout", () => toast("error", words().offline));
 heard("htmx:responseError", ({ detail: { xhr } }) => {

@@ -9,10 +9,10 @@ else can write to a SQLite database; sweeps catch up afterwards. PostgreSQL goes
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from django.db import transaction
 
+from recycle.actions.context import Context
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.rows import Import, batches
 from recycle.inventory import KINDS, Notes, Progress, Source, gather, kept
@@ -35,7 +35,12 @@ class Options:
 
 
 def import_inventory(
-    sources: Sequence[Source], notes: Notes, options: Options, progress: Progress, *, now: datetime
+    sources: Sequence[Source],
+    notes: Notes,
+    options: Options,
+    progress: Progress,
+    *,
+    context: Context,
 ) -> Imported:
     """Create in the account what these files have and it lacks. What is to be told beside the
     counts is in `notes`.
@@ -55,7 +60,7 @@ def import_inventory(
     ):
         account, _ = Account.objects.get_or_create(name=options.account_name)
         import_ = Import(
-            account, options.region, now, notes, imported, accept_ended=options.accept_ended
+            account, options.region, context, notes, imported, accept_ended=options.accept_ended
         )
         written = 0
         for kind in KINDS:

@@ -7,17 +7,18 @@ from uuid import UUID
 
 from recycle.actions.move import Changes, Move
 from recycle.actions.verbs import NO_RETRY
-from recycle.lifecycle import State
+from recycle.lifecycle import Action, State
 from recycle.models import Instance
 from recycle.policy import Refusal
 
 
-@dataclass(kw_only=True)
+@dataclass
 class RenewUntil(Move):
     """The verb is renew, with all its rules: an expired subscription runs again, one past its time
     stays so.
     """
 
+    action = Action.RENEW
     ends: Mapping[UUID, datetime]
 
     def refuses(self, instance: Instance) -> Refusal | None:

@@ -3,7 +3,7 @@ answer.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
@@ -13,12 +13,13 @@ from uuid import UUID
 from django.db import models
 from django.utils import timezone
 
+from recycle.actions.context import Context
 from recycle.actions.inventory.catalogue import ensure_regions, ensure_types, ensure_zones
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.renewal import RenewUntil
 from recycle.actions.move import carry_out
 from recycle.inventory import DISKS_ALONE, KINDS, Entry, Kind, Notes, Problem, Topic
-from recycle.lifecycle import LIVING, Action, State
+from recycle.lifecycle import LIVING, State
 from recycle.models import (
     Account,
     ElasticIP,
@@ -37,8 +38,7 @@ from recycle.policy import BillingMode, Refusal, end_of_expired
 T = TypeVar("T")
 
 BATCH = 1_000
-# Renewals of one import share a batch in the Operation Log, as long as they are not too many to
-# remember.
+# So many ends are looked up at once.
 RENEWED_AT_ONCE = 20 * BATCH
 # The reason in the events: a program's name, the same in every language.
 BY_IMPORT = "import_inventory"
@@ -81,19 +81,14 @@ class Import:
         self,
         account: Account,
         region: str,
-        now: datetime,
+        context: Context,
         notes: Notes,
         imported: Imported,
         *,
         accept_ended: bool,
     ) -> None:
-        self.account, self.region, self.now, self.notes, self.imported = (
-            account,
-            region,
-            now,
-            notes,
-            imported,
-        )
+        self.account, self.region, self.notes, self.imported = account, region, notes, imported
+        self.context, self.now = context, context.now
         self.accept_ended = accept_ended
         # Where the instances of these files stand; more than one cannot be guessed from.
         self.regions: set[str] = set()
@@ -151,16 +146,8 @@ class Import:
 
     def _renew(self, ends: dict[UUID, datetime]) -> None:
         instances = Instance.objects.filter(account=self.account, pk__among=list(ends))
-        outcome = carry_out(
-            RenewUntil(
-                action=Action.RENEW,
-                instances=instances,
-                by=None,
-                now=self.now,
-                reason=BY_IMPORT,
-                ends=ends,
-            )
-        )
+        context = replace(self.context, reason=BY_IMPORT)
+        outcome = carry_out(RenewUntil(instances, context, ends=ends), dry_run=False)
         for done in outcome.done:
             until = ends[UUID(str(done.id))]
             self.notes.remark(

@@ -6,10 +6,10 @@ from ipaddress import IPv4Network
 from django.db import IntegrityError
 from django.db.models import QuerySet
 
+from recycle.actions.context import Context
 from recycle.actions.limits import Quota
 from recycle.actions.outcome import Outcome
 from recycle.actions.resources.base import (
-    Context,
     No,
     each,
     lock,

@@ -6,17 +6,17 @@ taken in one order everywhere: the instance, then what is bound to it, then zone
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass
 from typing import Any, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Model, QuerySet
 
+from recycle.actions.context import Context
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.lifecycle import IN_USE, LIVING, ResourceAction
-from recycle.models import Event, Instance, Kind, User
+from recycle.models import Event, Instance, Kind
 from recycle.policy import WRONG_STATE, Refusal, Role
 
 logger = logging.getLogger(__name__)
@@ -25,15 +25,6 @@ Item = TypeVar("Item", bound=Model)
 
 # What is unbound along with one deletion, in its transaction.
 MOST_UNBOUND = 1_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """Who does this, when, and in which batch."""
-
-    by: User
-    now: datetime
-    batch: UUID = field(default_factory=uuid4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +69,7 @@ def each(
 
 def may(context: Context, account_id: int) -> bool:
     """Whether the role of who acts, in the account at this moment, is enough to bind and unbind."""
-    return context.by.role_in(account_id) >= Role.OPERATOR
+    return context.role_in(account_id) >= Role.OPERATOR
 
 
 def lock_instance(pk: UUID | None) -> Instance | None:
@@ -158,7 +149,8 @@ def event(
         kind=kind,
         resource_id=str(resource.pk),
         resource_name=str(resource),
-        **context.by.signature,
+        reason=context.reason,
+        **context.signature,
         detail=detail,
     )
 

@@ -4,10 +4,10 @@ from collections.abc import Collection
 
 from django.db.models import QuerySet
 
+from recycle.actions.context import Context
 from recycle.actions.limits import Quota
 from recycle.actions.outcome import Outcome
 from recycle.actions.resources.base import (
-    Context,
     No,
     each,
     event,

@@ -23,12 +23,13 @@ from django.utils.translation import gettext_noop
 
 from console import env
 from recycle import actions
+from recycle.actions import Context
 from recycle.actions.keeping import add_rule
 from recycle.actions.limits import Limit, uses, with_account_use, with_zone_use
-from recycle.actions.resources import Context
 from recycle.lifecycle import State
 from recycle.models import (
     Account,
+    Edge,
     ElasticIP,
     Instance,
     InstanceQuerySet,
@@ -357,7 +358,7 @@ class Demo:
             then(timedelta(hours=19 + hours, minutes=35), partial(self._restore, instance))
         for instance in gone:
             then(timedelta(hours=7), partial(self._delete, instance))
-        then(timedelta(hours=5), lambda moment: actions.purge_due(now=moment))
+        then(timedelta(hours=5), lambda moment: actions.purge_due(context=_acting(None, moment)))
         for instance in hourly[:1]:
             then(timedelta(hours=4), partial(self._delete, instance))
         for minutes, instance in zip(ENDS_IN, binned, strict=False):
@@ -373,35 +374,35 @@ class Demo:
         for instance in no_fees[: max(1, len(no_fees) // 3)]:
             then(timedelta(hours=3), partial(self._start, instance))
             then(timedelta(hours=1), partial(self._stop, instance, no_fees=True))
-        then(timedelta(0), lambda moment: actions.expire_due(now=moment))
+        then(timedelta(0), lambda moment: actions.expire_due(context=_acting(None, moment)))
         for moment, step in sorted(steps, key=lambda pair: pair[0]):
             step(moment)
 
     def _start(self, instance: Instance, moment: datetime) -> None:
-        actions.start(_only(instance), by=self._someone(), now=moment)
+        actions.start(_only(instance), context=_acting(self._someone(), moment))
 
     def _stop(self, instance: Instance, moment: datetime, *, no_fees: bool = False) -> None:
-        actions.stop(_only(instance), by=self._someone(), no_fees=no_fees, now=moment)
+        actions.stop(_only(instance), no_fees=no_fees, context=_acting(self._someone(), moment))
 
     def _restore(self, instance: Instance, moment: datetime) -> None:
-        actions.restore(_only(instance), by=self._someone(), now=moment)
+        actions.restore(_only(instance), context=_acting(self._someone(), moment))
 
     def _delete(self, instance: Instance, moment: datetime) -> None:
         reason = self.chance.choice(REASONS)
         actions.delete(
-            _only(instance), by=self._someone(), may_release=True, now=moment, reason=reason
+            _only(instance), may_release=True, context=_acting(self._someone(), moment, reason)
         )
 
     def _hold(self, instance: Instance, moment: datetime) -> None:
         review = (self.now + timedelta(days=30)).date()
         reason = "Case 2026-114: preserve the disk"
         actions.hold(
-            _only(instance), by=self.people[0], now=moment, reason=reason, review_on=review
+            _only(instance), review_on=review, context=_acting(self.people[0], moment, reason)
         )
 
     def _protect(self, instance: Instance, moment: datetime) -> None:
         actions.protect(
-            _only(instance), by=self.people[0], now=moment, reason="database of the ledger"
+            _only(instance), context=_acting(self.people[0], moment, "database of the ledger")
         )
 
     def _tag_for_rule(self, ruled: list[Instance], binned: list[Instance]) -> None:
@@ -421,7 +422,7 @@ class Demo:
     def _set_rule(self, moment: datetime) -> None:
         key, value = RULE
         rule = RetentionRule(account=self.account, key=key, value=value, keep_for=timedelta(days=1))
-        add_rule(rule, context=Context(by=self.people[0], now=moment))
+        add_rule(rule, context=_acting(self.people[0], moment))
 
     def _limit(self) -> None:
         """Quotas with room for some more, and zones of which the last one is all but sold out."""
@@ -446,6 +447,12 @@ class Demo:
 
     def _someone(self) -> User:
         return self.chance.choice(self.people)
+
+
+def _acting(by: User | None, now: datetime, reason: str = "") -> Context:
+    """As if `by` had asked for it on a page, or the schedule had come by where that is None."""
+    edge = Edge.PAGE if by else Edge.SCHEDULE
+    return Context(by=by, now=now, edge=edge, reason=reason)
 
 
 def _only(instance: Instance) -> InstanceQuerySet:

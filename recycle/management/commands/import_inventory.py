@@ -19,8 +19,10 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from tqdm import tqdm
 
+from recycle.actions import Context
 from recycle.actions.inventory import Imported, Options, import_inventory
 from recycle.inventory import Bar, Notes, Progress, Source, Topic
+from recycle.models import Edge
 from recycle.text import check_text
 
 # What each list at the end is named after; the lists of what was done first.
@@ -115,9 +117,10 @@ class Command(BaseCommand):
         )
         # A name given twice is read once.
         sources = [Source(name) for name in dict.fromkeys(files)]
+        context = Context(by=None, now=timezone.now(), edge=Edge.COMMAND)
         with Notes() as notes:
             try:
-                imported = import_inventory(sources, notes, options, Shown(), now=timezone.now())
+                imported = import_inventory(sources, notes, options, Shown(), context=context)
             except DatabaseError as error:
                 said = str(error).strip()
                 raise CommandError(

@@ -13,7 +13,6 @@ from django.utils.translation import gettext as _
 
 from recycle.actions import Blocker, Outcome
 from recycle.actions.limits import Limit, uses, with_account_use
-from recycle.actions.resources import Context
 from recycle.forms import BackForm
 from recycle.forms.resources import NewForm
 from recycle.http import Request, page_of
@@ -73,7 +72,7 @@ def _carry_out(
             messages.info(request, _("It has been created already."))
             return finish(request, form.cleaned_data["back"])
         row.pk = token
-    outcome = maker.carry_out(row, context=Context(by=request.user, now=request.now))
+    outcome = maker.carry_out(row, context=request.context)
     for refused in outcome.refused:
         details.add_error(None, because(refused))
     if outcome.failed:

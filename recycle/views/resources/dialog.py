@@ -15,8 +15,7 @@ from django.urls import reverse
 from django.utils.translation import ngettext
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
-from recycle.actions import Blocker, Outcome, Refused
-from recycle.actions.resources import Context
+from recycle.actions import Blocker, Context, Outcome, Refused
 from recycle.forms import NamedForm
 from recycle.forms.resources import DetailsForm, RemoveForm
 from recycle.http import Request, page_of, pick
@@ -95,9 +94,7 @@ def act(request: Request, verb: Verb) -> HttpResponse:
     if not confirmed or not details.is_valid():
         return _ask(request, verb, form, details, rows, bound)
     wanted, changed = _unchanged(form, rows, bound) if _undoes(verb, details) else (form.named, [])
-    outcome = verb.carry_out(
-        wanted, details.cleaned_data, Context(by=request.user, now=request.now)
-    )
+    outcome = verb.carry_out(wanted, details.cleaned_data, request.context)
     outcome.refused += changed
     return _report(request, verb, form, outcome)
 

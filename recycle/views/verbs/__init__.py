@@ -5,7 +5,7 @@ The dialog is a dry run of the verb itself. Without htmx it is a page of its own
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -167,16 +167,10 @@ def _act(request: Request, verb: Verb) -> HttpResponse:
     # In one order, so that of more than fit one request the dialog and the deed mean the same ones.
     instances = answered["instances"].order_by("name", "pk")
 
+    context = replace(request.context, reason=answered.get("reason", "").strip())
+
     def carry_out(**parameters: Any) -> Outcome:
-        reason = answered.get("reason", "").strip()
-        return verb.carry_out(
-            instances,
-            by=request.user,
-            now=request.now,
-            reason=reason,
-            limit=MAX_SELECTED,
-            **parameters,
-        )
+        return verb.carry_out(instances, context=context, limit=MAX_SELECTED, **parameters)
 
     assumed = verb.assumed(answered)
     groups = group(request, verb.action, carry_out(dry_run=True, **assumed), assumed)
