@@ -9,6 +9,7 @@ import pytest
 from tests import postgres
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     os.name == "nt" or os.geteuid() != 0, reason="only root runs it as somebody else"
 )
