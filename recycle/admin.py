@@ -41,7 +41,7 @@ from recycle.actions.limits import (
 from recycle.forms import KeepForField
 from recycle.lifecycle import ResourceAction
 from recycle.listing import COUNTED
-from recycle.logged import REASONS, LoggedAdmin, context_of, delete_selected
+from recycle.logged import LoggedAdmin, context_of, delete_selected
 from recycle.models import (
     Account,
     AuditAction,
@@ -64,6 +64,7 @@ from recycle.models import (
     Zone,
 )
 from recycle.models.folded import with_folded
+from recycle.outcomes import INSTANCES_FAILED, INSTANCES_LEFT, say
 from recycle.text import fold
 
 admin.site.site_header = admin.site.site_title = gettext_lazy("KEC Console")
@@ -266,24 +267,9 @@ class InstanceAdmin(ConsoleAdmin):
         outcome: Outcome = action(
             chosen, context=replace(context_of(request), reason=_("In the admin")), **parameters
         )
-        done, left = len(outcome.done), [*outcome.refused, *outcome.failed]
-        if done:
-            self.message_user(
-                request,
-                ngettext("Done for %(n)d instance.", "Done for %(n)d instances.", done)
-                % {"n": done},
-                messages.SUCCESS,
-            )
-        for refused in outcome.refused[:REASONS]:
-            self.message_user(request, f"{refused.name}: {refused.refusal.label}", messages.WARNING)
-        for failed in outcome.failed[:REASONS]:
-            self.message_user(request, f"{failed.name}: {failed.error}", messages.ERROR)
-        if len(left) > REASONS:
-            count = len(left)
-            sentence = ngettext(
-                "%(n)d instance was left alone.", "%(n)d instances were left alone.", count
-            )
-            self.message_user(request, sentence % {"n": count}, messages.WARNING)
+        n = len(outcome.done)
+        done = ngettext("Done for %(n)d instance.", "Done for %(n)d instances.", n) % {"n": n}
+        say(request, outcome, done, left=INSTANCES_LEFT, failed=INSTANCES_FAILED, errors=True)
 
 
 @admin.register(Event)

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
@@ -26,16 +26,15 @@ from django.utils.translation import pgettext
 from django_htmx.middleware import HtmxDetails
 
 from recycle.actions import Blocker, Context
+from recycle.forms.scope import Scope
 from recycle.models import (
     Account,
     Edge,
-    Instance,
     InstanceQuerySet,
     Membership,
     Origin,
     Region,
     User,
-    Zone,
 )
 from recycle.policy import Role
 from recycle.waiting import waiting_at_most
@@ -78,6 +77,16 @@ def pick(request: Request, *, page: str, partial: str) -> str:
     return partial if wants_piece(request) else page
 
 
+def sent(request: HttpRequest) -> QueryDict:
+    """What a form was sent with, or a link."""
+    return request.POST if request.method == "POST" else request.GET
+
+
+def leads_here(address: str) -> bool:
+    """Whether it is a path of this console, and never another host, however that is spelt."""
+    return address.startswith("/") and url_has_allowed_host_and_scheme(address, allowed_hosts=None)
+
+
 class Elsewhere(Exception):
     """What was asked for belongs to another account of the same person than the chosen one."""
 
@@ -105,8 +114,10 @@ def page_of(blocker: Blocker) -> str:
 class Shell:
     """The frame around every page. Nothing is read from the database before it is asked for."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, account: Account | None = None) -> None:
+        """Of the chosen account, or of another one of the person's."""
         self.request = request
+        self._other = account
         # Where the navigation says one is; a page that belongs elsewhere than its address may say
         # so.
         self.here = request.path
@@ -131,13 +142,9 @@ class Shell:
         """The chosen account's; the first one's when none, or none of the user's any more, is
         chosen.
         """
-        chosen = self.request.session.get("account")
-        found = (membership for membership in self.memberships if membership.account_id == chosen)
+        chosen = self._other.pk if self._other else self.request.session.get("account")
+        found = (each for each in self.memberships if each.account_id == chosen)
         return next(found, self.memberships[0] if self.memberships else None)
-
-    def choose(self, account: Account) -> None:
-        """Show another account of the person's."""
-        self.membership = next(each for each in self.memberships if each.account_id == account.pk)
 
     @property
     def account(self) -> Account | None:
@@ -169,29 +176,27 @@ class Shell:
         return self.address.partition("?")[0]
 
     @cached_property
-    def zones(self) -> list[Zone]:
-        return list(Zone.objects.select_related("region").order_by("code"))
+    def scope(self) -> Scope:
+        """What the page is about, and what its forms are read in. A form sent from a window that
+        shows something else is refused.
+        """
+        request = self.request
+        # The address decides; without a word there, what was chosen last.
+        code = request.GET.get("region", request.session.get("region", ""))
+        return Scope(request.user, self.account, request.now, code)
 
     @property
     def regions(self) -> list[Region]:
-        return list({zone.region.pk: zone.region for zone in self.zones}.values())
-
-    @cached_property
-    def region(self) -> Region | None:
-        """None: all regions. The address decides; without a word there, what was chosen last."""
-        code = self.request.GET.get("region", self.request.session.get("region", ""))
-        return next((region for region in self.regions if region.pk == code), None)
+        return self.scope.all_regions
 
     @property
-    def scope(self) -> str:
-        """What a page was made for. A form sent from a window that shows something else is
-        refused.
-        """
-        return f"{self.account.pk if self.account else ''}:{self.region.pk if self.region else ''}"
+    def region(self) -> Region | None:
+        """None: all regions."""
+        return self.scope.region
 
     def instances(self) -> InstanceQuerySet:
         """The instances of the chosen account, in every region."""
-        return Instance.objects.visible_to(self.request.user).filter(account=self.account)
+        return self.scope.instances()
 
     @property
     def nav(self) -> list[dict[str, Any]]:
@@ -253,10 +258,8 @@ def _path_of(request: HttpRequest) -> str:
 def _before_login(request: HttpRequest) -> str:
     """The login, with the page that it leads on to."""
     path, onward = _path_of(request), request.GET.get("next", "")
-    ours = url_has_allowed_host_and_scheme(onward, allowed_hosts=None) and onward.startswith("/")
-    return (
-        f"{path}?{urlencode({'next': onward})}" if ours and len(onward) <= LONGEST_ONWARD else path
-    )
+    ours = leads_here(onward) and len(onward) <= LONGEST_ONWARD
+    return f"{path}?{urlencode({'next': onward})}" if ours else path
 
 
 Answer = Callable[[HttpRequest], HttpResponse]

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import recycle.forms
 import recycle.forms.resources
+import recycle.forms.verbs
 from recycle.lifecycle import State
 from recycle.models import Event, Instance, LoadBalancer, Tag
 from recycle.models.folded import FoldedField
@@ -113,7 +114,9 @@ def test_every_field_that_is_kept_is_checked():
     """A form that keeps text, and a model that holds it, refuse what cannot be seen: none was
     forgotten.
     """
-    found = forms_of(recycle.forms) | forms_of(recycle.forms.resources)
+    found = (
+        forms_of(recycle.forms) | forms_of(recycle.forms.verbs) | forms_of(recycle.forms.resources)
+    )
     unchecked = {
         f"{form.__name__}.{name}"
         for form in found

@@ -4,12 +4,13 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+import time_machine
 from django.contrib.messages import get_messages
 from django.urls import reverse
 
 from recycle import actions
 from recycle.actions.resources import addresses
-from recycle.actions.undo import MOST_UNDONE
+from recycle.actions.undo import MOST_UNDONE, UNDO_FOR
 from recycle.lifecycle import State
 from recycle.models import ElasticIP, Event, Instance, RealServer
 from recycle.policy import BillingMode
@@ -100,6 +101,30 @@ def test_of_both_at_once_the_message_offers_the_one_and_says_the_other(
 
     assert "What was released cannot be undone." in text
     assert UNDO in text
+
+
+def test_the_offer_is_made_once_and_only_beside_the_message_about_the_delete(oscar_in, bound):
+    data = {"ids": [bound.pk], "confirmed": 1, "back": LIST}
+    oscar_in.post(DELETE, data)
+    refused = oscar_in.post(reverse("recycle:start"), {"ids": [bound.pk], "confirmed": 1})
+
+    first, second = (oscar_in.get(refused["Location"]).text for _ in range(2))
+
+    assert "1 instance was left alone" in first
+    assert first.count(f'action="{UNDO}"') == 1
+    assert UNDO not in second
+
+
+def test_a_page_that_comes_too_late_offers_no_undo_and_keeps_the_message(oscar_in, bound):
+    data = {"ids": [bound.pk], "confirmed": 1, "back": LIST}
+    with time_machine.travel(datetime.now(UTC) - UNDO_FOR, tick=False):
+        answer = oscar_in.post(DELETE, data)
+
+    text = oscar_in.get(answer["Location"]).text
+
+    assert "Moved 1 instance to the recycle bin." in text
+    assert UNDO not in text
+    assert "data-expires" not in text
 
 
 def test_a_restore_offers_no_undo(oscar_in, recycled):
@@ -261,7 +286,10 @@ def test_without_a_login_it_leads_to_the_login(client, oscar, bound, now):
     assert only(bound).get().state == State.RECYCLED
 
 
-def test_messages_without_an_offer_carry_none(oscar_in, recycled):
-    response = oscar_in.post(reverse("recycle:restore"), {"ids": recycled.pk, "confirmed": 1})
+@pytest.mark.parametrize("name", ["delete", "restore"])
+def test_messages_carry_words_and_nothing_else(oscar_in, bound, recycled, name):
+    about = bound if name == "delete" else recycled
 
-    assert [message.extra_tags for message in get_messages(response.wsgi_request)] == [""]
+    answer = oscar_in.post(reverse(f"recycle:{name}"), {"ids": about.pk, "confirmed": 1})
+
+    assert [message.extra_tags for message in get_messages(answer.wsgi_request)] == [""]

@@ -15,8 +15,6 @@ from recycle.models import AuditAction
 class AuditFilter(LogFilter):
     """The log of the installation: like the Operation Log, but by address instead of by batch."""
 
-    url = "recycle:audit"
-
     # How a form leaves out a field of its parent's.
     batch = None  # type: ignore[assignment]
     action = forms.ChoiceField(

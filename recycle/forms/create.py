@@ -17,9 +17,8 @@ from django.utils.translation import gettext_lazy
 
 from recycle.actions.create import Disk, Order
 from recycle.actions.resources.volumes import MOST_VOLUMES
-from recycle.forms.scope import check_account
+from recycle.forms.scope import Scope, check_account
 from recycle.forms.text import TextField
-from recycle.http import Request
 from recycle.lifecycle import State
 from recycle.models import ElasticIP, Instance, InstanceType, Tag, Zone
 from recycle.offer import (
@@ -105,30 +104,24 @@ class CreateForm(forms.Form):
 
     data: QueryDict
 
-    def __init__(self, data: QueryDict, *, request: Request) -> None:
+    def __init__(self, data: QueryDict, *, scope: Scope, begun: bool) -> None:
+        """`begun`: it has been shown already; before, what nobody chose is filled in."""
         data = data.copy()
-        self.request = request
-        shell = request.shell
-        assert shell.account
-        self.account = shell.account
-        self.zones = {
-            zone.pk: zone
-            for zone in shell.zones
-            if not shell.region or zone.region_id == shell.region.pk
-        }
+        self.asked_in = scope
+        assert scope.account
+        self.account = scope.account
+        self.zones = {zone.pk: zone for zone in scope.zones}
         self.types = {
             kind.pk: kind
             for kind in InstanceType.objects.order_by("family", "vcpu", "memory_gb", "name")
         }
         self.known_tags = {
             tag.pk: tag
-            for tag in Tag.objects.visible_to(request.user)
-            .of(self.account)
-            .order_by("key", "value")
+            for tag in Tag.objects.visible_to(scope.by).of(self.account).order_by("key", "value")
         }
-        if request.method == "GET" and "token" not in data:
+        if not begun:
             # Somebody has only just come here, perhaps by a link that chooses something already.
-            self._prefill(data, shell.scope)
+            self._prefill(data, str(scope))
         # Without script the zone may have changed while the network shows the old one's.
         self.zone_changed = data.get("shown_zone", "") != data.get("zone", "")
         super().__init__(data)
@@ -178,7 +171,7 @@ class CreateForm(forms.Form):
         addresses.
         """
         zone = self.chosen_zone
-        rows = Instance.objects.visible_to(self.request.user).filter(account=self.account)
+        rows = Instance.objects.visible_to(self.asked_in.by).filter(account=self.account)
         rows = rows.exclude(state=State.PURGED).order_by()
         region = rows.filter(zone__region=zone.region_id) if zone else rows.none()
         used = (
@@ -208,7 +201,7 @@ class CreateForm(forms.Form):
         for vpc, found, _n in grouped:
             for group in found:
                 self.groups.setdefault(str(group), vpc)
-        free = ElasticIP.objects.visible_to(self.request.user).of(self.account)
+        free = ElasticIP.objects.visible_to(self.asked_in.by).of(self.account)
         free = free.filter(
             region=zone.region_id if zone else None, instance=None, load_balancer=None
         )
@@ -301,7 +294,7 @@ class CreateForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
-        check_account(self, self.request)
+        check_account(self, self.asked_in)
         if len(self.data.getlist("disk_type")) > MOST_VOLUMES:
             self.add_error(
                 None, _("An instance takes %(n)d data disks at most.") % {"n": MOST_VOLUMES}

@@ -10,9 +10,8 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from recycle.forms.scope import check_account
+from recycle.forms.scope import Scope, check_account
 from recycle.forms.text import TextField
-from recycle.http import Request
 from recycle.models.instance import duration_label
 from recycle.policy import LONGEST_KEEP, STANDARD_KEEP
 
@@ -81,22 +80,22 @@ class ConfirmedForm(forms.Form):
     # The account the page was made for.
     scope = forms.CharField(required=False, max_length=64)
 
-    def __init__(self, data: QueryDict | None = None, *, request: Request) -> None:
+    def __init__(self, data: QueryDict, *, scope: Scope) -> None:
         super().__init__(data)
-        self.request = request
+        self.asked_in = scope
 
     def clean(self) -> dict[str, Any]:
-        check_account(self, self.request)
+        check_account(self, self.asked_in)
         return self.cleaned_data
 
 
-class KeepForm(ConfirmedForm):
+class KeepForm(forms.Form):
     """The time of the account."""
 
     keep_for = KeepForField()
 
 
-class RuleForm(ConfirmedForm):
+class RuleForm(forms.Form):
     """A rule for a tag."""
 
     key = TextField(max_length=128, label=gettext_lazy("Tag key"))
@@ -107,7 +106,7 @@ class RuleForm(ConfirmedForm):
     keep_for = KeepForField()
 
     def clean(self) -> dict[str, Any]:
-        data = super().clean()
+        data = self.cleaned_data
         if data.get("means") == "exclude":
             data["keep_for"] = None
             # What was typed beside it does not matter.

@@ -7,7 +7,6 @@ from typing import Any
 from uuid import UUID
 
 from django import template
-from django.contrib.messages.storage.base import Message
 from django.db.models import Model
 from django.templatetags.static import static
 from django.urls import reverse
@@ -170,7 +169,7 @@ def sort_header(context: dict[str, Any], column: str, label: str, first: str = "
         '<a id="sort-{1}" href="{2}" hx-get="{2}" hx-target="#{3}" hx-push-url="true">{4}</a></th>',
         current,
         column,
-        form.address(sort=other, cursor=None),
+        context["place"].address(sort=other, cursor=None),
         context["list_name"],
         label,
     )
@@ -187,7 +186,7 @@ def page_link(context: dict[str, Any], cursor: object, name: str, label: str) ->
         '<a class="btn" id="{0}" href="{1}" hx-get="{1}" hx-target="#{2}" '
         'hx-push-url="true">{3}</a>',
         name,
-        context["form"].address(cursor=cursor),
+        context["place"].address(cursor=cursor),
         context["list_name"],
         label,
     )
@@ -204,14 +203,17 @@ def blocker_link(blocker: Blocker) -> SafeString:
     )
 
 
-@register.filter
-def undo(message: Message) -> dict[str, Any] | None:
-    """The delete that a message offers to undo, and until when."""
-    kind, _space, what = message.extra_tags.partition(" ") if message.extra_tags else ("", "", "")
-    if kind != "undo":
-        return None
-    batch, _space, until = what.partition(" ")
-    return {"batch": batch, "until": datetime.fromisoformat(until)}
+@register.simple_tag(takes_context=True)
+def undo_offer(context: dict[str, Any]) -> dict[str, Any] | None:
+    """The delete that can be undone, and until when; None without one, or when it is too late.
+
+    It is offered once, with the message about it: in the answer itself, or on the page that the
+    answer leads to.
+    """
+    request = context["request"]
+    offer = context.get("undo") or request.session.pop("undo", None)
+    until = datetime.fromisoformat(offer["until"]) if offer else None
+    return {"batch": offer["batch"], "until": until} if until and until > request.now else None
 
 
 @register.filter

@@ -18,21 +18,23 @@ from recycle.actions import Outcome
 from recycle.actions.create import Order
 from recycle.actions.limits import Limit, Use, uses, with_account_use
 from recycle.forms import CreateForm
-from recycle.http import Request, pick
+from recycle.http import Request, pick, sent
+from recycle.lifecycle import ResourceAction
 from recycle.models import Account
-from recycle.policy import Refusal, Role
-from recycle.views.verbs.answer import refuse
+from recycle.policy import Refusal
+from recycle.views.answers import needs
 
 # Buttons that ask for the page again, with one thing changed.
 ASKING = frozenset({"check", "add_disk", "remove_disk"})
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.CREATE, "recycle:instances")
 def create(request: Request) -> HttpResponse:
-    if request.shell.role < Role.OPERATOR:
-        return refuse(request, [str(Refusal.ROLE.label)], "recycle:instances", status=403)
     orders = request.method == "POST" and not ASKING & request.POST.keys()
-    form = CreateForm(request.POST if request.method == "POST" else request.GET, request=request)
+    data = sent(request)
+    begun = request.method == "POST" or "token" in data
+    form = CreateForm(data, scope=request.shell.scope, begun=begun)
     if orders and form.zone_changed:
         form.add_error("zone", _("The zone has changed. Look at the network again."))
     outcome = order = None
@@ -59,7 +61,7 @@ def create(request: Request) -> HttpResponse:
 
 
 def _answer(request: Request, order: Order, outcome: Outcome) -> HttpResponse | None:
-    """To the instances that were made; None where none were."""
+    """Lead to the instances that were made; None when none were made."""
     where = f"{reverse('recycle:instances')}?batch={order.token}&region="
     if outcome.done:
         count = len(outcome.done)

@@ -32,24 +32,24 @@ MORE = [
 ]
 HOLDS = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)]
 EXPORT = (
-    (_("Instance ID"), lambda row: row.pk),
-    (_("Name"), lambda row: row.name),
-    (_("Status"), lambda row: row.status),
-    (_("Instance type"), lambda row: row.instance_type_id),
-    (_("vCPU"), lambda row: row.instance_type.vcpu),
-    (_("Memory (GB)"), lambda row: row.instance_type.memory_gb),
-    (_("Image"), lambda row: row.image_name),
-    (_("Private IP"), lambda row: row.private_ip),
-    (_("Billing mode"), lambda row: row.get_billing_mode_display()),
-    (_("Expires"), lambda row: row.expires_at),
-    (_("Zone"), lambda row: row.zone_id),
-    (_("Created"), lambda row: row.created_at),
+    (_("Instance ID"), "pk"),
+    (_("Name"), "name"),
+    (_("Status"), "status"),
+    (_("Instance type"), "instance_type_id"),
+    (_("vCPU"), "instance_type.vcpu"),
+    (_("Memory (GB)"), "instance_type.memory_gb"),
+    (_("Image"), "image_name"),
+    (_("Private IP"), "private_ip"),
+    (_("Billing mode"), "get_billing_mode_display"),
+    (_("Expires"), "expires_at"),
+    (_("Zone"), "zone_id"),
+    (_("Created"), "created_at"),
 )
 
 
 @require_GET
 def index(request: Request) -> HttpResponse:
-    form = InstanceFilter(request.GET, request=request)
+    form = InstanceFilter(request.GET, scope=request.shell.scope)
     rows = request.shell.instances().select_related("instance_type").annotate(bound=described())
     in_bin = _also_in_bin(request, form)
     more = [*MORE, *HOLDS] if request.shell.role >= Role.ADMINISTRATOR else MORE
@@ -64,13 +64,13 @@ def _also_in_bin(request: Request, form: InstanceFilter) -> bool:
     if not text:
         return False
     # The text alone, as in the link to there: the order and the other filters are this list's own.
-    bin_form = BinFilter(QueryDict(urlencode({"q": text})), request=request)
+    bin_form = BinFilter(QueryDict(urlencode({"q": text})), scope=request.shell.scope)
     return bin_form.is_valid() and bin_form.narrow(request.shell.instances()).exists()
 
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
-    form = InstanceFilter(request.GET, request=request)
+    form = InstanceFilter(request.GET, scope=request.shell.scope)
     rows = request.shell.instances().select_related("instance_type")
     return stream_csv(request, "instances", form, rows, EXPORT)
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from allauth.account.signals import password_changed
 from django.conf import settings
@@ -19,7 +20,7 @@ from recycle import actions
 from recycle.actions import audit
 from recycle.forms import EndSessionForm, PasswordForm
 from recycle.http import Request
-from recycle.login import wait_of
+from recycle.login import is_own_password, wait_of
 from recycle.models import Session
 from recycle.sessions import BEGAN
 
@@ -51,7 +52,11 @@ SYSTEMS = {
 @require_http_methods(["GET", "HEAD", "POST"])
 def password(request: Request) -> HttpResponse:
     """Change it. All other sessions of the person end."""
-    form = PasswordForm(request.POST if request.method == "POST" else None, request=request)
+    form = PasswordForm(
+        request.POST if request.method == "POST" else None,
+        by=request.user,
+        is_own=partial(is_own_password, request),
+    )
     if not request.user.has_usable_password() or not form.is_valid():
         return _show_password(request, form)
     user = request.user

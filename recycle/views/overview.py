@@ -12,7 +12,7 @@ from django.views.decorators.http import require_GET
 
 from recycle.actions.limits import uses, with_account_use
 from recycle.days import next_days, next_hours
-from recycle.forms import NO_FEES, OverviewForm
+from recycle.forms import NO_FEES, FilteredPage, OverviewForm
 from recycle.http import Request
 from recycle.lifecycle import State
 from recycle.listing import COUNTED
@@ -41,8 +41,9 @@ class Bar:
 
 @require_GET
 def index(request: Request) -> HttpResponse:
-    form = OverviewForm(request.GET, request=request)
-    request.shell.address = form.address()
+    form = OverviewForm(request.GET, scope=request.shell.scope)
+    place = FilteredPage(form)
+    request.shell.address = place.address()
     rows = request.shell.instances()
     if request.shell.region:
         rows = rows.filter(zone__region=request.shell.region)
@@ -58,8 +59,8 @@ def index(request: Request) -> HttpResponse:
         "most": max(bar.count for bar in bars),
         "total": sum(bar.count for bar in bars),
         "days": days,
-        "day": form.address(span=None),
-        "week": form.address(span="7d"),
+        "day": place.address(span=None),
+        "week": place.address(span="7d"),
         "sweep": sweep,
         "late": sweep is None or sweep.is_late(request.now),
         **_quota(request),

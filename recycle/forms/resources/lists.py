@@ -17,7 +17,6 @@ FREE = Q(instance=None, load_balancer=None)
 
 
 class VolumeFilter(ListForm):
-    url = "recycle:volumes"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "name", "-name")
     columns = {
@@ -59,7 +58,6 @@ class VolumeFilter(ListForm):
 
 
 class AddressFilter(ListForm):
-    url = "recycle:addresses"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "address", "-address")
     columns = {
@@ -95,7 +93,6 @@ class AddressFilter(ListForm):
 
 
 class BalancerFilter(ListForm):
-    url = "recycle:balancers"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "name", "-name")
     columns = {
@@ -127,7 +124,6 @@ class BalancerFilter(ListForm):
 class TagFilter(ListForm):
     """Tags belong to no region."""
 
-    url = "recycle:tags"
     by_region = False
     default_sort = "key"
     sorts = ("key", "-key")

@@ -24,7 +24,10 @@ def show_detail(
     also: Iterable[Model] = (),
     **context: Any,
 ) -> HttpResponse:
-    """With the events of the row and of those that belong to it."""
+    """Show the page of a row with the latest events of these kinds.
+
+    `also` are other rows whose events belong there, such as the listeners of a load balancer.
+    """
     events = Event.objects.visible_to(request.user).filter(
         account=request.shell.account,
         kind__in=list(kinds),

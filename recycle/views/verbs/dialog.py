@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
@@ -17,22 +16,23 @@ from recycle.actions.bindings import described
 from recycle.actions.outcome import Key
 from recycle.actions.retention import Retentions
 from recycle.actions.verbs import renewed
-from recycle.forms import MAX_NAMED, SelectionForm, dialog_link
-from recycle.http import Request, pick
+from recycle.forms import MAX_NAMED, SelectionDialogForm, SelectionForm
+from recycle.http import Request
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance
 from recycle.models.instance import kept_label
 from recycle.policy import Refusal, Retention, deletable_from, why_not_no_fees
 from recycle.text import as_seen
-from recycle.views.verbs import words
+from recycle.views import words
+from recycle.views.answers import render_dialog, stay_here
 
 # Instances named in one group.
 SHOWN = 200
 
 
 @dataclass
-class Group:
-    """Instances that would all fare alike."""
+class Fate:
+    """A group of instances to which the same would happen."""
 
     title: str
     tone: str
@@ -50,16 +50,16 @@ class Group:
 
 def group(
     request: Request, action: Action, outcome: Outcome, assumed: Mapping[str, Any]
-) -> list[Group]:
+) -> list[Fate]:
     """The instances of a dry run by what would become of them; empty groups are left out.
 
     `assumed` is what the dry run was asked with: the months of a renewal, the length of an
     extension.
     """
     done, released, refused = (
-        Group(words.prospect(action), "ok"),
-        Group(_("Will be released at once, for good"), "danger", final=True),
-        Group(_("Cannot be done"), "off"),
+        Fate(str(words.PROSPECTS[action]), "ok"),
+        Fate(_("Will be released at once, for good"), "danger", final=True),
+        Fate(_("Cannot be done"), "off"),
     )
     if action is Action.PURGE:
         done.tone, done.final = "danger", True
@@ -71,7 +71,7 @@ def group(
     return groups
 
 
-def to_retype(groups: Sequence[Group]) -> str:
+def to_retype(groups: Sequence[Fate]) -> str:
     """What has to be typed where nothing brings an instance back: its name, or how many
     they are.
     """
@@ -82,19 +82,18 @@ def to_retype(groups: Sequence[Group]) -> str:
     return name if len(final) == 1 and name else str(len(final))
 
 
-def ask(
+def show_preview(
     request: Request,
     action: Action,
+    page: SelectionDialogForm,
     form: SelectionForm,
-    groups: list[Group],
+    groups: list[Fate],
     expected: str,
     status: int = 200,
 ) -> HttpResponse:
     going = [group for group in groups if group.tone != "off"]
-    partial = f"verbs/_{action.value}.html"
-    url, back = reverse(f"recycle:{action.value}"), form.cleaned_data["back"]
+    url, back = reverse(f"recycle:{action.value}"), page.cleaned_data["back"]
     stay_here(request, url, back, form.cleaned_data["ids"])
-    template = pick(request, page="verbs/page.html", partial=partial)
     context = {
         "action": action,
         "url": url,
@@ -102,28 +101,19 @@ def ask(
         "groups": groups,
         "going": sum(len(group.members) for group in going),
         "form": form,
+        "retyped": page["confirm"],
         "back": back,
         "scope": request.shell.scope,
         "expected": expected,
         "announced": _announced(groups),
-        "partial": partial,
-        "piece": template == partial,
         **_about_no_fees(
             action, [instance for group in going for instance, _note, _bound in group.lines]
         ),
     }
-    response = render(request, template, context, status=status)
-    if template == partial:
-        response["HX-Retarget"], response["HX-Reswap"] = "#dialog", "innerHTML"
-    return response
+    return render_dialog(request, f"verbs/_{action.value}.html", context, status)
 
 
-def stay_here(request: Request, url: str, back: str, ids: Sequence[Any]) -> None:
-    """Where a link opened a dialog, it can be asked for again; with a selection, it leads back."""
-    request.shell.address = dialog_link(url, back, ids) if request.method == "GET" else back
-
-
-def _announced(groups: Sequence[Group]) -> str | None:
+def _announced(groups: Sequence[Fate]) -> str | None:
     """What is said to be impossible, for the form to bring back: the answer may have changed until
     then.
     """
@@ -138,7 +128,7 @@ def _announced(groups: Sequence[Group]) -> str | None:
 
 
 def _describe(
-    request: Request, action: Action, groups: list[Group], assumed: Mapping[str, Any]
+    request: Request, action: Action, groups: list[Fate], assumed: Mapping[str, Any]
 ) -> None:
     """Say of the first instances of each group what is worth knowing before OK."""
     shown = [member.id for group in groups for member in group.members[:SHOWN]]
