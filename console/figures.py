@@ -1,8 +1,10 @@
 """`manage.py lint --figures [-v] [place]`: how large the pieces of this project, or of another
-checkout of it, are. The figures are shown, not judged.
+checkout of it, are. The figures are shown, not judged; `lint` itself judges two of them: the length
+of the lines of templates, and classes that share a name.
 """
 
 import ast
+import sys
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -10,6 +12,12 @@ from statistics import median
 
 from console.bootstrap import PROJECT
 
+TEMPLATE_COLUMNS = 140
+# Classes that still stand in two modules under one name. This list only gets shorter.
+NAMESAKES = {
+    *("Answer", "Bar", "Changes", "Event", "Item", "Kind", "Page", "PasswordForm"),
+    *("Refusal", "Refused", "Shown"),
+}
 # What Django or Python looks for under this name in every module that has it.
 EXPECTED = {"Command", "urlpatterns", "register", "logger", "main"}
 
@@ -58,6 +66,24 @@ def figures(project: Path, *, verbose: bool = False) -> Iterator[str]:
         f"tests : source = {test_lines:,} : {lines:,} lines = {test_lines / lines:.2f}; "
         f"{count:,} test functions"
     )
+
+
+def complaints(project: Path) -> Iterator[str]:
+    """Say what `lint` refuses of the shape of a checkout."""
+    for path, text in _read(project.glob("templates/**/*.html")).items():
+        for number, line in enumerate(text.splitlines(), start=1):
+            if len(line) > TEMPLATE_COLUMNS:
+                yield f"{path.relative_to(project)}:{number}: over {TEMPLATE_COLUMNS} columns."
+    folders = (*_python(project, "console"), *_python(project, "recycle"))
+    trees = {path: ast.parse(text) for path, text in _read(folders).items()}
+    # Verbs stand in every layer under the same name, and constants are their module's own business.
+    shared = {
+        name for name in names_in_two_modules(trees) if name[0].isupper() and name[1:2].islower()
+    }
+    for name in sorted(shared - NAMESAKES):
+        yield f"{name} stands in two modules: one of them needs another name."
+    for name in sorted(NAMESAKES - shared):
+        yield f"{name} stands in one module: take it from NAMESAKES."
 
 
 def names_in_two_modules(trees: dict[Path, ast.Module]) -> dict[str, list[Path]]:
@@ -110,3 +136,9 @@ def _sizes(what: str, sizes: list[tuple[int, str]]) -> str:
     largest, name = max(sizes)
     middle = median(size for size, _name in sizes if size)
     return f"{what}: median {middle:.0f} lines, largest {largest} ({name}), {len(sizes):,} in all"
+
+
+if __name__ == "__main__":
+    found = list(complaints(PROJECT))
+    print("\n".join(found))
+    sys.exit(1 if found else 0)

@@ -26,6 +26,7 @@ CHECKS = {
         "-c",
         "from importlinter.cli import lint_imports_command as run; run()",
     ],
+    "shape": [*PYTHON, "console.figures"],
     "unused": [*PYTHON, "console.unused"],
     "migrations": [*MANAGE, "makemigrations", "--check", "--dry-run"],
     "deployment": [*MANAGE, "check", "--deploy", "--fail-level", "WARNING"],

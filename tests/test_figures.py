@@ -49,3 +49,21 @@ def test_a_checkout_is_measured(tmp_path):
         "template lines over 140 columns: 1",
         "tests : source = 10 : 18 lines = 0.56; 1 test functions",
     ]
+
+
+def test_a_long_line_of_a_template_and_a_class_of_a_known_name_are_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(figures, "NAMESAKES", {"Kind", "Gone"})
+    files = {
+        "console/web.py": "class Answer: ...\nclass Kind: ...\nLIMIT = 5\ndef start(): ...\n",
+        "recycle/http.py": "class Answer: ...\nclass Kind: ...\nLIMIT = 5\ndef start(): ...\n",
+        "templates/index.html": f"<p>\n{'x' * 140}\n{'x' * 141}\n</p>\n",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text)
+
+    assert list(figures.complaints(tmp_path)) == [
+        "templates/index.html:3: over 140 columns.",
+        "Answer stands in two modules: one of them needs another name.",
+        "Gone stands in one module: take it from NAMESAKES.",
+    ]
