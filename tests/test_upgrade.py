@@ -183,6 +183,8 @@ def test_the_database_still_refuses_what_it_refused_before(upgraded):
 
     with pytest.raises(IntegrityError), transaction.atomic():
         Volume.objects.filter(pk=attached[0].pk).update(zone=elsewhere)
+        # It waits for the end of the outermost transaction, which is the test's own.
+        connection.check_constraints()
     with pytest.raises(IntegrityError), transaction.atomic():
         Instance.objects.filter(state=State.RECYCLED).update(purge_at=None)
 
