@@ -34,6 +34,7 @@ RELATIONSHIPS_LEFT = ngettext_lazy(
     "%(n)d relationship was left alone:", "%(n)d relationships were left alone:", "n"
 )
 NOT_UNDONE = gettext_lazy("Not everything could be undone:")
+NOTHING_UNDONE = gettext_lazy("Nothing was undone:")
 
 # Names, each with a reason.
 Reasons = Sequence[tuple[str, Any]]

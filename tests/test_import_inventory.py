@@ -381,6 +381,28 @@ def test_a_region_that_nothing_tells_is_asked_for(load, problems):
             '{"Tags": [' + "[" * 5000 + "]" * 5000 + "]}",
             "1.json: answer 1, Tags[0]: is nested deeper than any answer",
         ),
+        # Numbers that Python makes no number of.
+        (
+            '{"Volumes": [], "TotalCount": ' + "9" * 5000 + "}",
+            "1.json: answer 1: a number from here on is longer than any",
+        ),
+        (
+            '{"Volumes": [], "TotalCount": 1e99999999999999999999}',
+            "1.json: answer 1, Volumes: a number from here on is longer than any",
+        ),
+        (
+            '{"Volumes": [{"Size": -' + "9" * 5000 + "}]}",
+            "1.json: answer 1: a number from here on is longer than any",
+        ),
+        ('{"Volumes": [], "TotalCount": 1e99999}', "1.json: answer 1: TotalCount: "),
+        (
+            '{"AddressesSet": [], "TotalCount": 0, "Error": 1e99999}',
+            "1.json: answer 1, Error: the API refused the request",
+        ),
+        (
+            '{"Error": {"Code": "\\u001b[2J", "Message": "a\\nb"}}',
+            "1.json: answer 1, Error: the API refused the request (\\u001b[2J: a\\nb)",
+        ),
     ],
 )
 def test_a_file_that_is_no_answer_is_told_by_its_place(problems, content, line):
@@ -610,27 +632,6 @@ def test_wrong_options_are_refused(load, options):
         load({"InstancesSet": []}, **options)
 
     assert not Account.objects.exists()
-
-
-def test_what_is_deleted_while_the_import_runs_is_not_bound(
-    account, make_instance, monkeypatch, problems, now
-):
-    """The state is asked again at the end, under the lock, as it was before when the item
-    was read.
-    """
-    instance = make_instance()
-    bin_times = {"recycled_at": now, "purge_at": now + timedelta(hours=2)}
-    conclude = rows.Import.conclude
-
-    def deleted_meanwhile(self):
-        Instance.objects.filter(pk=instance.pk).update(state=State.RECYCLED, **bin_times)
-        conclude(self)
-
-    monkeypatch.setattr(rows.Import, "conclude", deleted_meanwhile)
-
-    lines = problems({"Tags": [a_tag() | {"ResourceUuid": str(instance.pk)}]}, account=account.name)
-
-    assert lines == [f"instance {instance.pk}: was deleted during the import; import once more"]
 
 
 def test_what_is_imported_has_changed_when_the_import_ended(load, now):

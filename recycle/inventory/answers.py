@@ -13,7 +13,7 @@ from typing import IO, Any
 import ijson  # type: ignore[import-untyped]
 
 from recycle.inventory.pages import SAYINGS, TOTALS, Page
-from recycle.inventory.place import Place, Problem
+from recycle.inventory.place import Place, Problem, plain
 from recycle.inventory.words import CONTAINERS, OTHER_ANSWERS
 
 STDIN = "-"
@@ -84,8 +84,8 @@ class Source:
                     yield from reader.read(stream)
         except OSError as error:
             yield Problem(self.name, error.strerror or str(error))
-        except (ijson.JSONError, UnicodeDecodeError) as error:
-            yield Problem(reader.place, f"this is not JSON ({_said(error)})")
+        except _UnreadableError as error:
+            yield Problem(reader.place, str(error))
 
     def _opened(self) -> AbstractContextManager[IO[bytes]]:
         return nullcontext(sys.stdin.buffer) if self.path == STDIN else Path(self.path).open("rb")
@@ -129,6 +129,28 @@ def _encoding(head: bytes) -> str:
     return ""
 
 
+class _UnreadableError(Exception):
+    """The parser cannot go on; what it says is for people."""
+
+
+def _parsed(file: _Stream) -> Iterator[Event]:
+    """The events of the parser. What it raises is told from what whoever reads them raises."""
+    # Neither iterated over nor given to `next`, for which Python takes short cuts: the parser
+    # written in C may return an event with an error set, and only a whole call notices that, with
+    # a SystemError.
+    following = iter(ijson.basic_parse(file, multiple_values=True)).__next__
+    while True:
+        try:
+            event = following()
+        except StopIteration:
+            return
+        except (ijson.JSONError, UnicodeDecodeError) as error:
+            raise _UnreadableError(f"this is not JSON ({_said(error)})") from error
+        except (ValueError, ArithmeticError, SystemError) as error:
+            raise _UnreadableError("a number from here on is longer than any") from error
+        yield event
+
+
 def _said(error: Exception) -> str:
     """The first line of what the parser says; the others draw an arrow."""
     said = error.args[0] if error.args else ""
@@ -147,7 +169,7 @@ class _Reader:
         self.place = Place(name, 1)
 
     def read(self, file: _Stream) -> Iterator[Item | Page | Problem]:
-        events: Iterator[Event] = ijson.basic_parse(file, multiple_values=True)
+        events = _parsed(file)
         number = 0
         for event in events:
             if event[0] == "start_array":
@@ -279,4 +301,4 @@ def _refusal(error: Any) -> str:
     if not isinstance(error, dict):
         error = {}
     said = ": ".join(str(error[name]) for name in ("Code", "Message") if error.get(name))
-    return f"the API refused the request ({said})" if said else "the API refused the request"
+    return f"the API refused the request ({plain(said)})" if said else "the API refused the request"

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
+from django.utils.ipv6 import clean_ipv6_address
 
 from recycle.inventory.place import shown
 from recycle.inventory.words import CONTAINERS
@@ -122,8 +123,10 @@ class Fields:
             return ""
         try:
             # A zone index ("%eth0") makes sense on one machine only.
-            return str(ip_address(value if "%" not in value else ""))
-        except ValueError:
+            address = str(ip_address(value if "%" not in value else ""))
+            # One form for each, the one that the columns have.
+            return clean_ipv6_address(address) if ":" in address else address
+        except (ValueError, ValidationError):
             self.wrong(name, f"{shown(value)} is not an IP address")
             return ""
 

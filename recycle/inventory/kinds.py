@@ -290,22 +290,21 @@ def _elastic_ip(fields: Fields, entry: Entry) -> None:
         "load_balancer_id": None,
         "created_at": fields.moment("CreateTime"),
     }
-    bound_to, to, interface = (
-        fields.text("InstanceType", longest=64),
-        fields.reference("InstanceId"),
-        fields.reference("NetworkInterfaceId"),
-    )
-    if not fields.word("State", ASSOCIATED, otherwise=bool(to or interface)):
+    bound = "InstanceId" in fields or "NetworkInterfaceId" in fields
+    if not fields.word("State", ASSOCIATED, otherwise=bound):
         return
+    bound_to = fields.text("InstanceType", longest=64)
     if bound_to == TO_LOAD_BALANCER:
-        entry.values["load_balancer_id"] = to or fields.identity("InstanceId")
+        entry.values["load_balancer_id"] = fields.identity("InstanceId")
     elif fields.text("HostType", longest=64) == BARE_METAL:
         entry.unread["bindings of EIPs to bare metal"] += 1
     elif bound_to in TO_INSTANCE:
-        entry.instance, entry.interface = to, interface
-        if to is None and interface is None:
-            fields.reference("InstanceId", required=True)
+        entry.instance, entry.interface = (
+            fields.reference("InstanceId", required="NetworkInterfaceId" not in fields),
+            fields.reference("NetworkInterfaceId"),
+        )
     else:
+        # What names it need not be a UUID.
         entry.unread[f"bindings of EIPs to {bound_to}"] += 1
 
 
@@ -315,8 +314,9 @@ def _volume(fields: Fields, entry: Entry) -> None:
     elif fields.text("VolumeStatus", longest=64) in LEAVING:
         entry.left_out = "EBS volumes that are being deleted"
     _tags_of_its_own(fields, entry)
-    attached = {fields.reference("InstanceId"): Fields({}, "-")}
-    attached |= {each.reference("InstanceId"): each for each in fields.each("Attachment")}
+    owner = fields.reference("InstanceId")
+    attached = {owner: Fields({}, "-")}
+    attached |= {each.reference("InstanceId") or owner: each for each in fields.each("Attachment")}
     attached.pop(None, None)
     mount_point = ""
     if len(attached) > 1:
@@ -407,7 +407,7 @@ def built(kind: Kind, place: Place, item: Any) -> Iterator[tuple[Kind, Entry]]:
         if kind.anonymous and kind.id_field not in fields and "Key" in fields:
             # The answer of ListTags: tags that exist, on nothing.
             entry.left_out = "tags without what they are on"
-            entry.values = {"key": fields.text("Key", longest=128)}
+            entry.values = {name: fields.values.get(name) for name in ("Id", "Key", "Value")}
         else:
             entry.id = fields.identity(kind.id_field)
             nameless = bool(fields.problems)
@@ -424,4 +424,4 @@ def built(kind: Kind, place: Place, item: Any) -> Iterator[tuple[Kind, Entry]]:
     yield kind, entry
     for key, within in entry.nested:
         inside = Place(place.file, place.answer, place.key, place.index, within.path)
-        yield from built(BY_KEY[key], inside, {"ListenerId": str(entry.id), **within.values})
+        yield from built(BY_KEY[key], inside, {**within.values, "ListenerId": str(entry.id)})

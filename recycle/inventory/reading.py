@@ -69,7 +69,7 @@ def _take_item(item: Item, notes: Notes) -> Iterator[Problem]:
     for number, (kind, entry) in enumerate(built(BY_KEY[item.place.key], item.place, item.value)):
         if number == 0:
             # What is nested in it is not counted by the answer.
-            notes.on_page(kind.identity(entry))
+            notes.on_page(kind.key, kind.identity(entry))
         if entry.problems:
             yield from entry.problems
         else:
@@ -82,7 +82,7 @@ def _keep(kind: Kind, entry: Entry, notes: Notes) -> None:
     if earlier:
         label = f"{kind.nouns[1]} {TOLD_TWICE}"
         notes.remark(Topic.NOTE, label, entry.id, f"{place}; before that {earlier}")
-    notes.note_instance(entry.id, entry.interfaces, entry.disks)
+    notes.note_instance(entry.id, entry.region, entry.interfaces, entry.disks)
 
 
 def kept(kind: Kind, notes: Notes) -> Iterator[Entry]:

@@ -12,7 +12,7 @@ from recycle import actions
 from recycle.actions.undo import Undone
 from recycle.forms import DialogForm, UndoForm
 from recycle.http import Request
-from recycle.outcomes import NOT_UNDONE, reasons_of, say_left
+from recycle.outcomes import NOT_UNDONE, NOTHING_UNDONE, reasons_of, say_left
 from recycle.policy import Refusal
 from recycle.views.again import not_bound
 from recycle.views.answers import refuse
@@ -60,4 +60,4 @@ def _say(request: Request, undone: Undone) -> None:
     reasons = (
         reasons_of(undone.restored) + not_bound(undone.configured) + reasons_of(undone.started)
     )
-    say_left(request, NOT_UNDONE, reasons)
+    say_left(request, NOT_UNDONE if done else NOTHING_UNDONE, reasons)

@@ -2,6 +2,7 @@
 answer.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -14,16 +15,16 @@ from django.db import models
 from django.utils import timezone
 
 from recycle.actions.context import Context
+from recycle.actions.inventory import history
 from recycle.actions.inventory.catalogue import ensure_regions, ensure_types, ensure_zones
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.renewal import RenewUntil
 from recycle.actions.move import carry_out
-from recycle.inventory import DISKS_ALONE, KINDS, Entry, Kind, Notes, Problem, Topic
-from recycle.lifecycle import LIVING, State
+from recycle.inventory import DISKS_ALONE, KINDS, Entry, Kind, Notes, Problem, Topic, kept
+from recycle.lifecycle import LIVING, ResourceAction, State
 from recycle.models import (
     Account,
     ElasticIP,
-    Event,
     Instance,
     InstanceTag,
     Listener,
@@ -33,7 +34,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import BillingMode, Refusal, end_of_expired
+from recycle.policy import MOST_TAGS, BillingMode, Refusal, end_of_expired
 
 T = TypeVar("T")
 
@@ -52,6 +53,8 @@ EXPIRED = "subscriptions that have expired, imported as such"
 RENEWED = "subscriptions that run longer in these files"
 NOT_RENEWED = "subscriptions that run longer in these files, but whose time is over here"
 GONE = "deleted for good here, but not in these files"
+TAKEN_OFF = "taken off here, but not in these files"
+UNBOUND_HERE = "that are here already, and unbound"
 UNKNOWN_WORD = "taken for the usual"
 NOT_INSTANCES = tuple(kind.key for kind in KINDS if kind.model is not Instance)
 
@@ -75,7 +78,7 @@ class Target:
 
 
 class Import:
-    """One import: `take` each batch in the order of KINDS, then `conclude`."""
+    """One import: `lock`, `take` each batch in the order of KINDS, then `conclude`."""
 
     def __init__(
         self,
@@ -102,6 +105,39 @@ class Import:
             "Tags": self._tags,
         }
 
+    def lock(self) -> None:
+        """Lock the instances that are there and that this import will change or bind something to,
+        so that nobody deletes them meanwhile.
+
+        Before anything is written, and all in primary-key order, as every action does, or the two
+        could deadlock.
+        """
+        for kind in KINDS:
+            for batch in batches(kept(kind, self.notes)):
+                entries = [entry for entry in batch if not entry.left_out]
+                if kind.model is Instance:
+                    self._follow(entries)
+                elif bound := [entry for entry in entries if entry.instance or entry.interface]:
+                    for entry in self._not_here(kind, bound):
+                        self.notes.note_locked(self._candidates(entry))
+        for ids in batches(self.notes.locked()):
+            mine = Instance.objects.filter(account=self.account, pk__among=ids)
+            list(mine.locked().values_list("pk"))
+
+    def _not_here(self, kind: Kind, entries: list[Entry]) -> list[Entry]:
+        ids = [entry.id for entry in entries]
+        if kind.model is InstanceTag:
+            tags = InstanceTag.objects.filter(instance__id__among=ids)
+            attached = set(tags.values_list("instance_id", "tag__key", "tag__value"))
+            return [
+                entry
+                for entry in entries
+                if (entry.id, entry.values["key"], entry.values["value"]) not in attached
+            ]
+        rows = kind.model._default_manager.filter(pk__among=ids)
+        here = set(rows.values_list("pk", flat=True))
+        return [entry for entry in entries if entry.id not in here]
+
     def take(self, kind: Kind, batch: list[Entry]) -> None:
         self.regions |= {entry.region for entry in batch} - {""}
         entries = []
@@ -118,18 +154,7 @@ class Import:
         self.writers[kind.key](kind, self._missing(kind, entries))
 
     def conclude(self) -> None:
-        """Move the ends of what was renewed, and see to it that nobody took away what things were
-        bound to.
-
-        The locks are taken at the end and in primary-key order, as every action does, or the two
-        could deadlock.
-        """
-        for ids in batches(self.notes.locked()):
-            rows = Instance.objects.filter(pk__among=ids).locked().values_list("pk", "state")
-            for pk in set(ids) - {pk for pk, state in rows if state in LIVING}:
-                self.imported.add(
-                    Problem(f"instance {pk}", "was deleted during the import; import once more")
-                )
+        """Move the ends of what was renewed, and tell what only the whole can tell."""
         for ends in batches(self.notes.ends(), RENEWED_AT_ONCE):
             self._renew(dict(ends))
         for disks in batches(self.notes.disks_alone()):
@@ -171,11 +196,15 @@ class Import:
             return entries
         rows = kind.model._default_manager.filter(pk__among=[entry.id for entry in entries])
         owners = dict(rows.values_list("pk", kind.owner))
-        if kind.model is Instance:
-            self._follow(entries)
+        if kind.model in (ElasticIP, Volume):
+            self._tell_of_bindings(kind, entries)
+        gone = self._gone(kind, [entry for entry in entries if entry.id not in owners])
         missing = []
         for entry in entries:
-            if entry.id not in owners:
+            if entry.id in gone:
+                label = TAKEN_OFF if kind.model is RealServer else GONE
+                self.notes.remark(Topic.GONE, label, entry.id, entry.place)
+            elif entry.id not in owners:
                 missing.append(entry)
             elif owners[entry.id] == self.account.pk:
                 self.imported.already[kind.nouns] += 1
@@ -183,6 +212,36 @@ class Import:
                 # Whose it is, is nobody else's business.
                 self._wrong(entry, kind.id_field, f"{entry.id} {IN_USE}")
         return missing
+
+    def _gone(self, kind: Kind, missing: list[Entry]) -> set[UUID]:
+        """Those that were here, and were deleted."""
+        if kind.model is Instance:
+            return set()
+        ids = [entry.id for entry in missing]
+        end = ResourceAction.UNBIND if kind.model is RealServer else ResourceAction.REMOVE
+        gone = history.removed(self.account, end, ids)
+        if kind.model is Volume:
+            on = {pk for entry in missing for pk in self._candidates(entry)}
+            gone |= history.released_with(self.account, on, ids)
+        return gone
+
+    def _tell_of_bindings(self, kind: Kind, entries: list[Entry]) -> None:
+        """What is here is left alone, also where these files have it bound and it is not bound
+        here.
+        """
+        bound = {
+            entry.id: entry
+            for entry in entries
+            if entry.instance or entry.interface or entry.values.get("load_balancer_id")
+        }
+        here = kind.model._default_manager.filter(
+            account=self.account, pk__among=list(bound), instance=None
+        )
+        if kind.model is ElasticIP:
+            here = here.filter(load_balancer=None)
+        for pk in here.order_by("pk").values_list("pk", flat=True):
+            what = f"bindings of {kind.nouns[1]} {UNBOUND_HERE}"
+            self._leave_out(bound[pk], what)
 
     def _create(self, kind: Kind, rows: Sequence[models.Model]) -> None:
         kind.model._default_manager.bulk_create(rows, batch_size=BATCH)
@@ -207,7 +266,7 @@ class Import:
     # Instances and where they stand
 
     def _instances(self, kind: Kind, entries: list[Entry]) -> None:
-        gone = self._unbound_here(entry.id for entry in entries)
+        gone = history.cancelled(self.account, (entry.id for entry in entries))
         for entry in entries:
             if entry.id in gone:
                 # Their rows are forgotten, their end is not.
@@ -271,7 +330,7 @@ class Import:
             if entry.id not in known:
                 continue
             state, here = known[entry.id]
-            ends = entry.row.expires_at
+            ends = entry.values["expires_at"]
             if state == State.PURGED:
                 self._tell_if_alive(entry)
             elif state in LIVING and here and ends and ends > here and not self._is_over(ends):
@@ -280,17 +339,9 @@ class Import:
         self.notes.note_locked(renewed)
 
     def _tell_if_alive(self, entry: Entry) -> None:
-        if entry.row.expires_at is None or not self._is_over(entry.row.expires_at):
+        ends = entry.values["expires_at"]
+        if ends is None or not self._is_over(ends):
             self.notes.remark(Topic.GONE, GONE, entry.id, entry.place)
-
-    def _unbound_here(self, ids: Iterable[UUID]) -> set[UUID]:
-        """Those whose relationships were cancelled in this account, by what their owner did or by
-        the schedule.
-        """
-        events = Event.objects.cancelling().filter(
-            account=self.account, instance_id__among=list(ids)
-        )
-        return {pk for pk in events.values_list("instance_id", flat=True) if pk is not None}
 
     def _shaped(self, entries: list[Entry]) -> list[Entry]:
         """The instances whose type is known, or could be made."""
@@ -337,7 +388,7 @@ class Import:
         """
         named = [(entry, self._candidates(entry)) for entry in entries]
         ids = {pk for _, candidates in named for pk in candidates}
-        cancelled = self._unbound_here(ids)
+        cancelled = history.cancelled(self.account, ids)
         rows = Instance.objects.filter(account=self.account, pk__among=list(ids))
         targets = {
             pk: Target(pk, state, zone, region, bindable=state in LIVING and pk not in cancelled)
@@ -377,9 +428,16 @@ class Import:
                 entry.row.load_balancer_id = None
             if target and target.bindable:
                 entry.row.instance_id, entry.row.zone_id = target.id, target.zone
-            if self._placed(entry, target.region if target else balancers.get(balancer, "")):
+            region = target.region if target else balancers.get(balancer, "")
+            if self._placed(entry, region or self._region_of_left_out(entry)):
                 create.append(entry.row)
+        ensure_regions({row.region_id for row in create}, self.imported)
         self._write_bound(kind, create)
+
+    def _region_of_left_out(self, entry: Entry) -> str:
+        """That of the instance it is bound to in these files, which did not come or is gone."""
+        regions = (self.notes.region_of(pk) for pk in self._candidates(entry))
+        return next(filter(None, regions), "")
 
     def _regions_of_load_balancers(self, ids: set[UUID | None]) -> dict[UUID, str]:
         rows = LoadBalancer.objects.filter(account=self.account, pk__among=[pk for pk in ids if pk])
@@ -407,7 +465,16 @@ class Import:
         self._write_bound(kind, create)
 
     def _write_bound(self, kind: Kind, rows: list[Any]) -> None:
-        self.notes.note_locked(row.instance_id for row in rows if row.instance_id)
+        """Make rows that may be bound to an instance, once more asked under its lock, which nearly
+        always is held by now.
+        """
+        ids = {row.instance_id for row in rows} - {None}
+        instances = Instance.objects.filter(pk__among=list(ids), state__in=LIVING).locked()
+        living = set(instances.values_list("pk", flat=True))
+        for pk in ids - (living - history.cancelled(self.account, ids)):
+            self.imported.add(
+                Problem(f"instance {pk}", "was deleted during the import; import once more")
+            )
         self._create(kind, rows)
 
     # Load balancers
@@ -496,24 +563,35 @@ class Import:
     # Tags
 
     def _tags(self, kind: Kind, entries: list[Entry]) -> None:
-        wanted: dict[tuple[UUID, str, str], str] = {}
+        wanted: dict[tuple[UUID, str, str], tuple[Entry, Target]] = {}
         for entry, target in self._targets(self._of_instances(entries), "tags of instances"):
             if target and target.bindable:
-                wanted[target.id, entry.values["key"], entry.values["value"]] = target.zone
+                wanted[target.id, entry.values["key"], entry.values["value"]] = entry, target
             elif target:
                 self.imported.already[kind.nouns] += 1
-        tags = self._tags_named({(key, value) for _, key, value in wanted})
-        attached = set(
-            InstanceTag.objects.filter(
-                instance__id__among=list({pk for pk, _, _ in wanted})
-            ).values_list("instance_id", "tag_id")
-        )
+        rows = InstanceTag.objects.filter(instance__id__among=list({pk for pk, _, _ in wanted}))
+        attached = set(rows.values_list("instance_id", "tag__key", "tag__value"))
+        has = Counter(pk for pk, _, _ in attached)
+        self.imported.already[kind.nouns] += len(wanted.keys() & attached)
+        missing = {each: wanted[each] for each in wanted if each not in attached}
+        taken_off = history.tags_taken_off({pk for pk, _, _ in missing})
+        for each, (entry, _) in list(missing.items()):
+            pk, key, value = each
+            if (pk, str(Tag(key=key, value=value))) in taken_off:
+                self.notes.remark(Topic.GONE, TAKEN_OFF, pk, entry.place)
+                del missing[each]
+            elif has[pk] >= MOST_TAGS:
+                self._leave_out(entry, f"tags beyond {MOST_TAGS} on an instance")
+                del missing[each]
+            else:
+                has[pk] += 1
+        tags = self._tags_named({(key, value) for _, key, value in missing})
         create = [
-            InstanceTag(instance_id=pk, tag_id=tags[key, value], account=self.account, zone_id=zone)
-            for (pk, key, value), zone in wanted.items()
-            if (pk, tags[key, value]) not in attached
+            InstanceTag(
+                instance_id=pk, tag_id=tags[key, value], account=self.account, zone_id=target.zone
+            )
+            for (pk, key, value), (_, target) in missing.items()
         ]
-        self.imported.already[kind.nouns] += len(wanted) - len(create)
         self._write_bound(kind, create)
 
     def _of_instances(self, entries: list[Entry]) -> list[Entry]:
