@@ -21,7 +21,7 @@ from recycle.forms import CreateForm, filled_in, offered
 from recycle.http import Request, pick, sent
 from recycle.lifecycle import ResourceAction
 from recycle.models import Account
-from recycle.policy import Refusal
+from recycle.policy import BillingMode, Refusal
 from recycle.views.answers import needs
 
 # Buttons that ask for the page again, with one thing changed.
@@ -96,6 +96,7 @@ def _amounts(order: Order) -> dict[str, Any]:
     }
     names = order.names()
     return {
+        "billing_mode": BillingMode(order.billing_mode).label,
         "quota": [_line(use, taken.get(use.limit, 0)) for use in uses(account)],
         "first_name": names[0] if order.name else "KSC-IN-…",
         "last_name": names[-1] if order.name and order.count > 1 else "",
