@@ -181,7 +181,7 @@ def test_the_database_still_refuses_what_it_refused_before(upgraded):
     attached = Volume.objects.exclude(instance=None)
     elsewhere = Zone.objects.exclude(code=attached[0].zone_id)[0]
 
-    with pytest.raises(IntegrityError), transaction.atomic():
+    with pytest.raises(IntegrityError), transaction.atomic():  # noqa: PT012
         Volume.objects.filter(pk=attached[0].pk).update(zone=elsewhere)
         # It waits for the end of the outermost transaction, which is the test's own.
         connection.check_constraints()
