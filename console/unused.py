@@ -16,7 +16,14 @@ PLUGGED = (
     *("handler4*", "handler500", "features_class", "supports_json_field", "RecycleConfig"),
     *("clean_*", "compress", "decompress", "default_validators", "form_class", "template_name"),
     *("has_*_permission", "*Admin", "add_arguments", "help", "requires_system_checks"),
-    *("process_exception", "get_session_store_class", "create_sql", "remove_sql", "validate"),
+    *(
+        "handle_no_permission",
+        "process_exception",
+        "get_session_store_class",
+        "create_sql",
+        "remove_sql",
+        "validate",
+    ),
     *("as_sqlite", "lookup_name", "prepare_rhs", "arity", "output_field", "Among"),
     *("constraints", "indexes", "*_folded", "get_help_text"),
     # allauth, Waitress and Celery

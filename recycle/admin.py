@@ -40,7 +40,7 @@ from recycle.actions.limits import (
 )
 from recycle.forms import KeepForField
 from recycle.lifecycle import ResourceAction
-from recycle.listing import COUNTED
+from recycle.listing import counted
 from recycle.logged import LoggedAdmin, context_of, delete_selected
 from recycle.models import (
     Account,
@@ -103,7 +103,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         rows = self.object_list
-        return rows.order_by()[: COUNTED + 1].count() if isinstance(rows, QuerySet) else len(rows)
+        return counted(rows).number if isinstance(rows, QuerySet) else len(rows)
 
 
 class FoldedSearch:
@@ -219,14 +219,15 @@ class InstanceAdmin(ConsoleAdmin):
         ("system_disk_type", "system_disk_gb"),
         ("private_ip", "subnet_id", "vpc_id", "security_group_ids"),
         ("created_at", "changed_at", "expires_at"),
-        ("recycled_at", "recycled_by_name", "purge_at", "retention", "purged_at"),
+        ("recycled_at", "recycled_by_name", "purge_at", "kept", "purged_at"),
         ("protected", "held_at", "held_by", "hold_reason", "hold_review_on"),
         ("attempts", "retry_at", "last_error"),
     )
     editable = ("name", "image_name")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return [field.name for field in Instance._meta.fields if field.name not in self.editable]
+        fields = [field.name for field in Instance._meta.fields]
+        return [*(name for name in fields if name not in self.editable), "kept"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -242,7 +243,11 @@ class InstanceAdmin(ConsoleAdmin):
 
     @admin.display(description=gettext_lazy("status"), ordering="state")
     def status(self, instance: Instance) -> str:
-        return instance.status
+        return instance.get_status_display()
+
+    @admin.display(description=gettext_lazy("time in the recycle bin"))
+    def kept(self, instance: Instance) -> str:
+        return instance.kept
 
     @admin.action(description=gettext_lazy("Move the selected instances to the recycle bin"))
     def recycle(self, request: HttpRequest, instances: InstanceQuerySet) -> None:

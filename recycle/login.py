@@ -17,7 +17,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
 from recycle.http import Request, address_of, leads_here
-from recycle.models.instance import duration_label
+from recycle.labels import duration_label
 from recycle.passwords import Busy
 from recycle.sessions import begin
 

@@ -214,7 +214,7 @@ def test_settings_of_an_account_are_written_in_its_own_log(client, root, account
     edit(client, "recycle_account_change", account.pk, **data, **NO_MEMBERS)
 
     kept, changed = Event.objects.order_by("id")
-    assert kept.detail == {"retention": {"tag": "", "before": None, "after": 259_200}}
+    assert kept.detail == {"retention": {"before": None, "after": 259_200}}
     assert (changed.action, changed.kind, changed.resource_name) == ("update", "account", "Acme")
     assert changed.changes == ["name: Acme Research → Acme", "instances at most: – → 10"]
     assert not AuditEvent.objects.exists()

@@ -86,7 +86,9 @@ def test_an_account_as_the_api_tells_it(capsys):
         "Monthly": 2,
         "HourlyInstantSettlement": 4,
     }
-    assert {i.name: i.status for i in Instance.objects.exclude(state=State.ACTIVE)} == {
+    assert {
+        i.name: i.get_status_display() for i in Instance.objects.exclude(state=State.ACTIVE)
+    } == {
         "订单数据库-备": "Stopped",
         "build-runner-1": "Stopped (No Fees)",
         "build-runner-2": "Stopped (No Fees)",

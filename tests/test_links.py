@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
@@ -47,7 +48,7 @@ def rows_of(response):
 
 
 # What a link with these parameters says it leads to.
-PROMISES = {
+PROMISES: dict[tuple[str, str], Any] = {
     ("instances", "status"): lambda asked: Instance.objects.filter(
         state=State.STOPPED if asked["status"] == "no_fees" else asked["status"],
         no_fees=asked["status"] == "no_fees",

@@ -169,9 +169,12 @@ def test_held_and_protected_ones_are_not_announced_as_next_to_go(
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"retention": "standard"}, "standard, 2 hours"),
-        ({"retention": "rule env=prod", "days": 7}, "rule env=prod, 7 days"),
-        ({"retention": "account", "days": 1}, "set for the account, 1 day"),
+        ({"retention_kind": "standard"}, "standard, 2 hours"),
+        (
+            {"retention_kind": "rule", "retention_subject": "env\nprod", "days": 7},
+            "rule env=prod, 7 days",
+        ),
+        ({"retention_kind": "account", "days": 1}, "set for the account, 1 day"),
     ],
 )
 def test_the_countdown_says_where_the_time_comes_from(alices, make_instance, now, fields, words):

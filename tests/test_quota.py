@@ -286,7 +286,7 @@ def test_the_admin_shows_use_and_sets_limits_and_times(
     assert "1 / ∞" in page
     assert (account.max_instances, account.keep_for) == (7, timedelta(days=3))
     assert [(event.action, event.detail) for event in Event.objects.order_by("id")] == [
-        ("update", {"retention": {"tag": "", "before": None, "after": 259_200}}),
+        ("update", {"retention": {"before": None, "after": 259_200}}),
         ("update", {"changes": {"max_instances": [None, 7]}}),
     ]
 

@@ -20,10 +20,16 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both]
 MOMENT = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+LINE = "\n"
 
 
 def only(instance):
     return Instance.objects.filter(pk=instance.pk)
+
+
+def basis(instance):
+    """Where its time comes from, in one line: "rule env=prod"."""
+    return f"{instance.retention_kind} {instance.retention_subject.replace(LINE, '=')}".strip(" =")
 
 
 def refusals(outcome):
@@ -64,7 +70,7 @@ def kept(alice, now):
         instance.refresh_from_db()
         assert [done.id for done in outcome.done] == [instance.pk]
         assert instance.recycled_at == now
-        return instance.purge_at - now, instance.retention
+        return instance.purge_at - now, basis(instance)
 
     return kept
 
@@ -226,7 +232,7 @@ def test_what_lies_in_the_bin_keeps_its_time_whatever_is_changed_later(
     actions.purge_due(context=acting(None, end - MOMENT))
 
     instance.refresh_from_db()
-    assert (instance.state, instance.purge_at, instance.retention) == (
+    assert (instance.state, instance.purge_at, basis(instance)) == (
         State.RECYCLED,
         end,
         "rule env=prod",
@@ -256,7 +262,7 @@ def test_a_second_stay_in_the_bin_has_a_time_of_its_own(kept, alice, make_rule, 
     # The tag went with the first delete.
     assert kept(instance) == (2 * HOUR, "standard")
 
-    assert (back.purge_at, back.retention) == (None, "")
+    assert (back.purge_at, back.retention_kind, back.retention_subject) == (None, None, None)
 
 
 def test_a_refused_restore_moves_no_clock(kept, victor, mallory, make_instance):
@@ -270,6 +276,22 @@ def test_a_refused_restore_moves_no_clock(kept, victor, mallory, make_instance):
     assert only(instance).values().get() == was
 
 
+def test_equals_signs_do_not_blur_which_rule_it_was(kept, account, make_rule, make_instance):
+    shown = set()
+    for key, value in (("a=b", "c"), ("a", "b=c"), ("a=b=c", "")):
+        RetentionRule.objects.all().delete()
+        make_rule(key, value, 7 * DAY)
+        tag, _ = account.tags.get_or_create(key=key, value=value)
+        instance = make_instance()
+        InstanceTag.objects.create(instance=instance, tag=tag)
+        kept(instance)
+
+        assert instance.retention_subject.split("\n") == [key, value]
+        shown.add(instance.kept)
+
+    assert shown == {"rule a=b=c, 7 days"}
+
+
 # --- Extend ---------------------------------------------------------------------------------------
 
 
@@ -281,7 +303,7 @@ def test_an_operator_extends_an_entry_and_is_named(oscar, recycled, now):
     event = Event.objects.get()
     recycled.refresh_from_db()
     assert [done.id for done in outcome.done] == [recycled.pk]
-    assert (recycled.purge_at, recycled.retention, recycled.state) == (
+    assert (recycled.purge_at, basis(recycled), recycled.state) == (
         end + DAY,
         "extended oscar",
         State.RECYCLED,

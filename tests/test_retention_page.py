@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from recycle import actions
 from recycle.actions.keeping import Forecast, add_rule, forecast, keep, remove_rules
+from recycle.labels import duration_label, retention_label
 from recycle.models import Account, Event, Instance, InstanceTag, RetentionRule, Tag
-from recycle.models.instance import duration_label, kept_label
 from recycle.policy import Refusal
 from tests.conftest import HTMX, acting
 
@@ -58,8 +58,8 @@ def test_a_change_of_the_time_is_an_event_that_says_from_what_to_what(alice, acc
     assert (len(first.done), len(back.done)) == (1, 1)
     assert [refused.refusal for refused in again.refused] == [Refusal.ALREADY]
     assert [event.detail["retention"] for event in Event.objects.order_by("id")] == [
-        {"tag": "", "before": None, "after": 259_200},
-        {"tag": "", "before": 259_200, "after": None},
+        {"before": None, "after": 259_200},
+        {"before": 259_200, "after": None},
     ]
     event = Event.objects.latest("id")
     assert (event.action, event.kind, event.by_name, event.instance_id) == (
@@ -85,9 +85,9 @@ def test_rules_are_set_set_anew_and_removed(alice, account, now):
     remove_rules(RetentionRule.objects.all(), context=context)
 
     assert [event.detail["retention"] for event in Event.objects.order_by("id")] == [
-        {"tag": "env=prod", "before": None, "after": 86_400},
-        {"tag": "env=prod", "before": 86_400, "after": 0},
-        {"tag": "env=prod", "before": 0, "after": None},
+        {"key": "env", "value": "prod", "before": None, "after": 86_400},
+        {"key": "env", "value": "prod", "before": 86_400, "after": 0},
+        {"key": "env", "value": "prod", "before": 0, "after": None},
     ]
     assert not RetentionRule.objects.exists()
 
@@ -116,7 +116,7 @@ def test_what_lies_in_the_bin_keeps_the_time_it_was_promised(alice, account, mak
     keep(only(account), None, context=acting(alice, now + HOUR))
 
     instance.refresh_from_db()
-    assert (instance.purge_at, instance.retention) == (now + 10 * DAY, "account")
+    assert (instance.purge_at, instance.retention_kind) == (now + 10 * DAY, "account")
 
 
 # --- What a change would mean ---------------------------------------------------------------------
@@ -487,16 +487,18 @@ def test_the_admin_records_the_same_events(client, account, django_user_model):
 
 
 @pytest.mark.parametrize(
-    ("basis", "time", "words"),
+    ("kind", "subject", "time", "words"),
     [
-        ("standard", 2 * HOUR, "standard, 2 hours"),
-        ("rule env=prod", 7 * DAY, "rule env=prod, 7 days"),
-        ("account", 36 * HOUR, "set for the account, 1 day 12 hours"),
-        ("extended alice", 3 * HOUR, "extended by alice, 3 hours"),
+        ("standard", "", 2 * HOUR, "standard, 2 hours"),
+        ("rule", "env\nprod", 7 * DAY, "rule env=prod, 7 days"),
+        ("rule", "env\n", 7 * DAY, "rule env, 7 days"),
+        ("rule", "a=b\nc", 7 * DAY, "rule a=b=c, 7 days"),
+        ("account", "", 36 * HOUR, "set for the account, 1 day 12 hours"),
+        ("extended", "alice", 3 * HOUR, "extended by alice, 3 hours"),
     ],
 )
-def test_where_the_time_comes_from_is_said_in_words(basis, time, words):
-    assert kept_label(basis, time) == words
+def test_where_the_time_comes_from_is_said_in_words(kind, subject, time, words):
+    assert retention_label(kind, subject, time) == words
 
 
 @pytest.mark.parametrize(

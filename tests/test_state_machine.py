@@ -462,7 +462,7 @@ class Machine(RuleBasedStateMachine):
             if row["state"] == "recycled":
                 assert row["billing_mode"] == BillingMode.DAILY
                 assert row["purge_at"] >= row["recycled_at"] + STANDARD
-                assert row["retention"]
+                assert row["retention_kind"]
             if row["state"] == "expired":
                 assert row["purge_at"] >= row["expires_at"] + 7 * DAY
 

@@ -59,6 +59,7 @@ OURS = {
     ("Event", "by_name"), ("Event", "instance_name"), ("Event", "resource_id"),
     ("Event", "resource_name"),
     ("Instance", "held_by"), ("Instance", "last_error"), ("Instance", "retention"),
+    ("Instance", "retention_subject"),
     ("Sweep", "name"),
     ("Session", "session_key"), ("Session", "session_data"),
     ("Instance", "system_disk_type"), ("Volume", "type"), ("Volume", "mount_point"),

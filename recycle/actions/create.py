@@ -35,11 +35,22 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import MOST_TAGS, BillingMode, Refusal
+from recycle.policy import MOST_TAGS, POLICIES, Refusal
 from recycle.terms import term
 
 # Times an order is tried when somebody who holds no lock of ours takes an address in between.
 TRIES = 3
+# What the console's own names begin with.
+UNNAMED = "KSC-IN-"
+
+
+def numbered(name: str, first: int, count: int) -> list[str]:
+    """The names of so many instances: web-01, web-02, ...; a single one has the name alone."""
+    if count == 1:
+        return [name]
+    last = first + count - 1
+    width = max(2, len(str(last)))
+    return [f"{name}-{number:0{width}}" for number in range(first, last + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,17 +91,17 @@ class Order:
     protected: bool = False
     token: UUID = field(default_factory=uuid4)
 
+    @property
+    def expires(self) -> bool:
+        return POLICIES[self.billing_mode].expires
+
     def ids(self) -> list[UUID]:
         return [uuid5(self.token, str(index)) for index in range(self.count)]
 
     def names(self) -> list[str]:
         if not self.name:
-            return [f"KSC-IN-{_letters(10)}" for _ in range(self.count)]
-        if self.count == 1:
-            return [self.name]
-        last = self.number + self.count - 1
-        width = max(2, len(str(last)))
-        return [f"{self.name}-{number:0{width}}" for number in range(self.number, last + 1)]
+            return [f"{UNNAMED}{_letters(10)}" for _ in range(self.count)]
+        return numbered(self.name, self.number, self.count)
 
 
 def create(order: Order, *, context: Context, dry_run: bool = False) -> Outcome:
@@ -240,8 +251,7 @@ def _make(order: Order, context: Context) -> Outcome:
     if order.subnet_id is None and vpc is None:
         vpc = uuid4()
     group = order.security_group_id or uuid4()
-    subscribed = order.billing_mode == BillingMode.MONTHLY
-    paid = term(now, order.months, order.account.billing_zone) if subscribed else None
+    paid = term(now, order.months, order.account.billing_zone) if order.expires else None
     instances = [
         Instance(
             id=pk,

@@ -11,13 +11,21 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from recycle.actions.context import Context
+from recycle.actions.keeping import Retentions
 from recycle.actions.limits import Room
 from recycle.actions.move import Changes, Move, carry_out
 from recycle.actions.outcome import Outcome
-from recycle.actions.retention import Retentions
 from recycle.lifecycle import Action, State
 from recycle.models import Account, Instance, InstanceQuerySet, InstanceType
-from recycle.policy import GRACE, LONGEST_KEEP, LONGEST_TERM, Refusal, deletion_of, why_not_no_fees
+from recycle.policy import (
+    GRACE,
+    LONGEST_KEEP,
+    LONGEST_TERM,
+    Refusal,
+    RetentionKind,
+    deletion_of,
+    why_not_no_fees,
+)
 from recycle.terms import Term, term
 from recycle.text import fold
 
@@ -96,7 +104,8 @@ class Delete(Move):
             "recycled_by_name": by.get_username() if by else None,
             "recycled_by_name_folded": fold(by.get_username()) if by else None,
             "purge_at": now + retention.keep_for,
-            "retention": retention.basis,
+            "retention_kind": retention.kind,
+            "retention_subject": retention.subject,
             **NO_RETRY,
         }
 
@@ -138,7 +147,8 @@ class Restore(Powering):
         "recycled_by_name": None,
         "recycled_by_name_folded": None,
         "purge_at": None,
-        "retention": "",
+        "retention_kind": None,
+        "retention_subject": None,
         **NO_RETRY,
     }
 
@@ -167,7 +177,11 @@ class Extend(Move):
         )
 
     def changes(self, instance: Instance, target: State) -> Changes:
-        return {"purge_at": self._end(instance), "retention": f"extended {self.context.by}"}
+        return {
+            "purge_at": self._end(instance),
+            "retention_kind": RetentionKind.EXTENDED,
+            "retention_subject": str(self.context.by),
+        }
 
     def _end(self, instance: Instance) -> datetime:
         assert instance.purge_at is not None
@@ -181,9 +195,9 @@ class Protect(Move):
         return {"protected": True}
 
 
-class Suspended(Move):
-    """A verb that lets the end of the time come again: never at once, so that somebody can still
-    act.
+class Resuming(Move):
+    """A verb after which the end of the time comes again: never at once, so that somebody can
+    still act.
     """
 
     def end(self, instance: Instance) -> Changes:
@@ -194,7 +208,7 @@ class Suspended(Move):
         )
 
 
-class Unprotect(Suspended):
+class Unprotect(Resuming):
     action = Action.UNPROTECT
 
     def changes(self, instance: Instance, target: State) -> Changes:
@@ -215,7 +229,7 @@ class Hold(Move):
         }
 
 
-class Unhold(Suspended):
+class Unhold(Resuming):
     action = Action.UNHOLD
 
     def changes(self, instance: Instance, target: State) -> Changes:
@@ -333,7 +347,7 @@ def extend(
     dry_run: bool = False,
     limit: int | None = None,
 ) -> Outcome:
-    """Keep instances in the bin longer than was promised, 30 days from when they entered
+    """Keep instances in the bin longer than was promised, LONGEST_KEEP from when they entered
     at most.
     """
     if longer <= timedelta(0):

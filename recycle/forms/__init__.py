@@ -6,7 +6,6 @@ from recycle.forms.create import CreateForm, filled_in
 from recycle.forms.dialog import DialogForm, SelectionDialogForm
 from recycle.forms.filters import OverviewForm, PlanFilter
 from recycle.forms.lists import (
-    NO_FEES,
     BinFilter,
     ExpiredFilter,
     InstanceFilter,
@@ -30,7 +29,6 @@ __all__ = [
     "LISTS",
     "MAX_NAMED",
     "MAX_SELECTED",
-    "NO_FEES",
     "AgainForm",
     "AuditFilter",
     "BinFilter",

@@ -11,7 +11,7 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from recycle.actions.create import Disk, Order
+from recycle.actions.create import UNNAMED, Disk, Order, numbered
 from recycle.actions.resources.volumes import MOST_VOLUMES
 from recycle.forms.offer import NEW, Offer
 from recycle.forms.scope import Scope, check_account
@@ -129,6 +129,8 @@ class CreateForm(forms.Form):
     # The account the page was made for.
     scope = forms.CharField(required=False, max_length=64)
 
+    # What a name begins with that nobody chose.
+    unnamed = UNNAMED
     data: QueryDict
 
     def __init__(self, data: QueryDict, *, scope: Scope, offer: Offer) -> None:
@@ -205,9 +207,9 @@ class CreateForm(forms.Form):
         self._check_network(data)
         if len(data.get("tags", ())) + len(data.get("new_tags", ())) > MOST_TAGS:
             self.add_error("new_tags", _("An instance has %(n)d tags at most.") % {"n": MOST_TAGS})
-        if {"name", "count"} <= data.keys() and data["name"] and data["count"] > 1:
-            longest = len(str(self._number() + data["count"] - 1))
-            if len(data["name"]) + 1 + max(2, longest) > LONGEST_NAME:
+        if {"name", "count"} <= data.keys() and data["name"]:
+            last = numbered(data["name"], self._number(), data["count"])[-1]
+            if len(last) > LONGEST_NAME:
                 self.add_error(
                     "name",
                     _("With its number, the name has more than %(n)d characters.")

@@ -18,17 +18,16 @@ from recycle.days import within
 from recycle.forms.filters import FilterForm
 from recycle.forms.scope import Scope
 from recycle.forms.search import address_has, has, is_tag
-from recycle.lifecycle import Action, ResourceAction, State
-from recycle.listing import Cursor, Page, paginate
+from recycle.lifecycle import LIVING, Action, ResourceAction
+from recycle.listing import Count, Cursor, Page, paginate
 from recycle.models import ElasticIP, Event, InstanceQuerySet, InstanceTag, Tag
-from recycle.models.instance import NO_FEES_LABEL
+from recycle.models.instance import statuses_of
 from recycle.models.tenancy import OwnedQuerySet
 from recycle.policy import BillingMode
 from recycle.text import fold
 
 PAGE_SIZES = (10, 20, 50, 100)
 DEFAULT_SIZE = 20
-NO_FEES = "no_fees"
 # A key of 128 characters, a value of 255, and the sign between them.
 LONGEST_TAG = 384
 
@@ -108,7 +107,7 @@ class ListForm(FilterForm):
         exist.
         """
         if not self.is_valid():
-            return Page(rows=[], previous=None, next=None, total=0, capped=False)
+            return Page(rows=[], previous=None, next=None, count=Count(0, capped=False))
         data = self.cleaned_data
         return paginate(
             self.narrow(rows), sort=data["sort"], size=data["size"], cursor=data["cursor"] or None
@@ -173,13 +172,7 @@ class InstanceFilter(InstanceListForm):
     status = forms.ChoiceField(
         required=False,
         label=gettext_lazy("Status"),
-        choices=[
-            ("", gettext_lazy("All statuses")),
-            (State.ACTIVE.value, State.ACTIVE.label),
-            (State.STOPPED.value, State.STOPPED.label),
-            (NO_FEES, NO_FEES_LABEL),
-            (State.EXPIRED.value, State.EXPIRED.label),
-        ],
+        choices=[("", gettext_lazy("All statuses")), *statuses_of(LIVING)],
     )
     # As a person types it: KEY or KEY=VALUE.
     tag = forms.CharField(required=False, max_length=LONGEST_TAG, label=gettext_lazy("Tag"))
@@ -206,9 +199,8 @@ class InstanceFilter(InstanceListForm):
     def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
         data = self.cleaned_data
         rows = super().narrow(rows.living())
-        if status := data["status"]:
-            state = State.STOPPED if status == NO_FEES else status
-            rows = rows.filter(state=state, no_fees=status == NO_FEES)
+        if data["status"]:
+            rows = rows.with_status(data["status"])
         on = InstanceTag.objects.filter(instance=OuterRef("pk"))
         if data["tag"]:
             rows = rows.filter(Exists(on.filter(tag__in=self._tags.filter(is_tag(data["tag"])))))

@@ -39,7 +39,7 @@ from recycle.models import (
     RealServer,
     Volume,
 )
-from recycle.policy import BillingMode
+from recycle.policy import POLICIES, BillingMode
 
 ZONE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-[a-z0-9]*[a-z]")
 # What the models have where an answer says nothing.
@@ -172,7 +172,11 @@ def _instance(fields: Fields, entry: Entry) -> None:
         "name": fields.text("InstanceName", longest=64, required=True),
         "state": state,
         "billing_mode": mode,
-        "no_fees": bool(stopped_for_free) and state == State.STOPPED and mode == BillingMode.HOURLY,
+        "no_fees": (
+            bool(stopped_for_free)
+            and state == State.STOPPED
+            and POLICIES[mode].no_fees_upon_shutdown
+        ),
         "image_id": fields.text("ImageId", longest=64),
         "system_disk_type": disk.text("DiskType", longest=32),
         "system_disk_gb": disk_gb,
@@ -181,7 +185,7 @@ def _instance(fields: Fields, entry: Entry) -> None:
         "vpc_id": primary.reference("VpcId") if primary else None,
         "security_group_ids": groups,
         "created_at": fields.moment("CreationDate"),
-        "expires_at": fields.moment("ServiceEndTime") if mode == BillingMode.MONTHLY else None,
+        "expires_at": fields.moment("ServiceEndTime") if POLICIES[mode].expires else None,
     }
 
 

@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from recycle.lifecycle import LIVING, Action, ResourceAction, State
 from recycle.models.changes import changes_in_words
 from recycle.models.folded import FoldedField
-from recycle.models.tenancy import Account, Membership, User
+from recycle.models.tenancy import Account, OwnedQuerySet, User
 from recycle.text import check_text
 
 
@@ -43,10 +43,7 @@ MODELS = {
 }
 
 
-class EventQuerySet(models.QuerySet["Event"]):
-    def visible_to(self, user: User) -> Self:
-        return self.filter(account__in=Membership.objects.filter(user=user).values("account"))
-
+class EventQuerySet(OwnedQuerySet["Event"]):
     def cancelling(self) -> Self:
         """Events that carry the relationships they cancelled. A purge from the bin cancels none."""
         return self.filter(

@@ -13,6 +13,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from recycle.labels import tag_label
 from recycle.models.folded import FoldedField
 from recycle.policy import LONGEST_KEEP, Role
 from recycle.text import check_text
@@ -140,7 +141,7 @@ class RetentionRule(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.key}={self.value}" if self.value else self.key
+        return tag_label(self.key, self.value)
 
     def matches(self, tags: Collection[tuple[str, str]]) -> bool:
         return any(key == self.key and self.value in ("", value) for key, value in tags)

@@ -2,6 +2,7 @@
 action.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -18,10 +19,19 @@ from recycle import policy
 from recycle.actions import Blocker
 from recycle.forms import dialog_link
 from recycle.http import page_of
+from recycle.labels import duration_label, outlook, refusal_label, tag_label
 from recycle.lifecycle import Action
 from recycle.models import Instance
-from recycle.models.instance import duration_label
-from recycle.policy import Refusal, Role
+from recycle.policy import (
+    EXPIRING,
+    GRACE,
+    LONGEST_KEEP,
+    STANDARDS,
+    BillingMode,
+    Policy,
+    Refusal,
+    Role,
+)
 
 register = template.Library()
 
@@ -70,7 +80,7 @@ def operation(
     request, label = context["request"], Action(action).label
     reason = policy.why_not(Action(action), instance, role=request.shell.role, now=request.now)
     if reason is not None:
-        return _off(label, reason.label)
+        return _off(label, refusal_label(reason, instance))
     link = dialog_link(reverse(f"recycle:{action}"), request.shell.address, [instance.pk])
     return _opens_dialog(link, label, extra)
 
@@ -219,11 +229,9 @@ def undo_offer(context: dict[str, Any]) -> dict[str, Any] | None:
 @register.filter
 def retention_of(change: dict[str, Any]) -> str:
     """What an event about retention was about."""
-    return (
-        _("Retention, rule %(tag)s") % {"tag": change["tag"]}
-        if change["tag"]
-        else _("Retention of the account")
-    )
+    if "key" not in change:
+        return _("Retention of the account")
+    return _("Retention, rule %(tag)s") % {"tag": tag_label(change["key"], change["value"])}
 
 
 @register.filter
@@ -234,10 +242,33 @@ def retention_change(change: dict[str, Any]) -> str:
 
     def words(seconds: int | None) -> str:
         if seconds is None:
-            return _("none") if change["tag"] else _("standard")
+            return _("none") if "key" in change else _("standard")
         return duration_label(timedelta(seconds=seconds)) if seconds else _("standard only")
 
     return f"{words(change['before'])} → {words(change['after'])}"
+
+
+@register.filter
+def policy_of(billing_mode: str) -> Policy:
+    return policy.POLICIES[billing_mode]
+
+
+MODES: dict[str, Collection[str]] = {"all": list(BillingMode), "bin": STANDARDS, "expiry": EXPIRING}
+TIMES = {"longest": LONGEST_KEEP, "grace": GRACE}
+
+
+@register.filter
+def outlook_of(modes: str) -> str:
+    """What becomes of deleted and expired instances of a billing mode, or of "all" of them, or of
+    those that have a "bin" or an "expiry".
+    """
+    return outlook(MODES.get(modes, [modes]))
+
+
+@register.simple_tag
+def time_of(name: str) -> str:
+    """One of TIMES, which the policy fixes for all billing modes, in words."""
+    return duration_label(TIMES[name])
 
 
 @register.filter

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods
 
 from recycle import actions
 from recycle.actions import Outcome
-from recycle.actions.create import Order
+from recycle.actions.create import UNNAMED, Order
 from recycle.actions.limits import Limit, Use, uses, with_account_use
 from recycle.forms import CreateForm, filled_in, offered
 from recycle.http import Request, pick, sent
@@ -98,7 +98,7 @@ def _amounts(order: Order) -> dict[str, Any]:
     return {
         "billing_mode": BillingMode(order.billing_mode).label,
         "quota": [_line(use, taken.get(use.limit, 0)) for use in uses(account)],
-        "first_name": names[0] if order.name else "KSC-IN-…",
+        "first_name": names[0] if order.name else f"{UNNAMED}…",
         "last_name": names[-1] if order.name and order.count > 1 else "",
         "volumes": order.count * len(order.disks),
         "volume_gb": order.count * disks,

@@ -34,7 +34,7 @@ HOLDS = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)
 EXPORT = (
     (_("Instance ID"), "pk"),
     (_("Name"), "name"),
-    (_("Status"), "status"),
+    (_("Status"), "get_status_display"),
     (_("Instance type"), "instance_type_id"),
     (_("vCPU"), "instance_type.vcpu"),
     (_("Memory (GB)"), "instance_type.memory_gb"),

@@ -7,17 +7,16 @@ from typing import Any
 from django.db.models import Case, Count, SmallIntegerField, When
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from recycle.actions.limits import uses, with_account_use
 from recycle.days import next_days, next_hours
-from recycle.forms import NO_FEES, FilteredPage, OverviewForm
+from recycle.forms import FilteredPage, OverviewForm
 from recycle.http import Request
-from recycle.lifecycle import State
-from recycle.listing import COUNTED
+from recycle.lifecycle import LIVING
+from recycle.listing import counted
 from recycle.models import Account, InstanceQuerySet, Sweep
-from recycle.models.instance import NO_FEES_LABEL
+from recycle.models.instance import statuses_of
 
 CHART_HEIGHT = 140
 CHART_TOP = 24
@@ -52,8 +51,8 @@ def index(request: Request) -> HttpResponse:
     sweep = Sweep.objects.filter(name="purge_due").first()
     context = {
         "stats": _stats(rows),
-        "in_bin": _count(rows.in_bin()),
-        "expired": _count(rows.expired()),
+        "in_bin": counted(rows.in_bin()),
+        "expired": counted(rows.expired()),
         "next": rows.ending().select_related("instance_type").order_by("purge_at", "pk")[:10],
         "bars": bars,
         "most": max(bar.count for bar in bars),
@@ -82,22 +81,10 @@ def _quota(request: Request) -> dict[str, Any]:
 
 
 def _stats(rows: InstanceQuerySet) -> list[dict[str, Any]]:
-    kinds: list[tuple[Any, str, str, dict[str, Any]]] = [
-        (State.ACTIVE.label, "active", State.ACTIVE, {"state": State.ACTIVE}),
-        (State.STOPPED.label, "stopped", State.STOPPED, {"state": State.STOPPED, "no_fees": False}),
-        (NO_FEES_LABEL, "nofees", NO_FEES, {"state": State.STOPPED, "no_fees": True}),
-        (State.EXPIRED.label, "expired", State.EXPIRED, {"state": State.EXPIRED}),
-    ]
     return [
-        {"label": label, "dot": dot, "status": status, "count": _count(rows.filter(**query))}
-        for label, dot, status, query in kinds
+        {"status": status, "label": label, "count": counted(rows.with_status(status))}
+        for status, label in statuses_of(LIVING)
     ]
-
-
-def _count(rows: InstanceQuerySet) -> str:
-    """Counted up to a bound, so that the page costs the same whatever the account holds."""
-    count = rows[: COUNTED + 1].count()
-    return _("%(count)s+") % {"count": f"{COUNTED:,}"} if count > COUNTED else f"{count:,}"
 
 
 def _forecast(rows: InstanceQuerySet, now: datetime, *, days: bool) -> list[Bar]:

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 from recycle.forms import BinFilter, ExpiredFilter
 from recycle.http import Request
 from recycle.lifecycle import Action
-from recycle.listing import COUNTED
+from recycle.listing import counted
 from recycle.models import Event, InstanceQuerySet
 from recycle.policy import Role
 from recycle.views.lists import show_list, stream_csv
@@ -47,7 +47,7 @@ def index(request: Request) -> HttpResponse:
         former=Subquery(entry.values("detail")[:1]), why=Subquery(entry.values("reason")[:1])
     )
     form = BinFilter(request.GET, scope=request.shell.scope)
-    other = _count(request.shell.instances().expired())
+    other = counted(request.shell.instances().expired())
     more = [*MORE, *HOLDS] if request.shell.role >= Role.ADMINISTRATOR else MORE
     return show_list(request, "bin", form, rows, "recycle_bin", other=other, more_verbs=more)
 
@@ -55,7 +55,7 @@ def index(request: Request) -> HttpResponse:
 @require_GET
 def expired(request: Request) -> HttpResponse:
     form = ExpiredFilter(request.GET, scope=request.shell.scope)
-    other = _count(request.shell.instances().in_bin())
+    other = counted(request.shell.instances().in_bin())
     return show_list(request, "expired", form, _rows(request), "recycle_bin", other=other)
 
 
@@ -78,8 +78,3 @@ def export_expired(request: Request) -> HttpResponseBase:
 
 def _rows(request: Request) -> InstanceQuerySet:
     return request.shell.instances().select_related("instance_type")
-
-
-def _count(rows: InstanceQuerySet) -> str:
-    count = rows[: COUNTED + 1].count()
-    return f"{COUNTED}+" if count > COUNTED else str(count)

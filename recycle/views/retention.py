@@ -14,13 +14,13 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from recycle.actions import Outcome
-from recycle.actions.keeping import add_rule, forecast, keep, remove_rules
+from recycle.actions.keeping import LOOKBACK, add_rule, forecast, keep, remove_rules
 from recycle.forms import ConfirmedForm, KeepForm, RuleForm
 from recycle.http import Request
+from recycle.labels import duration_label, outlook, standard_label
 from recycle.models import Account, RetentionRule, Tag
-from recycle.models.instance import duration_label
 from recycle.outcomes import say
-from recycle.policy import LONGEST_KEEP, STANDARD_KEEP, Refusal, Role
+from recycle.policy import LONGEST_KEEP, STANDARDS, Refusal, Role
 from recycle.views.answers import finish, refuse, render_dialog
 
 TAGS_OFFERED = 200
@@ -116,7 +116,7 @@ def _rules(account: Account) -> list[RetentionRule]:
 
 def _words(time: timedelta | None) -> str:
     return (
-        _("standard, %(time)s") % {"time": duration_label(STANDARD_KEEP)}
+        _("standard, %(time)s") % {"time": standard_label()}
         if time is None
         else duration_label(time)
     )
@@ -142,7 +142,8 @@ def _show(
         "rules": _rules(account),
         "keep_form": keep_form or KeepForm(initial={"keep_for": account.keep_for}),
         "rule_form": rule_form or RuleForm(),
-        "standard": duration_label(STANDARD_KEEP),
+        "outlook": outlook(STANDARDS),
+        "standard": standard_label(),
         "longest": duration_label(LONGEST_KEEP),
         "tags": Tag.objects.visible_to(request.user)
         .of(account)
@@ -197,6 +198,7 @@ def _preview(
         "forecast": forecast(
             account, _rules(account), keep_for=keep_for, new_rules=rules, now=request.now
         ),
+        "lookback": LOOKBACK,
         "back": reverse("recycle:retention"),
     }
     return render_dialog(request, "retention/_dialog.html", context)

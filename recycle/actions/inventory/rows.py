@@ -34,7 +34,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import MOST_TAGS, BillingMode, Refusal, end_of_expired
+from recycle.policy import MOST_TAGS, Refusal, end_of_expired
 
 T = TypeVar("T")
 
@@ -300,7 +300,7 @@ class Import:
         row = entry.row
         if row.expires_at is None or row.expires_at > self.now:
             return False
-        if self._is_over(row.expires_at) and not self.accept_ended:
+        if self._is_over(entry) and not self.accept_ended:
             self._leave_out(entry, ENDED)
             return True
         end = end_of_expired(row)
@@ -310,9 +310,11 @@ class Import:
         self.notes.remark(Topic.NOTE, EXPIRED, until, entry.place)
         return False
 
-    def _is_over(self, expires_at: datetime) -> bool:
-        """Whether a subscription that ends then is deleted for good by now."""
-        end = end_of_expired(Instance(billing_mode=BillingMode.MONTHLY, expires_at=expires_at))
+    def _is_over(self, entry: Entry) -> bool:
+        """Whether it is a subscription that is deleted for good by now."""
+        end = end_of_expired(
+            Instance(**{name: entry.values[name] for name in ("billing_mode", "expires_at")})
+        )
         return end is not None and end <= self.now
 
     def _follow(self, entries: list[Entry]) -> None:
@@ -333,14 +335,13 @@ class Import:
             ends = entry.values["expires_at"]
             if state == State.PURGED:
                 self._tell_if_alive(entry)
-            elif state in LIVING and here and ends and ends > here and not self._is_over(ends):
+            elif state in LIVING and here and ends and ends > here and not self._is_over(entry):
                 self.notes.note_end(entry.id, ends)
                 renewed.append(entry.id)
         self.notes.note_locked(renewed)
 
     def _tell_if_alive(self, entry: Entry) -> None:
-        ends = entry.values["expires_at"]
-        if ends is None or not self._is_over(ends):
+        if not self._is_over(entry):
             self.notes.remark(Topic.GONE, GONE, entry.id, entry.place)
 
     def _shaped(self, entries: list[Entry]) -> list[Entry]:

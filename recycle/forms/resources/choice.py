@@ -4,7 +4,6 @@ options is made.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from ipaddress import ip_address
 from typing import Any
 
 from django import forms
@@ -15,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from recycle.forms.scope import Scope
-from recycle.forms.search import address_has, has, has_tag
+from recycle.forms.search import address_has, address_is, has, has_tag
 from recycle.lifecycle import IN_USE, State
 from recycle.models import ElasticIP, Instance, Listener, LoadBalancer, Tag, Volume
 
@@ -76,13 +75,6 @@ class Choice:
         )
 
 
-def _address_is(field: str, text: str) -> Q:
-    try:
-        return Q(**{field: str(ip_address(text))})
-    except ValueError:
-        return Q(pk__in=[])
-
-
 def _tag_is(text: str) -> Q:
     """KEY or KEY=VALUE; either may have an equals sign of its own."""
     found = Q(key=text, value="")
@@ -98,7 +90,7 @@ class InstanceChoice(Choice):
         return scope.instances().exclude(state=State.PURGED)
 
     def named(self, text: str) -> Q:
-        return Q(name=text) | _address_is("private_ip", text)
+        return Q(name=text) | address_is("private_ip", text)
 
     def like(self, text: str) -> Q:
         return has(text, "name") | address_has("private_ip", text)
@@ -130,7 +122,7 @@ class AddressChoice(Choice):
         return ElasticIP.objects.visible_to(scope.by).of(scope.account)
 
     def named(self, text: str) -> Q:
-        return _address_is("address", text)
+        return address_is("address", text)
 
     def like(self, text: str) -> Q:
         return address_has("address", text)

@@ -46,7 +46,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import NO_FEES_FAMILIES, BillingMode, Role
+from recycle.policy import NO_FEES_FAMILIES, POLICIES, BillingMode, Role
 
 NAME = "Acme Research"
 REGIONS = {
@@ -237,7 +237,7 @@ class Demo:
         self.numbers[purpose] = self.numbers.get(purpose, 0) + 1
         created = self.now - timedelta(days=chance.uniform(2, 75))
         expires = None
-        if mode == BillingMode.MONTHLY:
+        if POLICIES[mode].expires:
             # Some ran out lately, the others go on for a while.
             gone = number % 16 == 3
             expires = self.now + timedelta(

@@ -85,7 +85,7 @@ class Command(BaseCommand):
             "--accept-ended",
             action="store_true",
             help=(
-                "take subscriptions whose 7 days after expiry are over; they are kept for a day, "
+                "take subscriptions whose time after expiry is over; they are kept for a day, "
                 "to be renewed"
             ),
         )

@@ -13,14 +13,14 @@ from django.utils.translation import gettext as _
 
 from recycle.actions import Done, Outcome, Refused
 from recycle.actions.bindings import described
+from recycle.actions.keeping import Retentions
 from recycle.actions.outcome import Key
-from recycle.actions.retention import Retentions
 from recycle.actions.verbs import renewed
 from recycle.forms import MAX_NAMED, SelectionDialogForm, SelectionForm
 from recycle.http import Request
+from recycle.labels import refusal_label, retention_label
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance
-from recycle.models.instance import kept_label
 from recycle.policy import Refusal, Retention, deletable_from, why_not_no_fees
 from recycle.text import as_seen
 from recycle.views import words
@@ -163,7 +163,7 @@ def _prospect(
         until = _moment(request.now + kept.keep_for)
         return _("until %(time)s (%(basis)s)") % {
             "time": until,
-            "basis": kept_label(kept.basis, kept.keep_for),
+            "basis": retention_label(kept.kind, kept.subject, kept.keep_for),
         }
     if action is Action.RENEW:
         assert request.shell.account
@@ -188,8 +188,8 @@ def _prospect(
 def _reason(instance: Instance, refusal: Refusal) -> str:
     if refusal is Refusal.TOO_YOUNG:
         since = _("From %(time)s on.") % {"time": _moment(deletable_from(instance))}
-        return f"{refusal.label} {since}"
-    return str(refusal.label)
+        return f"{refusal_label(refusal, instance)} {since}"
+    return refusal_label(refusal, instance)
 
 
 def _moment(moment: Any) -> str:
@@ -209,8 +209,8 @@ def _about_no_fees(action: Action, instances: Sequence[Instance]) -> dict[str, A
     if action is Action.DELETE and any(why_not_no_fees(instance) is None for instance in instances):
         return {
             "hint": _(
-                "To stop paying without losing anything, stop Pay-As-You-Go instances with No "
-                "Fees Upon Shutdown."
+                "To stop paying without losing anything, stop an instance with No Fees Upon "
+                "Shutdown instead."
             )
         }
     return {}
