@@ -92,6 +92,7 @@ class Refusal(TextChoices):
         ),
     )
     CHANGED = "changed", _("It has changed in the meantime.")
+    BACK = "back", _("It is back already.")
     TOO_LATE = "too_late", _("The time to undo this is over. Restore it from the recycle bin.")
     NOT_YOURS = (
         "not_yours",

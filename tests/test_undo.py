@@ -176,7 +176,7 @@ def test_only_what_still_lies_in_the_bin_from_that_very_delete_comes_back(
 
     assert names(undone.restored.done) == ["still"]
     assert {refused.name: refused.refusal for refused in undone.restored.refused} == {
-        "back": Refusal.STOPPED, "purged": Refusal.GONE, "twice": Refusal.CHANGED,
+        "back": Refusal.BACK, "purged": Refusal.GONE, "twice": Refusal.CHANGED,
     }  # fmt: skip
     assert only(again).get().state == State.RECYCLED
     assert only(back).get().state == State.STOPPED
@@ -191,7 +191,7 @@ def test_undone_twice_the_second_time_does_nothing(oscar, make_instance, bind, d
 
     second = undo(batch, context=acting(oscar, now))
 
-    assert [refused.refusal for refused in second.restored.refused] == [Refusal.RUNNING]
+    assert [refused.refusal for refused in second.restored.refused] == [Refusal.BACK]
     assert (second.configured, second.started.done) == ([], [])
     assert Event.objects.count() == events
 

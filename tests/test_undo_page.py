@@ -207,8 +207,9 @@ def test_undone_by_somebody_else_already_it_says_so(oscar_in, bound, oscar, now)
 
     text = undo(oscar_in).content.decode()
 
-    assert "bound: It is stopped." in text
-    assert "is back" not in text
+    assert "Nothing was undone:" in text
+    assert "bound: It is back already." in text
+    assert "1 instance is back" not in text
 
 
 # --- Who, when, which -----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from recycle.actions.again import Result
 from recycle.actions.context import Context
 from recycle.actions.outcome import Key, Outcome, Refused
 from recycle.actions.verbs import restore, start
-from recycle.lifecycle import Action, State
+from recycle.lifecycle import IN_USE, Action, State
 from recycle.models import Event, Instance, InstanceQuerySet, User
 from recycle.policy import WRONG_STATE, Refusal, Role
 
@@ -63,9 +63,10 @@ def undo(batch: UUID, *, context: Context) -> Undone | None:
     restored = restore(binned.order_by("name", "pk"), context=context)
     states = dict(Instance.objects.filter(pk__in=list(elsewhere)).values_list("pk", "state"))
     for pk in sorted(elsewhere, key=lambda pk: (names[pk], pk)):
-        # Recycled still means recycled again, by somebody else's delete.
         state = states.get(pk, State.PURGED)
+        # Recycled still means recycled again, by somebody else's delete.
         refusal = Refusal.CHANGED if state == State.RECYCLED else WRONG_STATE[state]
+        refusal = Refusal.BACK if state in IN_USE else refusal
         restored.refused.append(Refused(pk, names[pk], refusal))
 
     back = [done.id for done in restored.done]
