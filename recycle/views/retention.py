@@ -19,7 +19,7 @@ from recycle.forms import ConfirmedForm, KeepForm, RuleForm
 from recycle.http import Request
 from recycle.labels import duration_label, outlook, standard_label
 from recycle.models import Account, RetentionRule, Tag
-from recycle.outcomes import say
+from recycle.outcomes import BROKEN, because
 from recycle.policy import LONGEST_KEEP, STANDARDS, Refusal, Role
 from recycle.views.answers import finish, refuse, render_dialog
 
@@ -205,5 +205,11 @@ def _preview(
 
 
 def _report(request: Request, outcome: Outcome, done: str) -> HttpResponse:
-    say(request, outcome, done)
+    # It is about one thing, so that nothing is counted and no name is needed.
+    if outcome.done:
+        messages.success(request, done)
+    for refused in outcome.refused:
+        messages.warning(request, because(refused))
+    if outcome.failed:
+        messages.error(request, BROKEN)
     return finish(request, reverse("recycle:retention"))
