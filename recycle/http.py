@@ -25,8 +25,10 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django_htmx.middleware import HtmxDetails
 
+from recycle import policy
 from recycle.actions import Blocker, Context
 from recycle.forms.scope import Scope
+from recycle.lifecycle import Right
 from recycle.models import (
     Account,
     Edge,
@@ -155,6 +157,11 @@ class Shell:
         return self.request.user.role_in(self.account.pk) if self.account else Role.NONE
 
     @property
+    def may(self) -> dict[str, bool]:
+        """For every action, by its value, whether the role allows it."""
+        return {action.value: policy.may(self.role, action) for action in policy.NEEDED}
+
+    @property
     def role_label(self) -> str:
         return str(self.role.label)
 
@@ -201,7 +208,7 @@ class Shell:
     @property
     def nav(self) -> list[dict[str, Any]]:
         access = [(_("Operation Log"), "log", "recycle:log")]
-        if self.role >= Role.ADMINISTRATOR:
+        if self.may[Right.RETENTION]:
             access.append((_("Retention"), "clock", "recycle:retention"))
         if self.request.user.is_superuser:
             access.append((_("Audit Log"), "account", "recycle:audit"))

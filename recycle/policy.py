@@ -12,7 +12,7 @@ from django.utils.functional import Promise
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from recycle.lifecycle import TRANSITIONS, Action, State
+from recycle.lifecycle import TRANSITIONS, Action, AnyAction, ResourceAction, Right, State
 
 
 class BillingMode(TextChoices):
@@ -165,7 +165,8 @@ MOST_TAGS = 10
 # Months a subscription can be renewed for.
 RENEWAL_MONTHS = (*range(1, 10), 12, 24, 36)
 
-NEEDED: dict[Action, Role] = {
+# The role that each action needs. Nobody else compares a role with anything: see `may`.
+NEEDED: dict[AnyAction, Role] = {
     Action.START: Role.OPERATOR,
     Action.STOP: Role.OPERATOR,
     Action.RESTART: Role.OPERATOR,
@@ -181,7 +182,21 @@ NEEDED: dict[Action, Role] = {
     Action.UNPROTECT: Role.OPERATOR,
     Action.HOLD: Role.ADMINISTRATOR,
     Action.UNHOLD: Role.ADMINISTRATOR,
+    ResourceAction.CREATE: Role.OPERATOR,
+    # Edits, as the admin makes them.
+    ResourceAction.UPDATE: Role.ADMINISTRATOR,
+    ResourceAction.BIND: Role.OPERATOR,
+    ResourceAction.UNBIND: Role.OPERATOR,
+    ResourceAction.REMOVE: Role.OPERATOR,
+    Right.RETENTION: Role.ADMINISTRATOR,
+    Right.UNDO_OTHERS: Role.ADMINISTRATOR,
 }
+
+
+def may(role: Role, action: AnyAction) -> bool:
+    """Whether a role is enough for an action, whatever it is done to."""
+    return role >= NEEDED[action]
+
 
 WRONG_STATE: dict[str, Refusal] = {
     State.ACTIVE: Refusal.RUNNING,
@@ -305,7 +320,7 @@ def why_not(action: Action, instance: Subject, *, role: Role, now: datetime) -> 
     The disabled button, its tooltip, the dialog, the admin and the action itself are this one
     answer.
     """
-    if role < NEEDED[action]:
+    if not may(role, action):
         return Refusal.ROLE
     if action is Action.DELETE:
         action = deletion_of(instance.billing_mode)

@@ -46,6 +46,7 @@ from tests.browser import (  # noqa: F401
     static_files,
 )
 from tests.client import Client
+from tests.deeds import world  # noqa: F401
 from tests.entrance import entrance  # noqa: F401
 from tests.folding import folded_along  # noqa: F401
 from tests.inventory import load, problems  # noqa: F401

@@ -38,8 +38,11 @@ MAY_LOOK = {
     "recycle/views/scope.py": re.compile(
         r"request\.GET\.get\(\"account\"|own_address\(request\.get_full_path\(\)"
     ),
-    # What is written so that it leads nowhere.
-    "console/middleware.py": re.compile(r"request\.(?:path|path_info|META)\b"),
+    # What is written so that it leads nowhere; and the page to go on with after the login, which
+    # then understands its filter anew.
+    "console/middleware.py": re.compile(
+        r"request\.(?:path|path_info|META)\b|request\.POST or request\.GET|get_full_path\(\)"
+    ),
     # On to the page of the admin that was asked for; the login leads to paths of its own host
     # alone.
     "recycle/admin.py": re.compile(

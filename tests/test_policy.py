@@ -7,7 +7,7 @@ import pytest
 from django.conf import settings
 
 from recycle.labels import duration_label, refusal_label
-from recycle.lifecycle import TRANSITIONS, Action, State
+from recycle.lifecycle import TRANSITIONS, Action, ResourceAction, Right, State
 from recycle.policy import (
     GRACE,
     LONGEST_KEEP,
@@ -390,7 +390,10 @@ def test_every_role_may_do_all_that_a_lower_one_may():
 
 def test_every_member_has_its_row_in_every_table():
     assert set(POLICIES) == set(BillingMode)
-    assert set(NEEDED) == set(Action)
+    everything = [*Action, *ResourceAction, *Right]
+    assert set(NEEDED) == set(everything)
+    # A value alone names one: a template asks by it.
+    assert len({each.value for each in everything}) == len(everything)
     assert set(WRONG_STATE) == set(State)
     # A delete is answered by what it means.
     assert set(RULES) == set(TRANSITIONS) == set(Action) - {Action.DELETE}

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from recycle import actions
 from recycle.actions import Context, Outcome
 from recycle.actions.resources import addresses, balancers, tags, volumes
-from recycle.lifecycle import Action
+from recycle.lifecycle import Action, ResourceAction
 from recycle.models import (
     Account,
     ElasticIP,
@@ -332,7 +332,7 @@ class Machine(RuleBasedStateMachine):
         assert not (came and went)
         assert not came or (what == "bind" and instance.state in IN_USE)
         assert not went or (what != "bind" and instance.state in LIVING)
-        assert not done or context.role_in(instance.account_id) >= Role.OPERATOR
+        assert not done or context.may(ResourceAction.BIND, instance.account_id)
         assert len(came | went) == len(done)
         # What is deleted is taken off first, which is an event of its own; the other two kinds are
         # only taken off.

@@ -17,7 +17,7 @@ from recycle.actions.bindings import described
 from recycle.actions.context import Context
 from recycle.actions.former import KINDS, Former, Relationships
 from recycle.actions.outcome import Blocker, Outcome
-from recycle.actions.resources.base import No, may
+from recycle.actions.resources.base import No
 from recycle.lifecycle import ResourceAction
 from recycle.models import Event, InstanceQuerySet, Kind
 from recycle.policy import Refusal
@@ -89,10 +89,7 @@ def plan(instances: InstanceQuerySet, *, context: Context) -> list[Line]:
         instances.select_related("zone").annotate(bound=described(), cancelled=_last_cancelled())
     )
     formers = list(_formers(rows))
-    facts = {
-        kind: relationships(context.person, rows, [each for each in formers if each.kind is kind])
-        for kind, relationships in KINDS.items()
-    }
+    facts = _read(rows, formers, context)
     # The same, with each line of the plan carried out before the next is asked.
     ahead = {kind: each.copy() for kind, each in facts.items()}
     lines = []
@@ -108,21 +105,46 @@ def plan(instances: InstanceQuerySet, *, context: Context) -> list[Line]:
     return _with_ends(lines)
 
 
+def _read(
+    rows: Sequence[Any], formers: Sequence[Former], context: Context
+) -> dict[Kind, Relationships]:
+    return {
+        kind: relationships(context.person, rows, [each for each in formers if each.kind is kind])
+        for kind, relationships in KINDS.items()
+    }
+
+
 def _why_not(relationships: Relationships, former: Former, context: Context) -> No | None:
-    if not may(context, former.instance.account_id):
+    if not context.may(ResourceAction.BIND, former.instance.account_id):
         return No(Refusal.ROLE)
     return relationships.why_not(former)
 
 
-def configure(lines: Iterable[Line], *, context: Context) -> list[Result]:
+def configure(lines: Iterable[Line], *, context: Context, dry_run: bool = False) -> list[Result]:
     """Bind what these lines name, each on its own: whatever becomes of one, the others are
     tried.
     """
+    if dry_run:
+        return _foretell([line.former for line in lines], context)
     return [_carry_out(line.former, context) for line in lines]
 
 
+def _foretell(formers: Sequence[Former], context: Context) -> list[Result]:
+    """What would become of each, were those before it bound."""
+    rows = list({former.instance.pk: former.instance for former in formers}.values())
+    facts = _read(rows, formers, context)
+    results = []
+    for former in formers:
+        if no := _why_not(facts[former.kind], former, context):
+            results.append(Result(former, no.refusal, Blocker.of(no.blocker)))
+        else:
+            facts[former.kind].pretend(former)
+            results.append(Result(former))
+    return results
+
+
 def _carry_out(former: Former, context: Context) -> Result:
-    if not may(context, former.instance.account_id):
+    if not context.may(ResourceAction.BIND, former.instance.account_id):
         return Result(former, Refusal.ROLE)
     return _result(former, KINDS[former.kind].bind(former, context))
 

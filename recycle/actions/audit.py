@@ -168,6 +168,7 @@ def failed_login(user: User | None, *, context: Context) -> None:
                     at=context.now,
                     subject_name=user.get_username() if user else "",
                     request_id=context.origin.request_id,
+                    edge=context.edge.value,
                     **about,
                 )
     except OperationalError as error:

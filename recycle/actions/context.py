@@ -5,8 +5,9 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
+from recycle.lifecycle import AnyAction
 from recycle.models import Edge, Origin, User
-from recycle.policy import Role
+from recycle.policy import Role, may
 
 # Here nobody logs in: whoever reaches them runs the console.
 UNATTENDED = (Edge.SCHEDULE, Edge.COMMAND)
@@ -38,6 +39,9 @@ class Context:
             return Role.SYSTEM if self.edge in UNATTENDED else Role.NONE
         return self.by.role_in(account_id)
 
+    def may(self, action: AnyAction, account_id: int) -> bool:
+        return may(self.role_in(account_id), action)
+
     @property
     def signature(self) -> dict[str, Any]:
         """Who does it and from where, in the columns that every log has for it."""
@@ -46,4 +50,5 @@ class Context:
             "by_name": self.by.get_username() if self.by else "",
             "address": self.origin.address,
             "request_id": self.origin.request_id,
+            "edge": self.edge.value,
         }

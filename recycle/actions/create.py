@@ -20,7 +20,7 @@ from recycle.actions.context import Context
 from recycle.actions.limits import Limit, Quota, Room
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.resources.addresses import free_public
-from recycle.actions.resources.base import event, lock, may
+from recycle.actions.resources.base import event, look_up
 from recycle.actions.resources.volumes import MOUNT_POINTS
 from recycle.lifecycle import ResourceAction, State
 from recycle.models import (
@@ -136,7 +136,7 @@ def _judge(order: Order, context: Context, *, lock_rows: bool) -> tuple[Outcome,
     """
     outcome = Outcome(ResourceAction.CREATE, context.batch)
     refuse = outcome.refused.append
-    if not may(context, order.account.pk):
+    if not context.may(ResourceAction.CREATE, order.account.pk):
         refuse(Refused(order.account.pk, order.account.name, Refusal.ROLE))
         return outcome, order, []
     if order.address:
@@ -150,7 +150,7 @@ def _judge(order: Order, context: Context, *, lock_rows: bool) -> tuple[Outcome,
         order.zone.pk, order.instance_type, order.count
     )
     quota = Quota(order.account.pk, lock=lock_rows)
-    if lock_rows and Instance.objects.filter(pk=order.ids()[0]).exists():
+    if Instance.objects.filter(pk=order.ids()[0]).exists():
         # Sent twice. Asked under the lock: of two at once, one is the first.
         outcome.refused = [Refused(order.token, order.name, Refusal.ALREADY)]
         return outcome, order, []
@@ -176,7 +176,7 @@ def _address(order: Order, *, lock_rows: bool) -> ElasticIP | None:
     assert order.address
     # Without joins: a row that had to be waited for is read anew, what is joined to it is not.
     rows = ElasticIP.objects.all()
-    return lock(rows, order.address.pk) if lock_rows else rows.filter(pk=order.address.pk).first()
+    return look_up(rows, order.address.pk, lock=lock_rows)
 
 
 def _why_not_address(order: Order, address: ElasticIP | None) -> Refused | None:

@@ -5,9 +5,10 @@ What lies in the bin already is not touched: its time was promised when it enter
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
@@ -15,10 +16,10 @@ from django.db.models import OuterRef, QuerySet, Subquery
 
 from recycle.actions.context import Context
 from recycle.actions.outcome import Outcome
-from recycle.actions.resources.base import No, each
-from recycle.lifecycle import Action, ResourceAction
+from recycle.actions.resources.base import Item, No, each
+from recycle.lifecycle import Action, ResourceAction, Right
 from recycle.models import Account, Event, Instance, InstanceTag, RetentionRule
-from recycle.policy import STANDARDS, Refusal, Retention, Role, retention
+from recycle.policy import STANDARDS, Refusal, Retention, retention
 
 # What a forecast looks back on.
 LOOKBACK = timedelta(days=30)
@@ -60,35 +61,41 @@ class Retentions:
 # --- Setting it -----------------------------------------------------------------------------------
 
 
-def keep(accounts: QuerySet[Account], keep_for: timedelta | None, *, context: Context) -> Outcome:
+def keep(
+    accounts: QuerySet[Account],
+    keep_for: timedelta | None,
+    *,
+    context: Context,
+    dry_run: bool = False,
+) -> Outcome:
     """Set the time of accounts; None is the standard of each billing mode."""
 
     def step(account: Account) -> No | None:
-        if no := _may_not(context, account.pk):
-            return no
-        locked = _lock(account.pk)
+        locked = _account(account.pk, lock=not dry_run)
         if locked.keep_for == keep_for:
             return No(Refusal.ALREADY)
+        if dry_run:
+            return None
         _record(context, locked.pk, None, _seconds(locked.keep_for), _seconds(keep_for))
         locked.keep_for = keep_for
         locked.save(update_fields=["keep_for"])
         return None
 
-    return each(ResourceAction.UPDATE, accounts, context, step)
+    return _each(accounts, step, context, dry_run, account_of=attrgetter("pk"))
 
 
-def add_rule(rule: RetentionRule, *, context: Context) -> Outcome:
+def add_rule(rule: RetentionRule, *, context: Context, dry_run: bool = False) -> Outcome:
     """Add a rule that is not saved yet, or give the one of this tag another time."""
 
     def step(rule: RetentionRule) -> No | None:
-        if no := _may_not(context, rule.account_id):
-            return no
-        _lock(rule.account_id)
+        _account(rule.account_id, lock=not dry_run)
         same = RetentionRule.objects.filter(
             account=rule.account_id, key=rule.key, value=rule.value
         ).first()
         if same is not None and same.keep_for == rule.keep_for:
             return No(Refusal.ALREADY)
+        if dry_run:
+            return None
         _record(context, rule.account_id, rule, _of_rule(same), _of_rule(rule))
         if same is None:
             rule.save(force_insert=True)
@@ -97,30 +104,47 @@ def add_rule(rule: RetentionRule, *, context: Context) -> Outcome:
             same.save(update_fields=["keep_for"])
         return None
 
-    return each(ResourceAction.UPDATE, [rule], context, step)
+    return _each([rule], step, context, dry_run)
 
 
-def remove_rules(rules: QuerySet[RetentionRule], *, context: Context) -> Outcome:
+def remove_rules(
+    rules: QuerySet[RetentionRule], *, context: Context, dry_run: bool = False
+) -> Outcome:
     def step(rule: RetentionRule) -> No | None:
-        if no := _may_not(context, rule.account_id):
-            return no
-        _lock(rule.account_id)
+        _account(rule.account_id, lock=not dry_run)
         locked = RetentionRule.objects.filter(pk=rule.pk).first()
         if locked is None:
             return No(Refusal.GONE)
+        if dry_run:
+            return None
         _record(context, locked.account_id, locked, _of_rule(locked), None)
         locked.delete()
         return None
 
-    return each(ResourceAction.UPDATE, rules, context, step)
+    return _each(rules, step, context, dry_run)
 
 
-def _may_not(context: Context, account_id: int) -> No | None:
-    return None if context.role_in(account_id) >= Role.ADMINISTRATOR else No(Refusal.ROLE)
+def _each(
+    items: Iterable[Item],
+    step: Callable[[Item], No | None],
+    context: Context,
+    dry_run: bool,
+    **account: Any,
+) -> Outcome:
+    return each(
+        ResourceAction.UPDATE,
+        items,
+        step,
+        context=context,
+        dry_run=dry_run,
+        needs=Right.RETENTION,
+        **account,
+    )
 
 
-def _lock(account_id: int) -> Account:
-    return Account.objects.select_for_update(no_key=True).get(pk=account_id)
+def _account(pk: int, *, lock: bool) -> Account:
+    accounts = Account.objects.all()
+    return (accounts.select_for_update(no_key=True) if lock else accounts).get(pk=pk)
 
 
 def _seconds(keep_for: timedelta | None) -> int | None:

@@ -212,43 +212,26 @@ def _record(context: Context, action: Action, ids: Sequence[UUID], *, cancels: b
     to_state = Case(
         *(When(state=source, then=Value(target)) for source, target in TRANSITIONS[action].items())
     )
-    insert_from(
-        Event,
-        rows.annotate(
-            at=Value(context.now, DateTime()),
-            batch=Value(context.batch, UUIDField()),
-            action=Value(action.value),
-            instance_id=F("pk"),
-            instance_name=F("name"),
-            instance_name_folded=F("name_folded"),
-            from_state=F("state"),
-            to_state=Cast(to_state, CharField()),
-            by_id=Cast(Value(by and by.pk), BigIntegerField()),
-            by_name=Value(by_name),
-            by_name_folded=Value(fold(by_name)),
-            address=Cast(Value(origin.address), GenericIPAddressField()),
-            request_id=Cast(Value(origin.request_id, UUIDField()), UUIDField()),
-            reason=Value(context.reason),
-            detail=bindings.described() if cancels else Value({}, JSONField()),
-        ).values(
-            "account_id",
-            "at",
-            "batch",
-            "action",
-            "instance_id",
-            "instance_name",
-            "instance_name_folded",
-            "from_state",
-            "to_state",
-            "by_id",
-            "by_name",
-            "by_name_folded",
-            "address",
-            "request_id",
-            "reason",
-            "detail",
-        ),
-    )
+    columns: dict[str, Any] = {
+        "account_id": F("account_id"),
+        "at": Value(context.now, DateTime()),
+        "batch": Value(context.batch, UUIDField()),
+        "action": Value(action.value),
+        "instance_id": F("pk"),
+        "instance_name": F("name"),
+        "instance_name_folded": F("name_folded"),
+        "from_state": F("state"),
+        "to_state": Cast(to_state, CharField()),
+        "by_id": Cast(Value(by and by.pk), BigIntegerField()),
+        "by_name": Value(by_name),
+        "by_name_folded": Value(fold(by_name)),
+        "address": Cast(Value(origin.address), GenericIPAddressField()),
+        "request_id": Cast(Value(origin.request_id, UUIDField()), UUIDField()),
+        "edge": Value(context.edge.value),
+        "reason": Value(context.reason),
+        "detail": bindings.described() if cancels else Value({}, JSONField()),
+    }
+    insert_from(Event, rows, columns)
 
 
 def _update(changed: Iterator[tuple[Instance, dict[str, Any]]]) -> None:

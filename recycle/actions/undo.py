@@ -12,9 +12,9 @@ from recycle.actions.again import Result
 from recycle.actions.context import Context
 from recycle.actions.outcome import Key, Outcome, Refused
 from recycle.actions.verbs import restore, start
-from recycle.lifecycle import IN_USE, Action, State
+from recycle.lifecycle import IN_USE, Action, Right, State
 from recycle.models import Event, Instance, InstanceQuerySet, User
-from recycle.policy import WRONG_STATE, Refusal, Role
+from recycle.policy import WRONG_STATE, Refusal
 
 UNDO_FOR = timedelta(seconds=30)
 # A click at the last moment is still on its way.
@@ -33,11 +33,12 @@ class Undone:
     started: Outcome = field(default_factory=lambda: Outcome(Action.START))
 
 
-def undo(batch: UUID, *, context: Context) -> Undone | None:
+def undo(batch: UUID, *, context: Context, dry_run: bool = False) -> Undone | None:
     """Bring back what one delete moved to the bin and what still lies there since; None when who
     acts cannot see any.
 
-    What is taken, gone or impossible by now is left alone, and named.
+    What is taken, gone or impossible by now is left alone, and named. A dry run says what would
+    come back; what that is bound to and whether it runs is found out once it is there.
     """
     by = context.person
     context = replace(context, reason="undo")
@@ -60,7 +61,7 @@ def undo(batch: UUID, *, context: Context) -> Undone | None:
         .filter(recycled_at=events[0].at)
     )
     elsewhere = names.keys() - set(binned.values_list("pk", flat=True))
-    restored = restore(binned.order_by("name", "pk"), context=context)
+    restored = restore(binned.order_by("name", "pk"), context=context, dry_run=dry_run)
     states = dict(Instance.objects.filter(pk__in=list(elsewhere)).values_list("pk", "state"))
     for pk in sorted(elsewhere, key=lambda pk: (names[pk], pk)):
         state = states.get(pk, State.PURGED)
@@ -69,6 +70,8 @@ def undo(batch: UUID, *, context: Context) -> Undone | None:
         refusal = Refusal.BACK if state in IN_USE else refusal
         restored.refused.append(Refused(pk, names[pk], refusal))
 
+    if dry_run:
+        return Undone(restored=restored)
     back = [done.id for done in restored.done]
     ran = [
         event.instance_id
@@ -86,7 +89,7 @@ def undo(batch: UUID, *, context: Context) -> Undone | None:
 def _why_not(events: list[Event], context: Context) -> Refusal | None:
     first = events[0]
     mine = first.by_id == context.person.pk
-    if not mine and context.role_in(first.account_id) < Role.ADMINISTRATOR:
+    if not mine and not context.may(Right.UNDO_OTHERS, first.account_id):
         return Refusal.NOT_YOURS
     if context.now > first.at + UNDO_FOR + ON_ITS_WAY:
         return Refusal.TOO_LATE

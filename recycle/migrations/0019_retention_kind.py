@@ -4,7 +4,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("recycle", "0017_log_indexes")]
+    dependencies = [("recycle", "0018_event_edge")]
 
     operations = [
         # Nullable and without a default: SQLite adds them in place instead of copying the table.

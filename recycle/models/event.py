@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 from recycle.lifecycle import LIVING, Action, ResourceAction, State
 from recycle.models.changes import changes_in_words
 from recycle.models.folded import FoldedField
+from recycle.models.origin import Edge
 from recycle.models.tenancy import Account, OwnedQuerySet, User
 from recycle.text import check_text
 
@@ -88,6 +89,8 @@ class Event(models.Model):
     # Of the request that asked for it; both are null when the schedule acted.
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
     request_id = models.UUIDField(_("request ID"), null=True, blank=True)
+    # Through what it was asked for; null in what was written before this was kept.
+    edge = models.CharField(_("through"), max_length=16, choices=Edge, null=True, blank=True)
     # The relationships that were cancelled, by kind (eips, volumes, real_servers, tags): a list, or
     # null for none. Of an edit, what it changed: see `models.changes`.
     detail = models.JSONField(_("detail"), default=dict, blank=True)
@@ -119,6 +122,11 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.action} {self.instance_name}"
+
+    @property
+    def through(self) -> str:
+        """The edge in words; empty for a page, through which people nearly always act."""
+        return "" if self.edge in (None, Edge.PAGE) else str(self.get_edge_display())
 
     @property
     def changes(self) -> list[str]:

@@ -30,7 +30,6 @@ from recycle.policy import (
     BillingMode,
     Policy,
     Refusal,
-    Role,
 )
 
 register = template.Library()
@@ -88,6 +87,7 @@ def operation(
 @register.simple_tag(takes_context=True)
 def dialog(
     context: dict[str, Any],
+    action: str,
     address: str,
     label: str,
     row: Model | None = None,
@@ -96,14 +96,14 @@ def dialog(
     key: object = None,
     picture: str = "",
 ) -> SafeString:
-    """The link that opens a dialog about a volume, an address, a load balancer, a tag or what they
-    are bound to.
+    """The link that opens the dialog of an action on a volume, an address, a load balancer, a tag
+    or what they are bound to.
 
     Named by its row, or by its `key` alone. Instead of it the reason, when there is one or the role
     does not allow it.
     """
     request = context["request"]
-    if request.shell.role < Role.OPERATOR:
+    if not request.shell.may[action]:
         off = str(Refusal.ROLE.label)
     if off:
         return _off(label, off)

@@ -17,8 +17,8 @@ from django_htmx.http import trigger_client_event
 from recycle.actions import Failed, Outcome, Refused
 from recycle.forms import DialogForm, dialog_link
 from recycle.http import Request, pick
-from recycle.lifecycle import Action, ResourceAction
-from recycle.policy import NEEDED, Refusal, Role
+from recycle.lifecycle import AnyAction
+from recycle.policy import Refusal
 
 # Rows that stay selected because they were left alone.
 KEPT = 200
@@ -26,7 +26,7 @@ KEPT = 200
 View = Callable[..., HttpResponse]
 
 
-def needs(action: Action | ResourceAction, home: str) -> Callable[[View], View]:
+def needs(action: AnyAction, home: str) -> Callable[[View], View]:
     """Make a view refuse people whose role in the chosen account is not enough for this action.
 
     `home` names the page that they can go back to.
@@ -35,8 +35,7 @@ def needs(action: Action | ResourceAction, home: str) -> Callable[[View], View]:
     def decorate(view: View) -> View:
         @wraps(view)
         def wrapper(request: Request, *args: Any, **kwargs: Any) -> HttpResponse:
-            needed = NEEDED[action] if isinstance(action, Action) else Role.OPERATOR
-            if request.shell.role < needed:
+            if not request.shell.may[action]:
                 return refuse(request, [str(Refusal.ROLE.label)], home, status=403)
             return view(request, *args, **kwargs)
 

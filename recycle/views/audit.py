@@ -25,6 +25,7 @@ EXPORT = (
     (_("Name"), "subject_name"),
     (_("Changes"), lambda event: "; ".join(event.changes)),
     (_("By"), "by_name"),
+    (_("Through"), "get_edge_display"),
     (_("Address"), "address"),
     (_("Request ID"), "request_id"),
     (_("Count"), "count"),

@@ -13,9 +13,9 @@ from recycle.actions.bindings import described
 from recycle.actions.resources.base import why_not_bind
 from recycle.forms import BinFilter, InstanceFilter
 from recycle.http import Request
-from recycle.lifecycle import Action, State
+from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Event
-from recycle.policy import Refusal, Role
+from recycle.policy import Refusal
 from recycle.views.lists import show_list, stream_csv
 from recycle.views.scope import find
 
@@ -52,7 +52,7 @@ def index(request: Request) -> HttpResponse:
     form = InstanceFilter(request.GET, scope=request.shell.scope)
     rows = request.shell.instances().select_related("instance_type").annotate(bound=described())
     in_bin = _also_in_bin(request, form)
-    more = [*MORE, *HOLDS] if request.shell.role >= Role.ADMINISTRATOR else MORE
+    more = [*MORE, *HOLDS] if request.shell.may[Action.HOLD] else MORE
     return show_list(
         request, "instances", form, rows, "instances", in_bin=in_bin, batch=BATCH, more_verbs=more
     )
@@ -93,7 +93,8 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
         .first()
     )
     no = why_not_bind(instance)
-    why_not = Refusal.ROLE if request.shell.role < Role.OPERATOR else no.refusal if no else None
+    may_bind = request.shell.may[ResourceAction.BIND]
+    why_not = Refusal.ROLE if not may_bind else no.refusal if no else None
     context = {
         "instance": instance,
         "tagged": list(

@@ -22,6 +22,7 @@ EXPORT = (
     (pgettext_lazy("status", "From"), "get_from_state_display"),
     (pgettext_lazy("status", "To"), "get_to_state_display"),
     (_("By"), "by_name"),
+    (_("Through"), "get_edge_display"),
     (_("Reason"), "reason"),
     (_("Batch"), "batch"),
     (_("Address"), "address"),

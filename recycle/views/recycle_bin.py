@@ -12,7 +12,6 @@ from recycle.http import Request
 from recycle.lifecycle import Action
 from recycle.listing import counted
 from recycle.models import Event, InstanceQuerySet
-from recycle.policy import Role
 from recycle.views.lists import show_list, stream_csv
 
 # Under "More" over the list.
@@ -48,7 +47,7 @@ def index(request: Request) -> HttpResponse:
     )
     form = BinFilter(request.GET, scope=request.shell.scope)
     other = counted(request.shell.instances().expired())
-    more = [*MORE, *HOLDS] if request.shell.role >= Role.ADMINISTRATOR else MORE
+    more = [*MORE, *HOLDS] if request.shell.may[Action.HOLD] else MORE
     return show_list(request, "bin", form, rows, "recycle_bin", other=other, more_verbs=more)
 
 

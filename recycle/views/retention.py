@@ -18,26 +18,26 @@ from recycle.actions.keeping import LOOKBACK, add_rule, forecast, keep, remove_r
 from recycle.forms import ConfirmedForm, KeepForm, RuleForm
 from recycle.http import Request
 from recycle.labels import duration_label, outlook, standard_label
+from recycle.lifecycle import Right
 from recycle.models import Account, RetentionRule, Tag
 from recycle.outcomes import BROKEN, because
-from recycle.policy import LONGEST_KEEP, STANDARDS, Refusal, Role
-from recycle.views.answers import finish, refuse, render_dialog
+from recycle.policy import LONGEST_KEEP, STANDARDS
+from recycle.views.answers import finish, needs, refuse, render_dialog
 
+HOME = "recycle:overview"
 TAGS_OFFERED = 200
 
 
 @require_GET
+@needs(Right.RETENTION, HOME)
 def retention(request: Request) -> HttpResponse:
-    if refused := _refuse(request):
-        return refused
     return _show(request)
 
 
 @require_POST
+@needs(Right.RETENTION, HOME)
 def keep_for(request: Request) -> HttpResponse:
     """Set another time for the whole account."""
-    if refused := _refuse(request):
-        return refused
     page = ConfirmedForm(request.POST, scope=request.shell.scope)
     form = KeepForm(request.POST)
     if not page.is_valid() or not form.is_valid():
@@ -53,10 +53,9 @@ def keep_for(request: Request) -> HttpResponse:
 
 
 @require_POST
+@needs(Right.RETENTION, HOME)
 def add(request: Request) -> HttpResponse:
     """Add a rule for a tag, or set another time for the rule that there is."""
-    if refused := _refuse(request):
-        return refused
     page = ConfirmedForm(request.POST, scope=request.shell.scope)
     form = RuleForm(request.POST)
     if not page.is_valid() or not form.is_valid():
@@ -77,9 +76,8 @@ def add(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Right.RETENTION, HOME)
 def remove(request: Request, pk: int) -> HttpResponse:
-    if refused := _refuse(request):
-        return refused
     account = _account(request)
     rule = get_object_or_404(RetentionRule, pk=pk, account=account)
     # A link is of the page that it stands on.
@@ -97,12 +95,6 @@ def remove(request: Request, pk: int) -> HttpResponse:
     rules = [each for each in _rules(account) if each.pk != rule.pk]
     before, after = _rule_words(rule), _rule_words(None)
     return _preview(request, title, before, after, keep_for=account.keep_for, rules=rules)
-
-
-def _refuse(request: Request) -> HttpResponse | None:
-    if request.shell.role >= Role.ADMINISTRATOR and request.shell.account:
-        return None
-    return refuse(request, [str(Refusal.ROLE.label)], "recycle:overview", status=403)
 
 
 def _account(request: Request) -> Account:

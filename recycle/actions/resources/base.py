@@ -1,12 +1,15 @@
 """What all actions on volumes, addresses, load balancers and tags share.
 
 Each item is a transaction of its own: whatever happens to one, the others go on. The locks are
-taken in one order everywhere: the instance, then what is bound to it, then zone and account.
+taken in one order everywhere: the instance, then what is bound to it, then zone and account. A dry
+run takes none, and stops where the writing begins.
 """
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, TypeVar
 from uuid import UUID
 
@@ -15,9 +18,9 @@ from django.db.models import Model, QuerySet
 
 from recycle.actions.context import Context
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
-from recycle.lifecycle import IN_USE, LIVING, ResourceAction
+from recycle.lifecycle import IN_USE, LIVING, AnyAction, ResourceAction
 from recycle.models import Event, Instance, Kind
-from recycle.policy import WRONG_STATE, Refusal, Role
+from recycle.policy import WRONG_STATE, Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -38,18 +41,27 @@ class No:
 def each(
     action: ResourceAction,
     items: Iterable[Item],
-    context: Context,
     step: Callable[[Item], No | None],
+    *,
+    context: Context,
+    dry_run: bool,
+    account_of: Callable[[Item], int] = attrgetter("account_id"),
+    needs: AnyAction | None = None,
 ) -> Outcome:
     """Carry out `step` on every item, each in a transaction of its own; a step that says No has
-    written nothing.
+    written nothing. In a dry run there is no transaction, and the step does not write either.
+
+    Who acts needs the role for `needs` in the account of the item; None is the action itself.
     """
     outcome = Outcome(action, context.batch)
     for item in items:
         # A tag gets its number when it is saved.
         key, name = item.pk or 0, str(item)
+        if not context.may(needs or action, account_of(item)):
+            outcome.refused.append(Refused(key, name, Refusal.ROLE))
+            continue
         try:
-            with transaction.atomic():
+            with nullcontext() if dry_run else transaction.atomic():
                 no = step(item)
         except OperationalError:
             # Not the item's fault: the database is gone or overloaded. What was committed stays.
@@ -61,43 +73,41 @@ def each(
             outcome.failed.append(Failed(key, name, str(error)))
             continue
         if no is None:
-            outcome.done.append(Done(key or item.pk, name, action))
+            outcome.done.append(Done(key or item.pk or 0, name, action))
         else:
             outcome.refused.append(Refused(key, name, no.refusal, Blocker.of(no.blocker)))
     return outcome
 
 
-def may(context: Context, account_id: int) -> bool:
-    """Whether the role of who acts, in the account at this moment, is enough to bind and unbind."""
-    return context.role_in(account_id) >= Role.OPERATOR
-
-
-def lock_instance(pk: UUID | None) -> Instance | None:
-    """The instance as it is now, kept as it is until the transaction ends: no delete comes in
-    between.
+def look_up_instance(pk: UUID | None, *, lock: bool) -> Instance | None:
+    """The instance as it is now; with `lock`, kept as it is until the transaction ends, so that no
+    delete comes in between.
     """
-    return (
-        None
-        if pk is None
-        else Instance.objects.filter(pk=pk).select_related("zone").locked().first()
-    )
+    if pk is None:
+        return None
+    instances = Instance.objects.filter(pk=pk).select_related("zone")
+    return (instances.locked() if lock else instances).first()
 
 
-def lock_instances_of(bound: QuerySet[Any]) -> set[UUID]:
-    """Lock the instances that these rows bind something to, in the order in which a batch locks
-    them.
+def instances_of(bound: QuerySet[Any], *, lock: bool) -> set[UUID]:
+    """The instances that these rows bind something to; with `lock`, locked in the order in which a
+    batch locks them.
     """
     ids = set(bound.order_by().values_list("instance", flat=True))
-    return set(Instance.objects.filter(pk__among=ids).locked().values_list("pk", flat=True))
+    instances = Instance.objects.filter(pk__among=ids)
+    return set((instances.locked() if lock else instances).values_list("pk", flat=True))
 
 
-def lock(rows: QuerySet[Item], pk: Any) -> Item | None:
-    """The row as it is now, kept as it is until the transaction ends.
+def look_up(rows: QuerySet[Item], pk: Any, *, lock: bool) -> Item | None:
+    """The row as it is now, None when it has gone; with `lock`, kept as it is until the transaction
+    ends.
 
     `rows` joins only what never changes: a row that had to be waited for is read anew, what is
     joined to it is not.
     """
-    return rows.select_for_update(of=("self",), no_key=True).filter(pk=pk).first()
+    if lock:
+        rows = rows.select_for_update(of=("self",), no_key=True)
+    return rows.filter(pk=pk).first()
 
 
 def why_not_bind(instance: Instance) -> No | None:

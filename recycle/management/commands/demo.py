@@ -26,7 +26,7 @@ from recycle import actions
 from recycle.actions import Context
 from recycle.actions.keeping import add_rule
 from recycle.actions.limits import Limit, uses, with_account_use, with_zone_use
-from recycle.lifecycle import State
+from recycle.lifecycle import Action, State
 from recycle.models import (
     Account,
     Edge,
@@ -46,7 +46,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import NO_FEES_FAMILIES, POLICIES, BillingMode, Role
+from recycle.policy import NO_FEES_FAMILIES, POLICIES, BillingMode, Role, may
 
 NAME = "Acme Research"
 REGIONS = {
@@ -177,7 +177,7 @@ class Demo:
         ):
             user, _ = User.objects.get_or_create(username=name)
             Membership.objects.create(user=user, account=self.account, role=role)
-            if role == Role.OPERATOR:
+            if may(role, Action.DELETE):
                 self.people.append(user)
 
     def _catalogue(self) -> None:
