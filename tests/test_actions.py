@@ -115,6 +115,20 @@ def test_a_release_deletes_the_volumes_that_go_with_the_instance(alice, make_ins
     assert [volume.name for volume in Volume.objects.all()] == ["data"]
 
 
+def test_what_is_taken_off_in_the_bin_keeps_nothing_of_its_instance(
+    alice, make_instance, bind, now
+):
+    """Or it would go with the next instance that it is attached to."""
+    instance = make_instance()
+    bind(instance)
+
+    actions.delete(only(instance), may_release=False, context=acting(alice, now))
+
+    bare = Volume.objects.filter(instance=None, mount_point="", delete_with_instance=False)
+    assert bare.count() == 2
+    assert ElasticIP.objects.filter(instance=None, zone=None).count() == 1
+
+
 def test_a_release_that_was_not_confirmed_is_refused(alice, make_instance):
     instance = make_instance(billing_mode=BillingMode.HOURLY)
 

@@ -98,7 +98,7 @@ def associate(instance, by, now):
 
 
 def test_the_page_shows_each_former_relationship_ticked_if_it_can_be_bound(alice_in, back):
-    text = alice_in.get(AGAIN, {"ids": back.pk}).content.decode()
+    text = alice_in.get(AGAIN, {"ids": back.pk}).text
 
     assert text.count("Can be bound") == 5
     assert text.count('name="lines"') == text.count("checked>") == 5
@@ -109,8 +109,8 @@ def test_the_page_shows_each_former_relationship_ticked_if_it_can_be_bound(alice
 def test_as_a_piece_it_is_the_plan_alone(alice_in, back):
     response = alice_in.get(AGAIN, {"ids": back.pk}, headers=HTMX)
 
-    assert "<html" not in response.content.decode()
-    assert 'id="plan"' in response.content.decode()
+    assert "<html" not in response.text
+    assert 'id="plan"' in response.text
 
 
 def test_what_is_taken_has_a_link_to_the_taker_and_no_box(
@@ -119,7 +119,7 @@ def test_what_is_taken_has_a_link_to_the_taker_and_no_box(
     taker = make_instance(name="taker")
     associate(taker, alice, now)
 
-    text = alice_in.get(AGAIN, {"ids": back.pk}).content.decode()
+    text = alice_in.get(AGAIN, {"ids": back.pk}).text
 
     assert text.count('name="lines"') == 4
     assert f'<a href="{reverse("recycle:instance", args=[taker.pk])}">taker</a>' in text
@@ -129,7 +129,7 @@ def test_an_address_that_a_load_balancer_took_has_a_link_to_that(alice_in, alice
     balancer = LoadBalancer.objects.get()
     addresses.associate(ElasticIP.objects.all(), balancer, context=acting(alice, now))
 
-    text = alice_in.get(AGAIN, {"ids": back.pk}).content.decode()
+    text = alice_in.get(AGAIN, {"ids": back.pk}).text
 
     assert f'<a href="{reverse("recycle:balancer", args=[balancer.pk])}">front</a>' in text
 
@@ -137,14 +137,14 @@ def test_an_address_that_a_load_balancer_took_has_a_link_to_that(alice_in, alice
 def test_what_is_gone_says_when_and_by_whom(alice_in, alice, back, now):
     addresses.remove(ElasticIP.objects.all(), context=acting(alice, now))
 
-    text = alice_in.get(AGAIN, {"ids": back.pk}).content.decode()
+    text = alice_in.get(AGAIN, {"ids": back.pk}).text
 
     assert "Gone" in text
     assert f"deleted {now:%Y-%m-%d %H:%M} by alice" in text
 
 
 def test_what_lies_in_the_bin_can_be_looked_at_and_restored_from_there(alice_in, binned):
-    text = alice_in.get(AGAIN, {"ids": binned.pk}).content.decode()
+    text = alice_in.get(AGAIN, {"ids": binned.pk}).text
 
     assert text.count("It is in the recycle bin.") == 5
     assert 'name="lines"' not in text
@@ -152,7 +152,7 @@ def test_what_lies_in_the_bin_can_be_looked_at_and_restored_from_there(alice_in,
 
 
 def test_an_instance_that_had_nothing_says_so(alice_in, make_instance):
-    text = alice_in.get(AGAIN, {"ids": make_instance().pk}).content.decode()
+    text = alice_in.get(AGAIN, {"ids": make_instance().pk}).text
 
     assert "Nothing was bound to it when it was deleted." in text
 
@@ -161,7 +161,7 @@ def test_a_batch_names_all_that_one_request_acted_on(alice_in, alice, make_insta
     rows = [make_instance(State.RECYCLED) for _ in range(3)]
     batch = actions.restore(only(*rows), context=acting(alice, now)).batch
 
-    text = alice_in.get(AGAIN, {"batch": batch}).content.decode()
+    text = alice_in.get(AGAIN, {"batch": batch}).text
 
     assert all(row.name in text for row in rows)
 
@@ -170,9 +170,9 @@ def test_a_large_batch_is_shown_a_hundred_at_a_time(alice_in, alice, make_instan
     rows = [make_instance(State.RECYCLED) for _ in range(103)]
     batch = actions.restore(only(*rows), context=acting(alice, now)).batch
 
-    first = alice_in.get(AGAIN, {"batch": batch}).content.decode()
-    carried_out = alice_in.post(AGAIN, fields(first)).content.decode()
-    second = alice_in.get(AGAIN, {"batch": batch, "skip": 100}).content.decode()
+    first = alice_in.get(AGAIN, {"batch": batch}).text
+    carried_out = alice_in.post(AGAIN, fields(first)).text
+    second = alice_in.get(AGAIN, {"batch": batch, "skip": 100}).text
 
     assert first.count('scope="rowgroup"') == 100
     assert f"?batch={batch}&amp;skip=100" in first
@@ -205,7 +205,7 @@ def test_what_is_ticked_is_bound_and_each_line_says_what_became_of_it(
 
     response = alice_in.post(AGAIN, {"ids": back.pk, "lines": lines}, headers=headers)
 
-    text = response.content.decode()
+    text = response.text
     assert response.status_code == 200
     assert text.count("Bound again") == 4
     assert "Left alone" in text
@@ -219,7 +219,7 @@ def test_what_is_ticked_is_bound_and_each_line_says_what_became_of_it(
 def test_only_what_is_ticked_is_bound(alice_in, back):
     [line] = [key for key in keys(back) if ".eip." in key]
 
-    text = alice_in.post(AGAIN, {"ids": back.pk, "lines": line}).content.decode()
+    text = alice_in.post(AGAIN, {"ids": back.pk, "lines": line}).text
 
     assert ElasticIP.objects.get().instance == back
     assert not InstanceTag.objects.exists()
@@ -230,7 +230,7 @@ def test_only_what_is_ticked_is_bound(alice_in, back):
 def test_with_nothing_ticked_nothing_is_bound(alice_in, back):
     response = alice_in.post(AGAIN, {"ids": back.pk})
 
-    assert "No relationship was picked. Nothing was bound." in response.content.decode()
+    assert "No relationship was picked. Nothing was bound." in response.text
     assert not Event.objects.filter(action="bind").exists()
 
 
@@ -240,7 +240,7 @@ def test_a_line_that_is_not_in_the_plan_binds_nothing(alice_in, back, make_back)
     response = alice_in.post(AGAIN, {"ids": back.pk, "lines": [*keys(back), *keys(other)]})
 
     assert response.status_code == 409
-    assert "The plan has changed in the meantime." in response.content.decode()
+    assert "The plan has changed in the meantime." in response.text
     assert not Event.objects.filter(action="bind").exists()
 
 
@@ -259,7 +259,7 @@ def test_a_viewer_is_told_that_the_role_does_not_allow_it(client, victor, back, 
     response = getattr(client, method)(AGAIN, {"ids": back.pk, "lines": keys(back)})
 
     assert response.status_code == 403
-    assert "Your role does not allow this." in response.content.decode()
+    assert "Your role does not allow this." in response.text
     assert not Event.objects.filter(action="bind").exists()
 
 
@@ -270,7 +270,7 @@ def test_a_stranger_finds_nothing(client, mallory, alice, back, method):
     response = getattr(client, method)(AGAIN, {"ids": back.pk, "lines": keys(back)})
 
     assert response.status_code == 404
-    assert back.name not in response.content.decode()
+    assert back.name not in response.text
     assert not Event.objects.filter(action="bind").exists()
 
 
@@ -301,7 +301,7 @@ def test_more_than_a_hundred_named_at_once_are_refused(alice_in, make_instance):
     response = alice_in.get(AGAIN, {"ids": [row.pk for row in rows]})
 
     assert response.status_code == 400
-    assert "At most 100 instances" in response.content.decode()
+    assert "At most 100 instances" in response.text
 
 
 def test_a_form_from_a_window_with_another_account_is_refused(alice_in, alice, back):
@@ -322,7 +322,7 @@ def test_the_page_of_an_instance_shows_its_former_relationships_with_the_way_to_
 ):
     instance = request.getfixturevalue(name)
 
-    text = alice_in.get(reverse("recycle:instance", args=[instance.pk])).content.decode()
+    text = alice_in.get(reverse("recycle:instance", args=[instance.pk])).text
 
     assert "Former relationships" in text
     assert str(ElasticIP.objects.get().address) in text
@@ -335,7 +335,7 @@ def test_what_was_bound_again_is_no_former_relationship_of_its_own(alice_in, ali
         actions.plan(only(back), context=acting(alice, now)), context=acting(alice, now)
     )
 
-    text = alice_in.get(reverse("recycle:instance", args=[back.pk])).content.decode()
+    text = alice_in.get(reverse("recycle:instance", args=[back.pk])).text
 
     assert "Cancelled when the instance was deleted" in text
     assert text.count("<b>EIP</b>") == 2
@@ -351,25 +351,25 @@ def test_what_was_never_deleted_has_no_former_relationships(
 
     assert (
         "Former relationships"
-        not in alice_in.get(reverse("recycle:instance", args=[instance.pk])).content.decode()
+        not in alice_in.get(reverse("recycle:instance", args=[instance.pk])).text
     )
 
 
 def test_the_bin_leads_to_the_plan_as_well(alice_in, binned):
-    assert f"{AGAIN}?ids={binned.pk}" in alice_in.get(BIN).content.decode()
+    assert f"{AGAIN}?ids={binned.pk}" in alice_in.get(BIN).text
 
 
 def test_a_viewer_sees_why_there_is_no_way(client, victor, back):
     client.force_login(victor)
 
-    text = client.get(reverse("recycle:instance", args=[back.pk])).content.decode()
+    text = client.get(reverse("recycle:instance", args=[back.pk])).text
 
     assert AGAIN not in text
     assert "Configure again" in text
 
 
 def test_the_restore_dialog_offers_the_plan_unticked(alice_in, binned):
-    text = alice_in.get(RESTORE, {"ids": binned.pk}).content.decode()
+    text = alice_in.get(RESTORE, {"ids": binned.pk}).text
 
     assert '<input type="checkbox" name="again" value="1" >' in text
 
@@ -391,7 +391,7 @@ def test_a_restore_with_the_box_ticked_leads_to_the_plan_of_all_that_came_back(
         RESTORE, {"ids": [binned.pk, late.pk], "confirmed": 1, "again": 1}, follow=True
     )
 
-    text = response.content.decode()
+    text = response.text
     assert (
         response.redirect_chain[0][0]
         == f"{AGAIN}?batch={Event.objects.filter(action='restore').get().batch}"
@@ -468,7 +468,7 @@ def test_a_dialog_says_the_role_before_it_is_needed(client, victor, recycled):
     for method in (client.get, client.post):
         response = method(RESTORE, {"ids": recycled.pk, "confirmed": 1})
         assert response.status_code == 403
-        assert "Your role does not allow this." in response.content.decode()
+        assert "Your role does not allow this." in response.text
 
 
 def test_nothing_is_said_of_a_refusal_that_the_dialog_gave_as_well(alice_in, make_instance, now):
@@ -478,7 +478,7 @@ def test_nothing_is_said_of_a_refusal_that_the_dialog_gave_as_well(alice_in, mak
 
     text = alice_in.post(
         RESTORE, {"ids": [late.pk, good.pk], "confirmed": 1, "back": BIN, **told}, follow=True
-    ).content.decode()
+    ).text
 
     assert "Its time is over; it is being deleted for good." in text
     assert "This has changed since the dialog was shown." not in text
@@ -497,7 +497,7 @@ def test_a_refusal_that_the_dialog_did_not_give_is_said_to_be_new(
         {"ids": [row.pk, other.pk], "confirmed": 1, "back": BIN, **told},
         headers=headers,
         follow=True,
-    ).content.decode()
+    ).text
 
     assert "Restored 1 instance." in text
     assert (
@@ -516,7 +516,7 @@ def test_what_the_dialog_called_impossible_and_was_done_after_all_is_named(
 
     text = alice_in.post(
         RESTORE, {"ids": row.pk, "confirmed": 1, "back": BIN, **told}, follow=True
-    ).content.decode()
+    ).text
 
     assert "The dialog said that this cannot be done; in the meantime it could:" in text
     assert "<li>a</li>" in text
@@ -537,9 +537,7 @@ def test_a_delete_that_became_possible_after_the_dialog_says_so_as_well(
     told = announced(alice_in, delete, young)
     only(young).update(created_at=now - timedelta(hours=2))
 
-    text = alice_in.post(
-        delete, {"ids": young.pk, "confirmed": 1, **told}, follow=True
-    ).content.decode()
+    text = alice_in.post(delete, {"ids": young.pk, "confirmed": 1, **told}, follow=True).text
 
     assert "<li>young</li>" in text
 

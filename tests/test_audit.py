@@ -84,6 +84,7 @@ def test_a_deactivated_user_fails_like_everybody_else(client, person):
     assert AuditEvent.objects.get().action == "login_failed"
 
 
+@pytest.mark.slow
 def test_failures_add_up_instead_of_filling_the_log(client, person, mallory):
     for number in range(12):
         log_in(client, f"nobody-{number}", "wrong")

@@ -37,7 +37,7 @@ from tests.threads import held
 
 PASSWORD = "a-Long-Secret-7"
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.both]
 
 
 @contextmanager

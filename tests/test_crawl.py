@@ -13,7 +13,7 @@ from recycle.lifecycle import State
 from recycle.models import Instance, Tag
 from tests.conftest import HTMX, acting
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 LONGEST_ADDRESS = 2_000
 # Addresses of one kind (view, names of parameters, order) that are followed.

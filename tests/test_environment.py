@@ -23,7 +23,10 @@ import pytest
 
 from console import bootstrap
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the tool on the PATH is a shell script")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="the tool on the PATH is a shell script"),
+]
 
 BASE = str(getattr(sys, "_base_executable", sys.executable))
 PROGRAM = """\

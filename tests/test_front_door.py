@@ -144,6 +144,7 @@ def test_no_form_of_the_admin_sends_files(client, name, recycled):
 # --- HEAD -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [False, True])
 def test_head_says_at_every_address_what_get_says(client, alice, recycled, known):
     if known:
@@ -237,6 +238,7 @@ def test_a_page_about_a_made_up_address_leads_nowhere_else(client, alice, path, 
 # --- HSTS -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "header"),
     [

@@ -643,6 +643,7 @@ def test_what_is_imported_has_changed_when_the_import_ended(load, now):
     assert Instance.objects.get().changed_at > now
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_inventory(load, monkeypatch):
     monkeypatch.setattr(rows, "BATCH", 100)
     alive: weakref.WeakSet[Instance] = weakref.WeakSet()

@@ -1067,6 +1067,7 @@ print(sorted(set(answers)), account.instances.count())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("os.environ.get('DATABASE_URL')", reason="SQLite has the one lock")
 def test_pages_answer_while_an_import_holds_the_only_lock(tmp_path):
     file = tmp_path / "instances.json"

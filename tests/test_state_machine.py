@@ -45,7 +45,7 @@ from recycle.models import (
 from recycle.policy import BillingMode, Refusal, Role, why_not, why_not_no_fees
 from tests.conftest import SUBNET, acting, make_user
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.both]
 
 START = datetime(2026, 11, 23, 8, tzinfo=UTC)
 MOMENT = timedelta(microseconds=1)

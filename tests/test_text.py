@@ -90,6 +90,7 @@ def test_what_shows_something_is_taken(text):
     check_text(text)
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1))
 def test_nothing_that_is_taken_controls_anything(text):
     try:
@@ -249,6 +250,7 @@ def test_what_a_search_tells_apart(one, other):
 ODD = {"ı"}
 
 
+@pytest.mark.slow
 def test_no_letter_of_unicode_depends_on_its_case_or_composition():
     every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     spelled = [

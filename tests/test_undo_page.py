@@ -42,7 +42,7 @@ def bound(make_instance, bind):
 
 def delete(client, *instances, headers=None, **fields):
     data = {"ids": [each.pk for each in instances], "confirmed": 1, "back": LIST, **fields}
-    return client.post(DELETE, data, headers=headers or {}, follow=True).content.decode()
+    return client.post(DELETE, data, headers=headers or {}, follow=True).text
 
 
 def batch():
@@ -130,7 +130,7 @@ def test_a_page_that_comes_too_late_offers_no_undo_and_keeps_the_message(oscar_i
 def test_a_restore_offers_no_undo(oscar_in, recycled):
     text = oscar_in.post(
         reverse("recycle:restore"), {"ids": recycled.pk, "confirmed": 1, "back": LIST}, follow=True
-    ).content.decode()
+    ).text
 
     assert "Restored 1 instance." in text
     assert UNDO not in text
@@ -146,7 +146,7 @@ def test_a_delete_of_more_than_can_be_undone_offers_none(oscar_in, make_instance
 def test_the_message_is_shown_once(oscar_in, bound):
     delete(oscar_in, bound)
 
-    assert UNDO not in oscar_in.get(LIST).content.decode()
+    assert UNDO not in oscar_in.get(LIST).text
 
 
 # --- The deed -------------------------------------------------------------------------------------
@@ -158,7 +158,7 @@ def test_undo_brings_back_a_running_bound_instance_and_says_so(oscar_in, bound, 
 
     response = undo(oscar_in, headers)
 
-    text = response.content.decode()
+    text = response.text
     assert "1 instance is back. 5 relationships are bound again. 1 instance runs again." in text
     assert only(bound).get().state == State.ACTIVE
     assert ElasticIP.objects.get().instance == bound
@@ -194,7 +194,7 @@ def test_what_is_left_alone_is_named_with_its_taker(oscar_in, oscar, bound, make
     taker = make_instance(name="taker")
     addresses.associate(ElasticIP.objects.all(), taker, context=acting(oscar, now))
 
-    text = undo(oscar_in).content.decode()
+    text = undo(oscar_in).text
 
     assert "Not everything could be undone:" in text
     assert f"bound · {ElasticIP.objects.get().address}: It is taken by another one." in text
@@ -205,7 +205,7 @@ def test_undone_by_somebody_else_already_it_says_so(oscar_in, bound, oscar, now)
     delete(oscar_in, bound)
     actions.restore(only(bound), context=acting(oscar, now))
 
-    text = undo(oscar_in).content.decode()
+    text = undo(oscar_in).text
 
     assert "Nothing was undone:" in text
     assert "bound: It is back already." in text
@@ -224,7 +224,7 @@ def test_after_its_time_it_is_refused_with_a_sentence(oscar_in, oscar, bound, no
     response = undo(oscar_in, headers)
 
     assert response.status_code == 409
-    assert "The time to undo this is over." in response.content.decode()
+    assert "The time to undo this is over." in response.text
     assert only(bound).get().state == State.RECYCLED
 
 
@@ -254,10 +254,7 @@ def test_nobody_else_may(request, client, alice, bound, now, who):
     response = undo(client)
 
     assert response.status_code == 403
-    assert (
-        "Only the person who deleted it, or an administrator, can undo this."
-        in response.content.decode()
-    )
+    assert "Only the person who deleted it, or an administrator, can undo this." in response.text
     assert only(bound).get().state == State.RECYCLED
 
 
@@ -268,7 +265,7 @@ def test_a_stranger_s_batch_is_not_found(client, mallory, oscar, bound, now):
     response = undo(client)
 
     assert response.status_code == 404
-    assert bound.name not in response.content.decode()
+    assert bound.name not in response.text
 
 
 @pytest.mark.parametrize("value", ["", "nonsense", "c8c380be-efe2-4df8-8c3c-9b89ed7221a0"])

@@ -94,8 +94,8 @@ def carry_out(move: Move, *, dry_run: bool, limit: int | None = None) -> Outcome
     """Work through the instances of `move`, `limit` of them at most. Whatever happens to one, the
     others go on. A dry run answers the same, by the same rules, and locks and changes nothing.
 
-    Costs three statements a chunk, six more where relationships are cancelled, and what `prepare`
-    costs.
+    Costs three statements a chunk, one or two more for each kind of relationship where these are
+    cancelled, and what `prepare` costs.
     """
     if dry_run:
         return _preview(move, limit)

@@ -2,7 +2,7 @@
 
 from recycle.forms.again import AgainForm
 from recycle.forms.audit import AuditFilter
-from recycle.forms.create import CreateForm
+from recycle.forms.create import CreateForm, filled_in
 from recycle.forms.dialog import DialogForm, SelectionDialogForm
 from recycle.forms.filters import OverviewForm, PlanFilter
 from recycle.forms.lists import (
@@ -15,6 +15,7 @@ from recycle.forms.lists import (
 )
 from recycle.forms.login import EndSessionForm, LoginForm, PasswordForm
 from recycle.forms.named import MAX_NAMED, NamedForm
+from recycle.forms.offer import offered
 from recycle.forms.places import FilteredPage, dialog_link, own_address
 from recycle.forms.preferences import ColumnsForm, ThemeForm, TipForm
 from recycle.forms.retention import ConfirmedForm, KeepForField, KeepForm, RuleForm
@@ -57,5 +58,7 @@ __all__ = [
     "TipForm",
     "UndoForm",
     "dialog_link",
+    "filled_in",
+    "offered",
     "own_address",
 ]

@@ -1,4 +1,6 @@
-"""What was done in an account. Events carry ids and names, and outlive what they are about."""
+"""What was done in an account: to instances, to what is bound to them, to its members and to the
+account itself. Events carry ids and names, and outlive what they are about.
+"""
 
 from typing import Self
 
@@ -16,9 +18,7 @@ from recycle.text import check_text
 
 
 class Kind(models.TextChoices):
-    """What an event is about, beside an instance: what can be bound to one, a member, the
-    account.
-    """
+    """What an event is about where that is not, or not only, an instance."""
 
     VOLUME = "volume", _("EBS volume")
     EIP = "eip", _("EIP")
@@ -63,7 +63,7 @@ class Event(models.Model):
         _("action"), max_length=16, choices=[*Action.choices, *ResourceAction.choices]
     )
     # Not foreign keys: the rows are forgotten one day, this is not. An event is about an instance,
-    # about what is bound to one, or about both.
+    # about something of another kind, or, when one was bound to the other, about both.
     instance_id = models.UUIDField(_("instance ID"), null=True, blank=True)
     instance_name = models.CharField(_("instance"), max_length=64, blank=True)
     instance_name_folded = FoldedField("instance_name")

@@ -141,7 +141,8 @@ class Instance(models.Model):
     # The user's name at the time. Null and not empty: SQLite adds only such a column in place.
     recycled_by_name = models.CharField(_("deleted by"), max_length=150, null=True, blank=True)
     recycled_by_name_folded = FoldedField("recycled_by_name")
-    # The moment promised to the owner. Stamped on entry; nothing moves it.
+    # The moment promised to the owner. Stamped on entry. Afterwards it only moves later: by Extend,
+    # and when a hold ends.
     purge_at = models.DateTimeField(_("ends"), null=True, blank=True)
     # Where the time in the bin comes from, as `policy.Retention` says it. Null outside of the bin.
     retention_kind = models.CharField(

@@ -47,13 +47,6 @@ def icon(name: str, extra: str = "") -> SafeString:
     )
 
 
-@register.simple_tag(takes_context=True)
-def why_not(context: dict[str, Any], instance: Instance, action: str) -> Refusal | None:
-    """Why the person may not do this to the instance at this moment; None when they may."""
-    request = context["request"]
-    return policy.why_not(Action(action), instance, role=request.shell.role, now=request.now)
-
-
 def _off(label: object, reason: object) -> SafeString:
     """What cannot be done, and why."""
     return format_html(
@@ -83,13 +76,11 @@ def operation(
     """The link that opens the dialog of an action, or its name with the reason why it cannot be
     done.
     """
-    label = Action(action).label
-    reason = why_not(context, instance, action)
+    request, label = context["request"], Action(action).label
+    reason = policy.why_not(Action(action), instance, role=request.shell.role, now=request.now)
     if reason is not None:
         return _off(label, refusal_label(reason, instance))
-    link = dialog_link(
-        reverse(f"recycle:{action}"), context["request"].shell.address, [instance.pk]
-    )
+    link = dialog_link(reverse(f"recycle:{action}"), request.shell.address, [instance.pk])
     return _opens_dialog(link, label, extra)
 
 
@@ -119,13 +110,6 @@ def dialog(
     ids = [row.pk if row else key] if row or key else []
     shown = format_html("{}{}", icon(picture), label) if picture else label
     return _opens_dialog(dialog_link(address, request.shell.address, ids), shown, extra, row or "")
-
-
-@register.filter
-def page_of_row(row: Model) -> str:
-    """The address of its page."""
-    blocker = Blocker.of(row)
-    return page_of(blocker) if blocker else ""
 
 
 @register.filter

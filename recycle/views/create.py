@@ -17,11 +17,11 @@ from recycle import actions
 from recycle.actions import Outcome
 from recycle.actions.create import UNNAMED, Order
 from recycle.actions.limits import Limit, Use, uses, with_account_use
-from recycle.forms import CreateForm
+from recycle.forms import CreateForm, filled_in, offered
 from recycle.http import Request, pick, sent
 from recycle.lifecycle import ResourceAction
 from recycle.models import Account
-from recycle.policy import Refusal
+from recycle.policy import BillingMode, Refusal
 from recycle.views.answers import needs
 
 # Buttons that ask for the page again, with one thing changed.
@@ -32,9 +32,11 @@ ASKING = frozenset({"check", "add_disk", "remove_disk"})
 @needs(ResourceAction.CREATE, "recycle:instances")
 def create(request: Request) -> HttpResponse:
     orders = request.method == "POST" and not ASKING & request.POST.keys()
-    data = sent(request)
-    begun = request.method == "POST" or "token" in data
-    form = CreateForm(data, scope=request.shell.scope, begun=begun)
+    data, scope = sent(request), request.shell.scope
+    offer = offered(scope, data.get("zone"))
+    if request.method == "GET" and "token" not in data:
+        data = filled_in(data, scope, offer)
+    form = CreateForm(data, scope=scope, offer=offer)
     if orders and form.zone_changed:
         form.add_error("zone", _("The zone has changed. Look at the network again."))
     outcome = order = None
@@ -94,6 +96,7 @@ def _amounts(order: Order) -> dict[str, Any]:
     }
     names = order.names()
     return {
+        "billing_mode": BillingMode(order.billing_mode).label,
         "quota": [_line(use, taken.get(use.limit, 0)) for use in uses(account)],
         "first_name": names[0] if order.name else f"{UNNAMED}…",
         "last_name": names[-1] if order.name and order.count > 1 else "",
