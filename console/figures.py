@@ -13,11 +13,6 @@ from statistics import median
 from console.bootstrap import PROJECT
 
 TEMPLATE_COLUMNS = 140
-# Classes that still stand in two modules under one name. This list only gets shorter.
-NAMESAKES = {
-    *("Answer", "Bar", "Changes", "Event", "Item", "Kind", "Page", "PasswordForm"),
-    *("Refusal", "Refused", "Shown"),
-}
 # What Django or Python looks for under this name in every module that has it.
 EXPECTED = {"Command", "urlpatterns", "register", "logger", "main"}
 
@@ -80,10 +75,8 @@ def complaints(project: Path) -> Iterator[str]:
     shared = {
         name for name in names_in_two_modules(trees) if name[0].isupper() and name[1:2].islower()
     }
-    for name in sorted(shared - NAMESAKES):
+    for name in sorted(shared):
         yield f"{name} stands in two modules: one of them needs another name."
-    for name in sorted(NAMESAKES - shared):
-        yield f"{name} stands in one module: take it from NAMESAKES."
 
 
 def names_in_two_modules(trees: dict[Path, ast.Module]) -> dict[str, list[Path]]:

@@ -472,7 +472,7 @@ class RetentionRuleAdmin(FixedAdmin):
         remove_rules(queryset, context=context_of(request))
 
 
-class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+class SetPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
     def __init__(self, user: User, *args: Any, request: HttpRequest) -> None:
         super().__init__(user, *args)
         self.request = request
@@ -524,7 +524,7 @@ class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # 
     ) -> HttpResponse:
         # Django gives the form no request, and this object serves all of them.
         page = copy(self)
-        page.change_password_form = partial(PasswordForm, request=request)
+        page.change_password_form = partial(SetPasswordForm, request=request)
         return DjangoUserAdmin.user_change_password(page, request, id, form_url)
 
     def record_removed(self, rows: Iterable[Any], context: Context) -> None:

@@ -269,10 +269,10 @@ def _before_login(request: HttpRequest) -> str:
     return f"{path}?{urlencode({'next': onward})}" if ours else path
 
 
-Answer = Callable[[HttpRequest], HttpResponse]
+Respond = Callable[[HttpRequest], HttpResponse]
 
 
-def identify(get_response: Answer) -> Answer:
+def identify(get_response: Respond) -> Respond:
     """Middleware, the first of all: a request gets an id, its answer the same in `X-Request-Id`.
 
     An id that came along with the request is not taken over: it would name what somebody else did.

@@ -20,7 +20,7 @@ from recycle.lifecycle import ResourceAction
 from recycle.models import Edge
 
 # How many sentences are said about a selection.
-REASONS = 5
+SAID_AT_MOST = 5
 
 
 def context_of(request: HttpRequest) -> Context:
@@ -38,7 +38,7 @@ def kept_by(rows: QuerySet[Any]) -> Iterator[tuple[Model, str]]:
         if relation.on_delete is PROTECT:
             model, field = relation.related_model, relation.field.name
             needing = model._base_manager.filter(**{field: OuterRef("pk")})
-            for row in rows.filter(Exists(needing))[:REASONS]:
+            for row in rows.filter(Exists(needing))[:SAID_AT_MOST]:
                 yield row, str(model._meta.verbose_name_plural)
 
 
@@ -116,7 +116,7 @@ class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def refuse_delete(self, request: HttpRequest, rows: QuerySet[Any]) -> bool:
         """Say what of this cannot be deleted, and why; False when all of it can."""
         kept = dict(kept_by(rows))
-        for row, what in list(kept.items())[:REASONS]:
+        for row, what in list(kept.items())[:SAID_AT_MOST]:
             sentence = self.cannot_delete % {"name": row, "what": what}
             self.message_user(request, sentence, messages.ERROR)
         return bool(kept)

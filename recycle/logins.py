@@ -18,7 +18,7 @@ from recycle.models import AuditAction, Edge, User
 logger = logging.getLogger(__name__)
 
 
-def listen() -> None:
+def hear_logins() -> None:
     user_logged_in.connect(logged_in, dispatch_uid="audit")
     user_logged_out.connect(logged_out, dispatch_uid="audit")
     user_login_failed.connect(login_failed, dispatch_uid="audit")

@@ -645,7 +645,7 @@ def test_what_is_imported_has_changed_when_the_import_ended(load, now):
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_inventory(load, monkeypatch):
-    monkeypatch.setattr(rows, "BATCH", 100)
+    monkeypatch.setattr(rows, "WRITTEN_AT_ONCE", 100)
     alive: weakref.WeakSet[Instance] = weakref.WeakSet()
     most = 0
 
@@ -670,4 +670,4 @@ def test_memory_does_not_grow_with_the_inventory(load, monkeypatch):
         post_init.disconnect(count, sender=Instance)
 
     assert Instance.objects.count() == 3_000
-    assert most <= 3 * rows.BATCH
+    assert most <= 3 * rows.WRITTEN_AT_ONCE

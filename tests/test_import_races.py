@@ -12,7 +12,7 @@ from django.db import connection
 from recycle import actions
 from recycle.actions.inventory import Options, import_inventory, rows
 from recycle.actions.resources import balancers, tags
-from recycle.inventory import Bar, Notes, Progress, Source
+from recycle.inventory import Notes, Progress, ProgressBar, Source
 from recycle.lifecycle import State
 from recycle.models import Event, Instance, InstanceTag, RealServer, Tag, User
 from recycle.policy import Refusal
@@ -40,7 +40,7 @@ class Meanwhile(Progress):
     def begin(self, what, total, *, in_bytes=False):
         meanwhile = self
 
-        class Waiting(Bar):
+        class Waiting(ProgressBar):
             def advance(self, done, rows):
                 if not in_bytes and meanwhile.running is None:
                     meanwhile.running = meanwhile.threads.go(meanwhile.what)

@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from recycle import actions
 from recycle.actions.inventory import Options, import_inventory
-from recycle.inventory import Bar, Notes, Place, Progress, Source
+from recycle.inventory import Notes, Place, Progress, ProgressBar, Source
 from recycle.inventory.kinds import BY_KEY, built
 from recycle.inventory.pages import FULL, Told, gaps
 from recycle.inventory.words import CHARGES, CONTAINERS, NESTED_SERVERS, NO_RULES, STATES
@@ -989,7 +989,7 @@ class Meddling(Progress):
 
     @contextmanager
     def begin(self, what, total, *, in_bytes=False):
-        class Changing(Bar):
+        class Changing(ProgressBar):
             def advance(self, done, rows):
                 if not in_bytes:
                     other, _ = Account.objects.get_or_create(name="Another")
@@ -1025,7 +1025,7 @@ from django.test import Client
 from django.utils import timezone
 from recycle.actions import Context
 from recycle.actions.inventory import Options, import_inventory
-from recycle.inventory import Bar, Notes, Progress, Source
+from recycle.inventory import ProgressBar, Notes, Progress, Source
 from recycle.models import Account, Edge, Membership, User
 
 call_command("migrate", verbosity=0)
@@ -1042,7 +1042,7 @@ def look():
     answers.extend(client.get(path).status_code for path in paths)
     connections.close_all()
 
-class Held(Bar):
+class Held(ProgressBar):
     def advance(self, done, rows):
         if progress.what == "Reading":
             assert not connection.in_atomic_block, "it holds the lock while it reads"

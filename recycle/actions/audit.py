@@ -39,7 +39,7 @@ from recycle.waiting import waiting_at_most
 logger = logging.getLogger(__name__)
 
 # A field's name, its value before and its value after.
-Changes = dict[str, tuple[Any, Any]]
+FieldChanges = dict[str, tuple[Any, Any]]
 
 # What an event about a membership says otherwise.
 SAID = frozenset({"id", "user", "account"})
@@ -59,7 +59,7 @@ OF_ACCOUNT: dict[type[Model], tuple[str, Callable[[Any], int]]] = {
 
 
 def record(
-    action: ResourceAction, row: Model, changes: Changes | None = None, *, context: Context
+    action: ResourceAction, row: Model, changes: FieldChanges | None = None, *, context: Context
 ) -> None:
     """Write that a row was made, changed or deleted, where it belongs.
 
@@ -73,7 +73,7 @@ def record(
 
 
 def record_in_installation(
-    action: AuditAction, row: Model, changes: Changes | None = None, *, context: Context
+    action: AuditAction, row: Model, changes: FieldChanges | None = None, *, context: Context
 ) -> None:
     AuditEvent.objects.create(
         at=context.now,
@@ -87,7 +87,7 @@ def record_in_installation(
 
 
 def _record_in_account(
-    action: ResourceAction, row: Model, changes: Changes | None, context: Context
+    action: ResourceAction, row: Model, changes: FieldChanges | None, context: Context
 ) -> None:
     kind, account_of = OF_ACCOUNT[type(row)]
     named: Model = row
@@ -112,7 +112,7 @@ def _record_in_account(
     )
 
 
-def _detail(changes: Changes | None) -> dict[str, Any]:
+def _detail(changes: FieldChanges | None) -> dict[str, Any]:
     told = {
         name: [_plain(before), _plain(after)] for name, (before, after) in (changes or {}).items()
     }
@@ -121,7 +121,7 @@ def _detail(changes: Changes | None) -> dict[str, Any]:
 
 def changes_of(
     model: type[Model], names: list[str], before: dict[str, Any], after: dict[str, Any]
-) -> Changes:
+) -> FieldChanges:
     """What a form changed: of its fields those that the model keeps, without any secret."""
     kept = {field.name for field in model._meta.concrete_fields} - SECRETS
     if model is Membership:

@@ -15,11 +15,11 @@ from django.utils.translation import gettext_lazy as _
 from recycle.models import User
 
 # More than anybody types, and far less than what takes long to look at.
-LONGEST = 1_000
+LONGEST_PASSWORD = 1_000
 
 
 def _password_field(label: Any) -> forms.CharField:
-    return forms.CharField(label=label, strip=False, max_length=LONGEST)
+    return forms.CharField(label=label, strip=False, max_length=LONGEST_PASSWORD)
 
 
 class LoginForm(AllauthLoginForm):  # type: ignore[misc]

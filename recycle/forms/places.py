@@ -17,7 +17,7 @@ from recycle.forms.resources.lists import AddressFilter, BalancerFilter, TagFilt
 from recycle.forms.scope import Scope
 
 # A longer address is none of ours: the longest filter there is stays below it, in any script.
-LONGEST = 8_000
+LONGEST_ADDRESS = 8_000
 # A link goes through proxies that take no more than a few thousand characters in a line.
 LONGEST_LINK = 2_000
 
@@ -125,5 +125,5 @@ def _parts(address: str) -> tuple[str, str]:
         parts = urlsplit(address)
     except ValueError:
         return "", ""
-    here = address.startswith("/") and len(address) <= LONGEST and not parts.netloc
+    here = address.startswith("/") and len(address) <= LONGEST_ADDRESS and not parts.netloc
     return (parts.path, parts.query) if here else ("", "")

@@ -1,5 +1,5 @@
 """What each list of an answer holds, and how its items become rows. A new list: a function and a
-line in KINDS.
+line in LISTINGS.
 """
 
 import re
@@ -13,14 +13,14 @@ from uuid import UUID
 from django.db import models
 
 from recycle.inventory.fields import LARGEST_SMALL, NO_ID, Fields
-from recycle.inventory.place import Place, Problem, shown
+from recycle.inventory.place import Place, Problem, as_shown
 from recycle.inventory.words import (
     ASSOCIATED,
     BARE_METAL,
+    CHARGE_TYPES,
     CHARGES,
     LEAVING,
     METHODS,
-    MODES,
     NESTED_SERVERS,
     NO_RULES,
     PROTOCOLS,
@@ -44,7 +44,7 @@ from recycle.policy import POLICIES, BillingMode
 ZONE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-[a-z0-9]*[a-z]")
 # What the models have where an answer says nothing.
 SYSTEM_DISK_GB, LINE = 20, "BGP"
-PORTS = {"least": 1, "most": 65535}
+PORT_RANGE = {"least": 1, "most": 65535}
 DISKS_ALONE = "data disks without an EBS volume of their own"
 
 
@@ -111,7 +111,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Listing:
     """A list of the answers: where it is found, what it becomes, and how its rows lead to their
     account.
     """
@@ -142,9 +142,9 @@ def _instance(fields: Fields, entry: Entry) -> None:
     charge = fields.text("ChargeType", longest=64, required=True)
     if charge in NO_RULES:
         entry.left_out = entry.left_out or NO_RULES[charge]
-    elif charge and charge not in MODES:
-        fields.wrong("ChargeType", f"{shown(charge)} is not one of {', '.join(MODES)}")
-    mode = MODES.get(charge, BillingMode.DAILY)
+    elif charge and charge not in CHARGE_TYPES:
+        fields.wrong("ChargeType", f"{as_shown(charge)} is not one of {', '.join(CHARGE_TYPES)}")
+    mode = CHARGE_TYPES.get(charge, BillingMode.DAILY)
     stopped_for_free = (
         fields.flag("ShutdownNoCharge") or fields.text("StoppedMode", longest=64) == "StopCharging"
     )
@@ -219,7 +219,7 @@ def _zone(fields: Fields) -> str:
     name = "AvailabilityZone" if "AvailabilityZone" in fields else "AvailabilityZoneName"
     zone = fields.text(name, longest=32, required=True)
     if zone and not ZONE.fullmatch(zone):
-        fields.wrong(name, f"{shown(zone)} is not a zone: a region and a letter")
+        fields.wrong(name, f"{as_shown(zone)} is not a zone: a region and a letter")
     return zone
 
 
@@ -227,7 +227,7 @@ def _type(fields: Fields) -> str:
     name = fields.text("InstanceType", longest=32, required=True)
     if name and not 1 <= len(name.partition(".")[0]) <= 16:
         fields.wrong(
-            "InstanceType", f"{shown(name)} is not an instance type: a family, a dot and a size"
+            "InstanceType", f"{as_shown(name)} is not an instance type: a family, a dot and a size"
         )
     return name
 
@@ -257,7 +257,7 @@ def _listener(fields: Fields, entry: Entry) -> None:
         "load_balancer_id": fields.identity("LoadBalancerId"),
         "name": fields.text("ListenerName", longest=64),
         "protocol": PROTOCOLS.get(protocol),
-        "port": fields.number("ListenerPort", **PORTS),
+        "port": fields.number("ListenerPort", **PORT_RANGE),
         "method": fields.word("Method", METHODS, otherwise=Listener.Method.ROUND_ROBIN),
         "created_at": fields.moment("CreateTime"),
     }
@@ -277,7 +277,7 @@ def _real_server(fields: Fields, entry: Entry) -> None:
         "id": entry.id,
         "listener_id": fields.identity("ListenerId"),
         "address": fields.address("RealServerIp"),
-        "port": fields.number("RealServerPort", **PORTS),
+        "port": fields.number("RealServerPort", **PORT_RANGE),
         "weight": 1 if weight is None else weight,
     }
 
@@ -360,11 +360,11 @@ def _tag(fields: Fields, entry: Entry) -> None:
 
 
 # In the order of what refers to what.
-KINDS = (
-    Kind(
+LISTINGS = (
+    Listing(
         "InstancesSet", "InstanceId", Instance, "account_id", ("instance", "instances"), _instance
     ),
-    Kind(
+    Listing(
         "LoadBalancerDescriptions",
         "LoadBalancerId",
         LoadBalancer,
@@ -372,7 +372,7 @@ KINDS = (
         ("load balancer", "load balancers"),
         _load_balancer,
     ),
-    Kind(
+    Listing(
         "ListenerSet",
         "ListenerId",
         Listener,
@@ -380,7 +380,7 @@ KINDS = (
         ("listener", "listeners"),
         _listener,
     ),
-    Kind(
+    Listing(
         "RealServerSet",
         "RegisterId",
         RealServer,
@@ -388,9 +388,9 @@ KINDS = (
         ("real server", "real servers"),
         _real_server,
     ),
-    Kind("AddressesSet", "AllocationId", ElasticIP, "account_id", ("EIP", "EIPs"), _elastic_ip),
-    Kind("Volumes", "VolumeId", Volume, "account_id", ("EBS volume", "EBS volumes"), _volume),
-    Kind(
+    Listing("AddressesSet", "AllocationId", ElasticIP, "account_id", ("EIP", "EIPs"), _elastic_ip),
+    Listing("Volumes", "VolumeId", Volume, "account_id", ("EBS volume", "EBS volumes"), _volume),
+    Listing(
         "Tags",
         "ResourceUuid",
         InstanceTag,
@@ -400,10 +400,10 @@ KINDS = (
         anonymous=True,
     ),
 )
-BY_KEY = {kind.key: kind for kind in KINDS}
+BY_KEY = {kind.key: kind for kind in LISTINGS}
 
 
-def built(kind: Kind, place: Place, item: Any) -> Iterator[tuple[Kind, Entry]]:
+def built(kind: Listing, place: Place, item: Any) -> Iterator[tuple[Listing, Entry]]:
     """The entry that an item is, and those of the items in it."""
     fields = Fields(item)
     entry = Entry(place, NO_ID)

@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from recycle.inventory.pages import Gap, Page, Told, gaps
+from recycle.inventory.pages import AnswerPage, Gap, Told, gaps
 from recycle.inventory.place import plain
 from recycle.lifecycle import State
 from recycle.policy import BillingMode
@@ -162,7 +162,7 @@ class Notes:
             "INSERT OR IGNORE INTO on_page VALUES (?, ?, ?)", (key, identity, self._pages)
         )
 
-    def end_page(self, page: Page) -> None:
+    def end_page(self, page: AnswerPage) -> None:
         """ValueError for a page that says of itself what cannot be."""
         if page.key:
             self._file.execute(

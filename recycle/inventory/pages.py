@@ -22,21 +22,21 @@ from dataclasses import dataclass, field
 from math import ceil
 from typing import Any
 
-from recycle.inventory.place import Place, Problem, shown
+from recycle.inventory.place import Place, Problem, as_shown
 
 TOTALS = ("InstanceCount", "TotalCount", "Total")
 TOKENS = ("NextToken", "Marker")
-SIZES = ("MaxResults", "PageSize")
-SAYINGS = frozenset({*TOTALS, *TOKENS, *SIZES})
+USUAL_SIZES = ("MaxResults", "PageSize")
+SAYS_MORE = frozenset({*TOTALS, *TOKENS, *USUAL_SIZES})
 NO_TOKEN = ("", "0", None, 0)
 FULL = "full"
 DIGITS = 15
 # Totals of one listing differ by a tenth at most.
-ALIKE = 0.9
+MANY_ALIKE = 0.9
 
 
 @dataclass(slots=True)
-class Page:
+class AnswerPage:
     """What an answer holds, and what it says of itself."""
 
     place: Place
@@ -57,9 +57,9 @@ class Page:
             if value is None:
                 continue
             if isinstance(value, bool) or not str(value).isdecimal():
-                raise ValueError(f"{name}: {shown(value)} is not a whole number")
+                raise ValueError(f"{name}: {as_shown(value)} is not a whole number")
             if len(str(value)) > DIGITS:
-                raise ValueError(f"{name}: {shown(value)} is more than there can be")
+                raise ValueError(f"{name}: {as_shown(value)} is more than there can be")
             return int(value)
         return None
 
@@ -70,7 +70,7 @@ class Page:
                 return ascii(value)
         if any(name in self.says for name in TOKENS):
             return ""
-        full = any(str(self.says.get(name)) == str(self.lists[self.key]) for name in SIZES)
+        full = any(str(self.says.get(name)) == str(self.lists[self.key]) for name in USUAL_SIZES)
         return FULL if full and self.lists[self.key] else ""
 
 
@@ -143,7 +143,7 @@ class Listings:
     def number(self) -> int:
         """How many listings they are of, at least."""
         # Somebody may have made a few things while somebody paged; more is of another listing.
-        full = ceil(self.have * ALIKE / self.total) if self.total else 1
+        full = ceil(self.have * MANY_ALIKE / self.total) if self.total else 1
         return max(1, *self.positions.values(), min(full, len(self.places)))
 
     @property
@@ -166,7 +166,7 @@ def _short(listings: Iterable[Listings]) -> Iterator[Listings]:
     )
     while short:
         least = short[0].total
-        alike = [each for each in short if least >= each.total * ALIKE]
+        alike = [each for each in short if least >= each.total * MANY_ALIKE]
         short = short[len(alike) :]
         together = sum(each.have for each in alike)
         positions = sum((each.positions for each in alike), Counter[str]())

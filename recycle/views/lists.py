@@ -24,7 +24,7 @@ from recycle.views.scope import find_batch
 # What a spreadsheet would take for a formula, the full-width signs in East Asian ones.
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 # Rows fetched and written at once.
-CHUNK = 1_000
+ROWS_AT_ONCE = 1_000
 
 # The columns of a file: each with its heading, and an attribute or a function of the row.
 Columns = Sequence[tuple[Any, str | Callable[[Any], Any]]]
@@ -120,13 +120,13 @@ def _lines(
     are somebody else's: each piece is written in those given, and leaves the thread as it was.
     """
     writer = csv.writer(_Line(), quoting=csv.QUOTE_ALL)
-    found = rows.iterator(chunk_size=CHUNK)
+    found = rows.iterator(chunk_size=ROWS_AT_ONCE)
     more = True
     # Without the mark, Excel does not read Chinese names as UTF-8.
     start = "\ufeff"
     while more:
-        chunk = list(islice(found, CHUNK))
-        more = len(chunk) == CHUNK
+        chunk = list(islice(found, ROWS_AT_ONCE))
+        more = len(chunk) == ROWS_AT_ONCE
         with timezone.override(zone), translation.override(language):
             if start:
                 start += writer.writerow([str(label) for label, _column in columns])

@@ -25,7 +25,7 @@ from recycle.models import Session
 from recycle.sessions import BEGAN
 
 # On the page; "end all others" ends more.
-SHOWN = 100
+SESSIONS_SHOWN = 100
 
 # What browsers call themselves, the more particular first: all of them also say what they are like.
 BROWSERS = {
@@ -79,7 +79,7 @@ def _show_password(request: Request, form: PasswordForm) -> HttpResponse:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownSession:
     """A session as the person sees it."""
 
     handle: str
@@ -94,22 +94,30 @@ class Shown:
 @require_safe
 def sessions(request: Request) -> HttpResponse:
     """Where the person is logged in."""
-    rows = Session.objects.of(request.user).live(request.now).order_by("-expire_date")[: SHOWN + 1]
+    rows = (
+        Session.objects.of(request.user)
+        .live(request.now)
+        .order_by("-expire_date")[: SESSIONS_SHOWN + 1]
+    )
     shown = [shown for row in rows if (shown := _shown(row, request))]
     # Used last, first; the one that asks before all others.
     shown.sort(key=lambda session: not session.current)
-    context = {"sessions": shown[:SHOWN], "more": len(shown) > SHOWN, "idle": settings.SESSION_IDLE}
+    context = {
+        "sessions": shown[:SESSIONS_SHOWN],
+        "more": len(shown) > SESSIONS_SHOWN,
+        "idle": settings.SESSION_IDLE,
+    }
     return render(request, "me/sessions.html", context)
 
 
-def _shown(row: Session, request: Request) -> Shown | None:
+def _shown(row: Session, request: Request) -> ShownSession | None:
     data = row.data
     # Made with a password that was changed since in a shell: it is not accepted any more.
     made_with = data.get(HASH_SESSION_KEY, "")
     if not constant_time_compare(made_with, request.user.get_session_auth_hash()):
         return None
     began = data.get(BEGAN, {})
-    return Shown(
+    return ShownSession(
         handle=row.handle,
         current=row.pk == request.session.session_key,
         began=datetime.fromisoformat(began["at"]) if began else None,

@@ -23,7 +23,7 @@ CHART_TOP = 24
 
 
 @dataclass(frozen=True)
-class Bar:
+class ChartBar:
     start: datetime
     count: int
     # Of the chart: percent across, units down.
@@ -87,7 +87,7 @@ def _stats(rows: InstanceQuerySet) -> list[dict[str, Any]]:
     ]
 
 
-def _forecast(rows: InstanceQuerySet, now: datetime, *, days: bool) -> list[Bar]:
+def _forecast(rows: InstanceQuerySet, now: datetime, *, days: bool) -> list[ChartBar]:
     """How many instances end in each of the next 24 hours, or 7 days. What is overdue counts as
     ending now.
     """
@@ -106,7 +106,7 @@ def _forecast(rows: InstanceQuerySet, now: datetime, *, days: bool) -> list[Bar]
     most = max(*amounts, 1)
     width = 100 / len(starts)
     return [
-        Bar(
+        ChartBar(
             start=start,
             count=amount,
             x=round(index * width + width * 0.15, 2),

@@ -16,7 +16,7 @@ from django.db import connection, transaction
 from recycle.actions.context import Context
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.rows import Import, batches
-from recycle.inventory import KINDS, Notes, Progress, Source, gather, kept
+from recycle.inventory import LISTINGS, Notes, Progress, Source, gather, kept
 from recycle.models import Account
 
 __all__ = ["Imported", "Options", "import_inventory"]
@@ -65,7 +65,7 @@ def import_inventory(
         )
         import_.lock()
         written = 0
-        for kind in KINDS:
+        for kind in LISTINGS:
             for batch in batches(kept(kind, notes)):
                 import_.take(kind, batch)
                 written += len(batch)

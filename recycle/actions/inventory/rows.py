@@ -20,7 +20,7 @@ from recycle.actions.inventory.catalogue import ensure_regions, ensure_types, en
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.renewal import RenewUntil
 from recycle.actions.move import carry_out
-from recycle.inventory import DISKS_ALONE, KINDS, Entry, Kind, Notes, Problem, Topic, kept
+from recycle.inventory import DISKS_ALONE, LISTINGS, Entry, Listing, Notes, Problem, Topic, kept
 from recycle.lifecycle import LIVING, ResourceAction, State
 from recycle.models import (
     Account,
@@ -38,12 +38,12 @@ from recycle.policy import MOST_TAGS, Refusal, end_of_expired
 
 T = TypeVar("T")
 
-BATCH = 1_000
+WRITTEN_AT_ONCE = 1_000
 # So many ends are looked up at once.
-RENEWED_AT_ONCE = 20 * BATCH
+RENEWED_AT_ONCE = 20 * WRITTEN_AT_ONCE
 # The reason in the events: a program's name, the same in every language.
 BY_IMPORT = "import_inventory"
-IN_USE = "is already in use"
+USED_ALREADY = "is already in use"
 # An answer may be old: who imports an expired subscription has at least so long to renew it.
 LEAST_LEFT = timedelta(days=1)
 
@@ -56,12 +56,12 @@ GONE = "deleted for good here, but not in these files"
 TAKEN_OFF = "taken off here, but not in these files"
 UNBOUND_HERE = "that are here already, and unbound"
 UNKNOWN_WORD = "taken for the usual"
-NOT_INSTANCES = tuple(kind.key for kind in KINDS if kind.model is not Instance)
+NOT_INSTANCES = tuple(kind.key for kind in LISTINGS if kind.model is not Instance)
 
 
 def batches(things: Iterable[T], size: int | None = None) -> Iterator[list[T]]:
     rest = iter(things)
-    while batch := list(islice(rest, size or BATCH)):
+    while batch := list(islice(rest, size or WRITTEN_AT_ONCE)):
         yield batch
 
 
@@ -78,7 +78,7 @@ class Target:
 
 
 class Import:
-    """One import: `lock`, `take` each batch in the order of KINDS, then `conclude`."""
+    """One import: `lock`, `take` each batch in the order of LISTINGS, then `conclude`."""
 
     def __init__(
         self,
@@ -95,7 +95,7 @@ class Import:
         self.accept_ended = accept_ended
         # Where the instances of these files stand; more than one cannot be guessed from.
         self.regions: set[str] = set()
-        self.writers: dict[str, Callable[[Kind, list[Entry]], None]] = {
+        self.writers: dict[str, Callable[[Listing, list[Entry]], None]] = {
             "InstancesSet": self._instances,
             "LoadBalancerDescriptions": self._load_balancers,
             "ListenerSet": self._listeners,
@@ -112,7 +112,7 @@ class Import:
         Before anything is written, and all in primary-key order, as every action does, or the two
         could deadlock.
         """
-        for kind in KINDS:
+        for kind in LISTINGS:
             for batch in batches(kept(kind, self.notes)):
                 entries = [entry for entry in batch if not entry.left_out]
                 if kind.model is Instance:
@@ -124,7 +124,7 @@ class Import:
             mine = Instance.objects.filter(account=self.account, pk__among=ids)
             list(mine.locked().values_list("pk"))
 
-    def _not_here(self, kind: Kind, entries: list[Entry]) -> list[Entry]:
+    def _not_here(self, kind: Listing, entries: list[Entry]) -> list[Entry]:
         ids = [entry.id for entry in entries]
         if kind.model is InstanceTag:
             tags = InstanceTag.objects.filter(instance__id__among=ids)
@@ -138,7 +138,7 @@ class Import:
         here = set(rows.values_list("pk", flat=True))
         return [entry for entry in entries if entry.id not in here]
 
-    def take(self, kind: Kind, batch: list[Entry]) -> None:
+    def take(self, kind: Listing, batch: list[Entry]) -> None:
         self.regions |= {entry.region for entry in batch} - {""}
         entries = []
         for entry in batch:
@@ -190,7 +190,7 @@ class Import:
     def _leave_out(self, entry: Entry, what: str) -> None:
         self.notes.remark(Topic.LEFT_OUT, what, entry.id, entry.place)
 
-    def _missing(self, kind: Kind, entries: list[Entry]) -> list[Entry]:
+    def _missing(self, kind: Listing, entries: list[Entry]) -> list[Entry]:
         """The items that nobody has yet."""
         if kind.anonymous:
             return entries
@@ -210,10 +210,10 @@ class Import:
                 self.imported.already[kind.nouns] += 1
             else:
                 # Whose it is, is nobody else's business.
-                self._wrong(entry, kind.id_field, f"{entry.id} {IN_USE}")
+                self._wrong(entry, kind.id_field, f"{entry.id} {USED_ALREADY}")
         return missing
 
-    def _gone(self, kind: Kind, missing: list[Entry]) -> set[UUID]:
+    def _gone(self, kind: Listing, missing: list[Entry]) -> set[UUID]:
         """Those that were here, and were deleted."""
         if kind.model is Instance:
             return set()
@@ -225,7 +225,7 @@ class Import:
             gone |= history.released_with(self.account, on, ids)
         return gone
 
-    def _tell_of_bindings(self, kind: Kind, entries: list[Entry]) -> None:
+    def _tell_of_bindings(self, kind: Listing, entries: list[Entry]) -> None:
         """What is here is left alone, also where these files have it bound and it is not bound
         here.
         """
@@ -243,8 +243,8 @@ class Import:
             what = f"bindings of {kind.nouns[1]} {UNBOUND_HERE}"
             self._leave_out(bound[pk], what)
 
-    def _create(self, kind: Kind, rows: Sequence[models.Model]) -> None:
-        kind.model._default_manager.bulk_create(rows, batch_size=BATCH)
+    def _create(self, kind: Listing, rows: Sequence[models.Model]) -> None:
+        kind.model._default_manager.bulk_create(rows, batch_size=WRITTEN_AT_ONCE)
         self.imported.created[kind.nouns] += len(rows)
 
     def _wrong(self, entry: Entry, field_: str, sentence: str) -> None:
@@ -265,7 +265,7 @@ class Import:
 
     # Instances and where they stand
 
-    def _instances(self, kind: Kind, entries: list[Entry]) -> None:
+    def _instances(self, kind: Listing, entries: list[Entry]) -> None:
         gone = history.cancelled(self.account, (entry.id for entry in entries))
         for entry in entries:
             if entry.id in gone:
@@ -409,12 +409,12 @@ class Import:
         owner = self.notes.instance_of(entry.interface) if entry.interface else None
         return [pk for pk in (entry.instance, owner) if pk]
 
-    def _elastic_ips(self, kind: Kind, entries: list[Entry]) -> None:
+    def _elastic_ips(self, kind: Listing, entries: list[Entry]) -> None:
         rows = ElasticIP.objects.filter(address__in=[entry.row.address for entry in entries])
         taken: dict[Any, str] = {
             (address,): f"{address} is already known as {pk}"
             if account == self.account.pk
-            else f"{address} {IN_USE}"
+            else f"{address} {USED_ALREADY}"
             for address, pk, account in rows.values_list("address", "pk", "account_id")
         }
         entries = self._free(entries, "PublicIp", taken, lambda row: (row.address,))
@@ -444,7 +444,7 @@ class Import:
         rows = LoadBalancer.objects.filter(account=self.account, pk__among=[pk for pk in ids if pk])
         return dict(rows.values_list("pk", "region_id"))
 
-    def _volumes(self, kind: Kind, entries: list[Entry]) -> None:
+    def _volumes(self, kind: Listing, entries: list[Entry]) -> None:
         create = []
         for entry, target in self._targets(entries, "attachments of EBS volumes to instances"):
             row = entry.row
@@ -465,7 +465,7 @@ class Import:
         ensure_zones({row.zone_id for row in create}, self.imported)
         self._write_bound(kind, create)
 
-    def _write_bound(self, kind: Kind, rows: list[Any]) -> None:
+    def _write_bound(self, kind: Listing, rows: list[Any]) -> None:
         """Make rows that may be bound to an instance, once more asked under its lock, which nearly
         always is held by now.
         """
@@ -480,7 +480,7 @@ class Import:
 
     # Load balancers
 
-    def _load_balancers(self, kind: Kind, entries: list[Entry]) -> None:
+    def _load_balancers(self, kind: Listing, entries: list[Entry]) -> None:
         vpcs = [entry.row.vpc_id for entry in entries if entry.row.vpc_id]
         instances = Instance.objects.filter(account=self.account, vpc_id__among=vpcs)
         regions = dict(instances.values_list("vpc_id", "zone__region_id").distinct())
@@ -493,7 +493,7 @@ class Import:
             ],
         )
 
-    def _listeners(self, kind: Kind, entries: list[Entry]) -> None:
+    def _listeners(self, kind: Listing, entries: list[Entry]) -> None:
         balancers = self._regions_of_load_balancers(
             {entry.row.load_balancer_id for entry in entries}
         )
@@ -516,7 +516,7 @@ class Import:
             entry.row.region_id = balancers[entry.row.load_balancer_id]
         self._create(kind, [entry.row for entry in free])
 
-    def _real_servers(self, kind: Kind, entries: list[Entry]) -> None:
+    def _real_servers(self, kind: Listing, entries: list[Entry]) -> None:
         ids = list({entry.row.listener_id for entry in entries})
         listeners = dict(
             Listener.objects.filter(account=self.account, pk__among=ids).values_list(
@@ -563,7 +563,7 @@ class Import:
 
     # Tags
 
-    def _tags(self, kind: Kind, entries: list[Entry]) -> None:
+    def _tags(self, kind: Listing, entries: list[Entry]) -> None:
         wanted: dict[tuple[UUID, str, str], tuple[Entry, Target]] = {}
         for entry, target in self._targets(self._of_instances(entries), "tags of instances"):
             if target and target.bindable:

@@ -56,8 +56,8 @@ REGIONS = {
 }
 # Family: memory in GB for each vCPU. The vendor's own figures are not public; these are ours.
 FAMILIES = {"N3": 4, "C4": 2, "S4": 4, "E1": 8, "I3": 4}
-SIZES = (1, 2, 4, 8, 16)
-IMAGES = ("Debian 12", "Ubuntu 22.04", "CentOS 7.9", "Rocky Linux 9.4")
+DEMO_SIZES = (1, 2, 4, 8, 16)
+DEMO_IMAGES = ("Debian 12", "Ubuntu 22.04", "CentOS 7.9", "Rocky Linux 9.4")
 PURPOSES = (
     "web-frontend",
     "batch-worker",
@@ -67,7 +67,7 @@ PURPOSES = (
     "api-gateway",
     "cache",
 )
-REASONS = ("wrong stack", "scale-in", "replaced by a larger one", "end of the experiment", "")
+DEMO_REASONS = ("wrong stack", "scale-in", "replaced by a larger one", "end of the experiment", "")
 TAGS = (
     ("env", "prod"),
     ("env", "test"),
@@ -191,7 +191,7 @@ class Demo:
                 self.zones.append(zone)
         self.types = []
         for family, memory in FAMILIES.items():
-            for size in SIZES:
+            for size in DEMO_SIZES:
                 shape = {"family": family, "vcpu": size, "memory_gb": size * memory}
                 made, _ = InstanceType.objects.get_or_create(
                     name=f"{family}.{size}B", defaults=shape
@@ -257,7 +257,7 @@ class Demo:
             name=f"{purpose}-{self.numbers[purpose]:02}",
             state=State.ACTIVE,
             billing_mode=mode,
-            image_name=chance.choice(IMAGES),
+            image_name=chance.choice(DEMO_IMAGES),
             image_id=str(self._uuid()),
             system_disk_type="SSD3.0",
             system_disk_gb=40,
@@ -388,7 +388,7 @@ class Demo:
         actions.restore(_only(instance), context=_acting(self._someone(), moment))
 
     def _delete(self, instance: Instance, moment: datetime) -> None:
-        reason = self.chance.choice(REASONS)
+        reason = self.chance.choice(DEMO_REASONS)
         actions.delete(
             _only(instance), may_release=True, context=_acting(self._someone(), moment, reason)
         )

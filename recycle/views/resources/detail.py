@@ -13,7 +13,7 @@ from recycle.http import Request
 from recycle.models import Event, Kind
 
 # The latest events.
-SHOWN = 50
+EVENTS_SHOWN = 50
 
 
 def show_detail(
@@ -33,5 +33,9 @@ def show_detail(
         kind__in=list(kinds),
         resource_id__in=[str(each.pk) for each in (row, *also)],
     )
-    context |= {"row": row, "events": list(events.order_by("-id")[:SHOWN]), "now": request.now}
+    context |= {
+        "row": row,
+        "events": list(events.order_by("-id")[:EVENTS_SHOWN]),
+        "now": request.now,
+    }
     return render(request, template, context)

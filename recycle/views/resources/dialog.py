@@ -29,7 +29,7 @@ from recycle.views import words
 from recycle.views.answers import finish, refuse_form, render_dialog, stay_here
 
 # Rows named in a dialog.
-SHOWN = 200
+ROWS_SHOWN = 200
 
 # What each row is bound to, in one order, by its key.
 Bound = Mapping[Any, Sequence[Model]]
@@ -117,9 +117,10 @@ def ask(
             f"{pk}:{_fingerprint(found)}" for pk, found in bound.items() if found
         ),
         "lines": [
-            ShownRow(row, [_link(each) for each in bound.get(row.pk, ())]) for row in rows[:SHOWN]
+            ShownRow(row, [_link(each) for each in bound.get(row.pk, ())])
+            for row in rows[:ROWS_SHOWN]
         ],
-        "more": max(0, len(rows) - SHOWN),
+        "more": max(0, len(rows) - ROWS_SHOWN),
         "details": details,
         "url": request.path,
         "back": dialog.back,

@@ -27,7 +27,7 @@ from recycle.views import words
 from recycle.views.answers import render_dialog, stay_here
 
 # Instances named in one group.
-SHOWN = 200
+INSTANCES_SHOWN = 200
 
 
 @dataclass
@@ -131,7 +131,7 @@ def _describe(
     request: Request, action: Action, groups: list[Fate], assumed: Mapping[str, Any]
 ) -> None:
     """Say of the first instances of each group what is worth knowing before OK."""
-    shown = [member.id for group in groups for member in group.members[:SHOWN]]
+    shown = [member.id for group in groups for member in group.members[:INSTANCES_SHOWN]]
     rows = request.shell.instances().filter(pk__among=shown)
     instances: dict[Key, Instance] = {row.pk: row for row in rows}
     relationships: dict[Any, Any] = {}
@@ -139,7 +139,7 @@ def _describe(
         relationships = dict(rows.annotate(bound=described()).values_list("pk", "bound"))
     retentions = Retentions(list(instances.values()))
     for group in groups:
-        for member in sorted(group.members[:SHOWN], key=lambda member: member.name):
+        for member in sorted(group.members[:INSTANCES_SHOWN], key=lambda member: member.name):
             instance = instances.get(member.id)
             if instance is None:
                 continue
