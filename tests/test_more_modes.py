@@ -14,6 +14,7 @@ from recycle.policy import BillingMode
 MAY_COMPARE = {"recycle/management/commands/demo.py"}
 
 
+@pytest.mark.slow
 def test_a_new_billing_mode_is_a_row_and_a_migration_and_works_everywhere(tmp_path):
     env = {
         name: value
