@@ -371,7 +371,7 @@ def test_a_viewer_sees_why_there_is_no_way(client, victor, back):
 def test_the_restore_dialog_offers_the_plan_unticked(alice_in, binned):
     text = alice_in.get(RESTORE, {"ids": binned.pk}).text
 
-    assert '<input type="checkbox" name="again" value="1" >' in text
+    assert '<input type="checkbox" name="again" value="1">' in text
 
 
 def test_a_restore_alone_binds_nothing_and_goes_back_to_the_bin(alice_in, binned):

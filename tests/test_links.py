@@ -99,6 +99,7 @@ def alice_in(client, alice):
     return client
 
 
+@pytest.mark.slow
 def test_every_link_into_a_list_finds_what_it_promises(
     alice_in, alice, account, zone, instance_type, far_zone, tagged, bind, make_instance, now
 ):

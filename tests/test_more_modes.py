@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 
+import pytest
 from django.conf import settings
 
 from recycle.policy import BillingMode
@@ -14,6 +15,7 @@ from recycle.policy import BillingMode
 MAY_COMPARE = {"recycle/management/commands/demo.py"}
 
 
+@pytest.mark.slow
 def test_a_new_billing_mode_is_a_row_and_a_migration_and_works_everywhere(tmp_path):
     env = {
         name: value

@@ -259,6 +259,7 @@ def test_events_that_the_database_writes_from_the_rows_carry_them(account, make_
     } == {("ärger", "ölga")}
 
 
+@pytest.mark.slow
 def test_the_demo_and_the_admin_write_them(client, settings, db):
     call_command("demo", verbosity=0)
     client.force_login(User.objects.get(username="demo"))
