@@ -100,7 +100,7 @@ def test_it_is_the_whole_list_whatever_page_is_shown(export, client, make_instan
 def test_it_is_streamed_in_batches(
     client, alice, make_instance, monkeypatch, django_assert_max_num_queries
 ):
-    monkeypatch.setattr(lists, "CHUNK", 25)
+    monkeypatch.setattr(lists, "ROWS_AT_ONCE", 25)
     for _ in range(60):
         make_instance()
     client.force_login(alice)
@@ -115,7 +115,7 @@ def test_it_is_streamed_in_batches(
 
 @pytest.mark.parametrize("rows", [0, 3, 4, 6])
 def test_no_row_is_lost_between_two_batches(export, make_instance, monkeypatch, rows):
-    monkeypatch.setattr(lists, "CHUNK", 3)
+    monkeypatch.setattr(lists, "ROWS_AT_ONCE", 3)
     made = {make_instance().name for _ in range(rows)}
 
     found = [row["Name"] for row in export("export_instances")]

@@ -184,7 +184,7 @@ def test_the_page_costs_the_same_whatever_the_sessions(client, alice, django_ass
 
 
 def test_more_sessions_than_a_page_holds_are_said_and_all_ended(client, alice, monkeypatch):
-    monkeypatch.setattr("recycle.views.me.SHOWN", 3)
+    monkeypatch.setattr("recycle.views.me.SESSIONS_SHOWN", 3)
     here = entered()
     for _ in range(5):
         entered()
