@@ -329,16 +329,19 @@ def test_the_page_of_an_instance_shows_its_former_relationships_with_the_way_to_
     assert f"{AGAIN}?ids={instance.pk}" in text
 
 
-def test_what_was_bound_again_is_no_former_relationship_of_its_own(alice_in, alice, back, now):
-    """The event of a bind has a detail as well; the card is about the delete."""
-    actions.configure(
-        actions.plan(only(back), context=acting(alice, now)), context=acting(alice, now)
-    )
+def test_what_is_bound_again_is_former_no_more(alice_in, alice, back, now):
+    """Neither the event of the bind nor what is there once more is shown beside the present."""
+    plan = actions.plan(only(back), context=acting(alice, now))
+    eip = next(line for line in plan if line.former.kind == "eip")
+    page = reverse("recycle:instance", args=[back.pk])
 
-    text = alice_in.get(reverse("recycle:instance", args=[back.pk])).text
-
+    actions.configure([eip], context=acting(alice, now))
+    text = alice_in.get(page).text
     assert "Cancelled when the instance was deleted" in text
-    assert text.count("<b>EIP</b>") == 2
+    assert text.count("<b>EIP</b>") == 1
+
+    actions.configure(plan, context=acting(alice, now))
+    assert "Former relationships" not in alice_in.get(page).text
 
 
 def test_what_was_never_deleted_has_no_former_relationships(

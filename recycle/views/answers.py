@@ -70,7 +70,8 @@ def refuse(request: Request, sentences: Iterable[str], home: str, *, status: int
         response["HX-Reswap"] = "none"
         return response
     context = {
-        "title": _("Nothing was changed"),
+        # Who only looked at a page has not tried to change anything.
+        "title": _("Nothing was changed") if request.method == "POST" else _("Not possible"),
         "sentences": list(sentences),
         "back": reverse(home),
     }

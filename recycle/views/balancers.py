@@ -149,7 +149,7 @@ def _bound_listeners(rows: Sequence[Listener]) -> Bound:
 
 
 def _bound_servers(rows: Sequence[RealServer]) -> Bound:
-    return {row.pk: [row.instance, row.listener.load_balancer] for row in rows}
+    return {row.pk: [row.instance, row.listener.load_balancer, row.listener] for row in rows}
 
 
 @require_GET

@@ -9,7 +9,7 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from recycle.actions.bindings import described
+from recycle.actions.bindings import described, missing
 from recycle.actions.resources.base import why_not_bind
 from recycle.forms import BinFilter, InstanceFilter
 from recycle.http import Request
@@ -77,7 +77,7 @@ def export(request: Request) -> HttpResponseBase:
 
 @require_GET
 def detail(request: Request, pk: UUID) -> HttpResponse:
-    """One instance of the chosen account, wherever it is: in use, in the bin, or gone."""
+    """Show one instance of the chosen account, wherever it is: in use, in the bin, or gone."""
     rows = request.shell.instances().select_related("instance_type", "account")
     instance = find(request, rows.annotate(bound=described()), pk)
     if instance.state == State.RECYCLED:
@@ -102,7 +102,8 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
         ),
         "why_not_bind": why_not.label if why_not else "",
         "events": events,
-        "cancelled": cancelled if cancelled and any(cancelled.detail.values()) else None,
+        "cancelled": cancelled,
+        "former": missing(cancelled.detail, instance.bound) if cancelled else {},
         "now": request.now,
     }
     return render(request, "instances/detail.html", context)
