@@ -259,13 +259,13 @@ def grown(before, after):
 
 # How an action on a row is asked for, and rows for all of them on a list of two pages.
 ACTIONS = {"instances": "stop", "bin": "restore", "expired": "renew", "log": ""}
-TIMES, ROWS = 4, 30
+TIMES, ROWS = 20, 45
 
 
 @pytest.mark.slow
 @pytest.mark.browser
 @pytest.mark.parametrize("name", LISTS)
-def test_no_refresh_and_no_action_makes_an_address_longer(
+def test_twenty_refreshes_and_twenty_actions_make_no_address_longer(
     page,
     alice,
     account,
