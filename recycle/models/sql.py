@@ -11,6 +11,7 @@ from django.db import connections, models
 from django.db.models import (
     Aggregate,
     BooleanField,
+    CharField,
     Func,
     JSONField,
     Lookup,
@@ -41,6 +42,28 @@ class Among(AnyLookup):
         column, params = self.process_lhs(compiler, connection)
         ids = json.dumps([uuid.hex for uuid in self.rhs])
         return f"{column} IN (SELECT value FROM json_each(%s))", (*params, ids)
+
+
+@CharField.register_lookup
+class OneOf(AnyLookup):
+    """`state__one_of=STATES`: like `__in`, with the values written into the statement.
+
+    SQLite uses a partial index only where the statement says its condition in the same constants.
+    For values of an enum of ours alone: a ValueError for anything that is no plain word.
+    """
+
+    lookup_name = "one_of"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        column, params = self.process_lhs(compiler, connection)
+        words = [str(value) for value in self.rhs]
+        if strange := [word for word in words if not word.isidentifier()]:
+            raise ValueError(f"{strange[0]!r} is no plain word.")
+        values = ", ".join(f"'{word}'" for word in words)
+        # As Django writes the condition of the index.
+        written = f"= {values}" if len(words) == 1 else f"IN ({values})"
+        return f"{column} {written}", (*params,)
 
 
 class JSONList(Aggregate):
