@@ -10,8 +10,9 @@ if sys.version_info < (3, 11):  # noqa: UP036
 
 USAGE = """\
 python3 manage.py up [--host 127.0.0.1] [--port 8000] [--data-dir D] [--no-demo] start the console
-python3 manage.py test [pytest arguments]                                        run the tests
-python3 manage.py lint [--bare [suite ...]]                                      run the checks
+python3 manage.py test [--fast] [pytest arguments]                               run the tests
+python3 manage.py lint [--bare [suite ...] | --figures [-v]]                     run the checks
+python3 manage.py mutate [module ...]                                            test the tests
 python3 manage.py help                                                           every other command
 """
 
@@ -36,6 +37,10 @@ def main(argv: list[str]) -> int:
         from console import lint
 
         return lint.main(arguments)
+    if command == "mutate":
+        from console import mutate
+
+        return mutate.main(arguments)
     if command == "test":
         from tests.__main__ import main as test
 

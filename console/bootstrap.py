@@ -28,12 +28,12 @@ PROJECT = Path(__file__).resolve().parent.parent
 ENVIRONMENTS = PROJECT / ".venvs"
 LINK = PROJECT / ".venv"
 LOCKS = PROJECT / "requirements"
-NOTE = "installed.json"
+NOTE_FILE = "installed.json"
 EARLIER = "earlier"
 WINDOWS = os.name == "nt"
 
 # What these need comes with the test lock; it includes everything the console itself runs on.
-NEEDS_TEST_LOCK = {"test", "lint", "screenshots", "translations", "bench"}
+NEEDS_TEST_LOCK = {"test", "lint", "bench", "mutate", "screenshots", "translations"}
 # What these need of the system, by Debian's names, and the bundled programs whose libraries are the
 # system's.
 NEEDS_PACKAGES = {"test": ("chromium",), "screenshots": ("chromium", "fonts-noto-cjk")}
@@ -78,7 +78,7 @@ found = {re.sub("[-_.]+", "-", each.metadata["Name"]).lower() for each in distri
 print(*sorted(set(sys.argv[1:]) - found))
 """
 # Seconds that the environment of a checkout which moved, or is seen by another path, is kept.
-KEPT = 7 * 24 * 3600
+KEPT_SECONDS = 7 * 24 * 3600
 # Seconds that we wait for somebody else's apt.
 APT_WAITS = 300
 
@@ -97,7 +97,7 @@ def enter(command: str) -> None:
         )
     try:
         if not _made_by_hand():
-            environment = find(lock) or _wait_and_make(lock)
+            environment = find_environment(lock) or _wait_and_make(lock)
             _tidy(environment)
             if not _inside(environment):
                 _restart(environment)
@@ -133,13 +133,13 @@ def refuse_what_is_not_utf8(arguments: list[str]) -> None:
 # --- Which environment ----------------------------------------------------------------------------
 
 
-def find(lock: str) -> Path | None:
+def find_environment(lock: str) -> Path | None:
     """Return a finished environment that holds what this lock names, kept for this process; None
     without one.
     """
     for name in dict.fromkeys(("test", lock)):
         environment = place(name)
-        if python(environment).exists() and hold(environment) == wanted(name):
+        if python(environment).exists() and hold_environment(environment) == wanted(name):
             return environment
     return None
 
@@ -150,12 +150,12 @@ def _inside(environment: Path) -> bool:
     return prefix.parent.name == ENVIRONMENTS.name and prefix.resolve() == environment
 
 
-def hold(environment: Path) -> dict[str, str] | None:
+def hold_environment(environment: Path) -> dict[str, str] | None:
     """Read an environment's note, and keep everybody from removing the environment while this
     process lives.
     """
     try:
-        handle = os.open(environment / NOTE, os.O_RDONLY)
+        handle = os.open(environment / NOTE_FILE, os.O_RDONLY)
     except OSError:
         return None
     # Whoever has it alone is about to remove it.
@@ -172,7 +172,7 @@ def hold_own() -> None:
     """For programs that did not come through here: keep the environment that this process
     runs in.
     """
-    hold(Path(sys.prefix))
+    hold_environment(Path(sys.prefix))
 
 
 def leave_the_link() -> None:
@@ -226,7 +226,7 @@ def _parse(text: bytes) -> dict[str, str] | None:
 
 def _read_note(environment: Path) -> dict[str, str] | None:
     try:
-        return _parse((environment / NOTE).read_bytes())
+        return _parse((environment / NOTE_FILE).read_bytes())
     except OSError:
         return None
 
@@ -234,7 +234,7 @@ def _read_note(environment: Path) -> dict[str, str] | None:
 def _made_by_hand() -> bool:
     # One without our note, but with packages, was made by somebody who knows why.
     inside = os.path.realpath(sys.prefix) == os.path.realpath(LINK)
-    by_us = LINK.is_symlink() or (LINK / NOTE).exists()
+    by_us = LINK.is_symlink() or (LINK / NOTE_FILE).exists()
     return inside and not by_us and importlib.util.find_spec("django") is not None
 
 
@@ -245,7 +245,7 @@ def _wait_and_make(lock: str) -> Path:
     ENVIRONMENTS.mkdir(exist_ok=True)
     with _alone():
         # Whoever held the lock before may have done the work.
-        environment = find(lock) or _make(lock)
+        environment = find_environment(lock) or _make(lock)
         _link(environment)
     return environment
 
@@ -265,14 +265,14 @@ def _make(lock: str) -> Path:
         # The note must not outlive a power cut that its packages did not.
         if not WINDOWS:
             os.sync()
-        unfinished = environment / f"{NOTE}.new"
+        unfinished = environment / f"{NOTE_FILE}.new"
         unfinished.write_bytes(_written(note))
-        unfinished.replace(environment / NOTE)
+        unfinished.replace(environment / NOTE_FILE)
     except BaseException:
         # Room is given back at once; what a kill leaves behind, the next start removes.
         _remove(environment)
         raise
-    hold(environment)
+    hold_environment(environment)
     return environment
 
 
@@ -443,7 +443,7 @@ def _link(environment: Path) -> None:
 def _is_ours(link: Path) -> bool:
     if link.is_symlink():
         return Path(os.path.normpath(PROJECT / link.readlink())).parent == ENVIRONMENTS
-    return not link.exists() or (link / NOTE).exists()
+    return not link.exists() or (link / NOTE_FILE).exists()
 
 
 # --- Removing others ------------------------------------------------------------------------------
@@ -490,7 +490,7 @@ def _is_obsolete(environment: Path) -> bool:
     if note.get("place") != fitting["place"]:
         # The checkout may have moved, or be seen by two paths, as in a container; then the two must
         # not take turns in building.
-        return time.time() - (environment / NOTE).stat().st_mtime > KEPT
+        return time.time() - (environment / NOTE_FILE).stat().st_mtime > KEPT_SECONDS
     # What runs on this Python finds the same in the environment for the tests.
     return note == wanted("run") and _read_note(place("test")) == fitting
 
@@ -502,7 +502,7 @@ def _remove_unless_in_use(environment: Path) -> None:
     handle = -1
     try:
         with suppress(FileNotFoundError):
-            handle = os.open(environment / NOTE, os.O_RDONLY)
+            handle = os.open(environment / NOTE_FILE, os.O_RDONLY)
         if handle < 0 or try_lock(handle):
             _remove(environment)
     finally:
@@ -512,7 +512,7 @@ def _remove_unless_in_use(environment: Path) -> None:
 
 def _remove(environment: Path) -> None:
     # First the note: half an environment must not look like one.
-    (environment / NOTE).unlink(missing_ok=True)
+    (environment / NOTE_FILE).unlink(missing_ok=True)
     shutil.rmtree(environment, ignore_errors=True)
 
 

@@ -9,6 +9,7 @@ import sys
 import tempfile
 import time
 
+from console import figures
 from console.bootstrap import PROJECT
 
 PYTHON = [sys.executable, "-m"]
@@ -25,6 +26,8 @@ CHECKS = {
         "-c",
         "from importlinter.cli import lint_imports_command as run; run()",
     ],
+    "shape": [*PYTHON, "console.figures"],
+    "unused": [*PYTHON, "console.unused"],
     "migrations": [*MANAGE, "makemigrations", "--check", "--dry-run"],
     "deployment": [*MANAGE, "check", "--deploy", "--fail-level", "WARNING"],
 }
@@ -35,10 +38,12 @@ def main(arguments: list[str]) -> int:
         from tests import bare
 
         return bare.main(arguments[1:])
+    if arguments[:1] == ["--figures"]:
+        return figures.main(arguments[1:])
     if arguments:
         print(
             "`lint` runs every check of the code; `lint --bare` tries both commands in fresh "
-            "roots of Debian."
+            "roots of Debian; `lint --figures` says how large the pieces are."
         )
         return 2
     failed = []

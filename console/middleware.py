@@ -3,15 +3,22 @@
 import re
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit, urlunsplit
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils import translation
+from django.utils.translation import gettext as _
+from django_htmx.http import HttpResponseClientRedirect
 
 from console.limits import BODY_LIMIT, NO_LENGTH, NO_UPLOADS, TOO_LARGE, TOO_MANY
+
+# A longer address does not come through every proxy.
+LONGEST_WAY_BACK = 2_000
 
 
 class SizeMiddleware:
@@ -109,4 +116,33 @@ class LoginMiddleware(LoginRequiredMiddleware):
     ) -> HttpResponseBase | None:
         if not getattr(view_func, "login_required", True):
             return None
-        return super().process_view(request, view_func, view_args, view_kwargs)
+        response = super().process_view(request, view_func, view_args, view_kwargs)
+        piece = "HX-Request" in request.headers and "HX-Boosted" not in request.headers
+        if piece and isinstance(response, HttpResponseRedirect):
+            # The login is no piece of a page.
+            return HttpResponseClientRedirect(response.url)
+        return response
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., Any]
+    ) -> HttpResponseRedirect:
+        """To the login and back; whoever sent something then reads what became of it."""
+        if request.method == "POST":
+            sentence = _("The session had ended, so nothing was changed. Log in, then try again.")
+            messages.warning(request, sentence)
+        return redirect_to_login(_way_back(request))
+
+
+def _way_back(request: HttpRequest) -> str:
+    """The page that somebody was at: what it was asked for, or sent, is mostly none by itself."""
+    here = request.resolver_match
+    if here and here.view_name == "recycle:create":
+        # What was typed there fills the page again.
+        typed = (request.POST or request.GET).copy()
+        typed.pop("csrfmiddlewaretoken", None)
+        address = f"{request.path}?{typed.urlencode()}".removesuffix("?")
+        return address if len(address) <= LONGEST_WAY_BACK else request.path
+    if "HX-Request" in request.headers:
+        page = urlsplit(request.headers.get("HX-Current-URL", ""))
+        return urlunsplit(("", "", page.path, page.query, "")) or "/"
+    return request.POST.get("back") or request.get_full_path()

@@ -54,6 +54,10 @@ MIDDLEWARE = [
     "console.middleware.SizeMiddleware",
     "console.middleware.HeadMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
+    # A page of a list is a tenth of its size. What somebody else can put into a page and measure
+    # tells nothing of its secrets: tokens are masked anew in each response, and Django adds a name
+    # of random length.
+    "django.middleware.gzip.GZipMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -26,18 +26,16 @@ from urllib.parse import quote
 
 from django.core.exceptions import ImproperlyConfigured
 
-from console.bootstrap import PROJECT, is_utf8, shown, try_lock
+from console.bootstrap import PROJECT, WINDOWS, is_utf8, shown, try_lock
 from console.env import is_open, refuse_weak_key
 from console.files import Exposed, keep_private
 from console.web import DRAIN, listen
-
-WINDOWS = sys.platform == "win32"
 
 # A run this long counts as healthy: the next crash is restarted at once again.
 STABLE_AFTER = 30
 LONGEST_PAUSE = 30
 # A part that ended this often, before it or the console was ever up, will not come up by itself.
-TRIES = 3
+TRIES_TO_START = 3
 # Seconds of silence after which a part that is to be heard is replaced: once it has begun, and
 # until then.
 PATIENCE, START_PATIENCE = 20, 120
@@ -52,7 +50,7 @@ class Stopped(Exception):
     """Somebody asked to stop while the console was still starting."""
 
 
-class Refused(Exception):
+class CannotStart(Exception):
     """The console cannot start; the message says what to do."""
 
 
@@ -287,7 +285,7 @@ class Supervisor:
         silent.wait(GRACE)
         if process.returncode:
             step = " ".join(arguments)
-            raise Refused(
+            raise CannotStart(
                 f"`manage.py {step}` failed; its reason is above. Correct it, then start again."
             )
         return any(said)
@@ -320,7 +318,7 @@ class Supervisor:
                 self._end_part(part, "lives, but does not answer")
 
     def _end_part(self, part: Part, what: str) -> None:
-        """Let a part begin again that ended or hangs; raise Refused when it never works."""
+        """Let a part begin again that ended or hangs; raise CannotStart when it never works."""
         assert part.process is not None
         self._end([part.process], 0)
         part.process = None
@@ -330,10 +328,10 @@ class Supervisor:
         stable = (beats or part.heart is None) and now - part.started_at > STABLE_AFTER
         part.came_up = part.came_up or beats or stable or self.ready.is_set()
         part.crashes = 0 if stable else part.crashes + 1
-        if part.crashes >= TRIES and not part.came_up:
+        if part.crashes >= TRIES_TO_START and not part.came_up:
             part.silent.wait(1)
-            raise Refused(
-                f"{part.name} does not start, also when tried {TRIES} times: it {what}."
+            raise CannotStart(
+                f"{part.name} does not start, also when tried {TRIES_TO_START} times: it {what}."
                 f" Its last line: {part.last_line or 'none'}"
             )
         pause = min(2**part.crashes - 1, LONGEST_PAUSE)
@@ -384,7 +382,7 @@ def broker(data_dir: Path) -> tuple[Part, Path]:
     try:
         binary = get_binary_path()
     except ValkeyBinaryNotFoundError:
-        raise Refused(
+        raise CannotStart(
             "There is no embedded Valkey for this machine: set REDIS_URL to a Redis or Valkey."
         ) from None
     path = socket_path(data_dir)
@@ -418,14 +416,14 @@ def socket_path(data_dir: Path) -> Path:
         if base and Path(base).is_dir() and len(os.fsencode(base)) <= 60 and _is_plain(base):
             break
     else:
-        raise Refused(
+        raise CannotStart(
             "The path of the data directory is too long: choose a shorter one with --data-dir."
         )
     directory = Path(base) / name
     directory.mkdir(mode=0o700, exist_ok=True)
     found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.getuid() or found.st_mode & 0o077:
-        raise Refused(f"{directory} belongs to somebody else: remove it, then start again.")
+        raise CannotStart(f"{directory} belongs to somebody else: remove it, then start again.")
     return directory / "broker.sock"
 
 
@@ -453,7 +451,7 @@ def web_processes(address: str, port: int, env: dict[str, str]) -> list[Part]:
 def processes_wanted(env: dict[str, str]) -> int:
     text = env.get("CONSOLE_WEB_PROCESSES") or str(min(len(os.sched_getaffinity(0)), 8))
     if not text.isdecimal() or not 0 < int(text) <= 64:
-        raise Refused(
+        raise CannotStart(
             f"CONSOLE_WEB_PROCESSES is {text!r}, but must be a whole number from 1 to 64."
         )
     return int(text)
@@ -498,7 +496,7 @@ def keep_web(host: str, port: int) -> int:
         say(f"Serving {url_of(host, port)}")
         while not supervisor.stop.wait(0.1):
             supervisor.watch()
-    except Refused as refused:
+    except CannotStart as refused:
         print(refused, file=sys.stderr)
         return 1
     finally:
@@ -561,18 +559,18 @@ def claim(data_dir: Path, url: str) -> int:
         keep_private(data_dir)
         handle = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
-        raise Refused(
+        raise CannotStart(
             f"{data_dir} cannot be used: {error.strerror}. Choose another place with --data-dir."
         ) from None
     except Exposed as exposed:
-        raise Refused(str(exposed)) from None
+        raise CannotStart(str(exposed)) from None
     # After a hard kill the sentinel holds it until everything is gone.
     deadline = time.monotonic() + GRACE + 2
     while not _locked(handle, data_dir):
         os.lseek(handle, 0, os.SEEK_SET)
         pid, _, where = os.read(handle, 300).decode(errors="replace").partition(" ")
         if _alive(pid) or time.monotonic() > deadline:
-            raise Refused(
+            raise CannotStart(
                 f"The console already runs on {data_dir}{f' at {where}' if where else ''}: use "
                 "that one, stop it,"
                 " or choose another data directory with --data-dir."
@@ -588,7 +586,7 @@ def _locked(handle: int, data_dir: Path) -> bool:
     try:
         return try_lock(handle)
     except OSError as error:
-        raise Refused(
+        raise CannotStart(
             f"{data_dir} lies where files cannot be locked ({error.strerror}): choose another "
             "place with --data-dir."
         ) from None
@@ -606,7 +604,7 @@ def _alive(pid: str) -> bool:
     return True
 
 
-def address_of(host: str, port: int) -> str:
+def numeric_address(host: str, port: int) -> str:
     """The numeric address to listen on for a name or an address: one that this machine has, with a
     free port.
     """
@@ -625,18 +623,18 @@ def address_of(host: str, port: int) -> str:
                     probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
                 probe.bind(address)
         except PermissionError:
-            raise Refused(
+            raise CannotStart(
                 f"Port {port} needs more rights than you have: choose one above 1023 with --port."
             ) from None
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
-                raise Refused(
+                raise CannotStart(
                     f"Port {port} on {host} is taken: stop what uses it or choose another with "
                     "--port."
                 ) from None
         else:
             return str(address[0])
-    raise Refused(
+    raise CannotStart(
         f"{host or 'An empty name'} is no address of this machine: choose another with --host."
     )
 
@@ -669,7 +667,7 @@ def make_demo(supervisor: Supervisor, data_dir: Path, *, host: str) -> str:
         made = supervisor.run_once(
             "demo", "demo", "--if-empty", *(["--open"] if is_open([host]) else [])
         )
-    except Refused:
+    except CannotStart:
         _keep(path, before)
         raise
     finally:
@@ -731,27 +729,27 @@ def main(argv: list[str]) -> int:
     data_dir = (options.data_dir or default).expanduser().resolve()
     try:
         if WINDOWS and not os.environ.get("REDIS_URL"):
-            raise Refused(
+            raise CannotStart(
                 "There is no embedded Valkey for Windows: set REDIS_URL to a Redis or Valkey."
             )
         if not is_utf8(data_dir):
-            raise Refused(
+            raise CannotStart(
                 f"The data directory {shown(data_dir)} is not UTF-8: choose another with "
                 "--data-dir."
             )
         if is_open([options.host]):
             refuse_weak_key("CONSOLE_SECRET_KEY")
         claim(data_dir, url_of(options.host, options.port))
-        address = address_of(options.host, options.port)
+        address = numeric_address(options.host, options.port)
         supervisor = Supervisor(environment(options.host, address, data_dir))
-    except (Refused, ImproperlyConfigured) as refused:
+    except (CannotStart, ImproperlyConfigured) as refused:
         print(refused, file=sys.stderr)
         return 1
     try:
         _run(supervisor, options, address, data_dir)
     except Stopped:
         pass
-    except Refused as refused:
+    except CannotStart as refused:
         supervisor.shut_down()
         print(refused, file=sys.stderr)
         return 1
@@ -822,4 +820,4 @@ def _wait_for(ready: Callable[[], bool], supervisor: Supervisor, otherwise: str)
         if time.monotonic() > deadline or any(
             p.process and p.process.poll() is not None for p in supervisor.parts
         ):
-            raise Refused(otherwise)
+            raise CannotStart(otherwise)

@@ -101,7 +101,7 @@ class Parser(HTTPRequestParser):
         return consumed
 
 
-class Refusal(ErrorTask):
+class RefusedRequest(ErrorTask):
     """The sentence alone, as text."""
 
     def execute(self) -> None:
@@ -117,7 +117,7 @@ class Refusal(ErrorTask):
         self.write(body)
 
 
-class Answer(WSGITask):
+class AnswerTask(WSGITask):
     """Sends no body after HEAD, whatever the application hands over."""
 
     def write(self, data: bytes) -> None:
@@ -133,8 +133,8 @@ class Channel(HTTPChannel):
     """A connection."""
 
     parser_class = Parser
-    task_class = Answer
-    error_task_class = Refusal
+    task_class = AnswerTask
+    error_task_class = RefusedRequest
     lane: "Lane"
 
     def __init__(self, *arguments: Any, **options: Any) -> None:

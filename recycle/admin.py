@@ -6,6 +6,7 @@ Whatever is edited here is written to a log, by `LoggedAdmin`, in the transactio
 
 from collections.abc import Callable, Iterable
 from copy import copy
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
@@ -23,13 +24,12 @@ from django.db import DataError
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect
-from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from recycle import actions
-from recycle.actions import Outcome, audit
+from recycle.actions import Context, Outcome, audit
 from recycle.actions.keeping import add_rule, keep, remove_rules
 from recycle.actions.limits import (
     ACCOUNT_LIMITS,
@@ -38,11 +38,10 @@ from recycle.actions.limits import (
     with_account_use,
     with_zone_use,
 )
-from recycle.actions.resources import Context
 from recycle.forms import KeepForField
 from recycle.lifecycle import ResourceAction
-from recycle.listing import COUNTED
-from recycle.logged import REASONS, LoggedAdmin, context_of, delete_selected
+from recycle.listing import counted
+from recycle.logged import LoggedAdmin, context_of, delete_selected
 from recycle.models import (
     Account,
     AuditAction,
@@ -65,6 +64,7 @@ from recycle.models import (
     Zone,
 )
 from recycle.models.folded import with_folded
+from recycle.outcomes import INSTANCES_FAILED, INSTANCES_LEFT, say
 from recycle.text import fold
 
 admin.site.site_header = admin.site.site_title = gettext_lazy("KEC Console")
@@ -103,7 +103,7 @@ class CappedPaginator(Paginator):  # type: ignore[type-arg]
     @cached_property
     def count(self) -> int:
         rows = self.object_list
-        return rows.order_by()[: COUNTED + 1].count() if isinstance(rows, QuerySet) else len(rows)
+        return counted(rows).number if isinstance(rows, QuerySet) else len(rows)
 
 
 class FoldedSearch:
@@ -219,14 +219,15 @@ class InstanceAdmin(ConsoleAdmin):
         ("system_disk_type", "system_disk_gb"),
         ("private_ip", "subnet_id", "vpc_id", "security_group_ids"),
         ("created_at", "changed_at", "expires_at"),
-        ("recycled_at", "recycled_by_name", "purge_at", "retention", "purged_at"),
+        ("recycled_at", "recycled_by_name", "purge_at", "kept", "purged_at"),
         ("protected", "held_at", "held_by", "hold_reason", "hold_review_on"),
         ("attempts", "retry_at", "last_error"),
     )
     editable = ("name", "image_name")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Model | None = None) -> list[str]:
-        return [field.name for field in Instance._meta.fields if field.name not in self.editable]
+        fields = [field.name for field in Instance._meta.fields]
+        return [*(name for name in fields if name not in self.editable), "kept"]
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -237,12 +238,16 @@ class InstanceAdmin(ConsoleAdmin):
     def save_model(self, request: HttpRequest, obj: Instance, form: Any, change: bool) -> None:
         # Only what may be edited is written: whatever happened to the instance while the form was
         # open stays.
-        obj.changed_at = timezone.now()
+        obj.changed_at = context_of(request).now
         obj.save(update_fields=with_folded(Instance, [*self.editable, "changed_at"]))
 
     @admin.display(description=gettext_lazy("status"), ordering="state")
     def status(self, instance: Instance) -> str:
-        return instance.status
+        return instance.get_status_display()
+
+    @admin.display(description=gettext_lazy("time in the recycle bin"))
+    def kept(self, instance: Instance) -> str:
+        return instance.kept
 
     @admin.action(description=gettext_lazy("Move the selected instances to the recycle bin"))
     def recycle(self, request: HttpRequest, instances: InstanceQuerySet) -> None:
@@ -265,26 +270,11 @@ class InstanceAdmin(ConsoleAdmin):
         # The selection may come with joins and an order of its own; the action locks by key.
         chosen = Instance.objects.filter(pk__in=instances.order_by().values("pk"))
         outcome: Outcome = action(
-            chosen, by=request.user, now=timezone.now(), reason=_("In the admin"), **parameters
+            chosen, context=replace(context_of(request), reason=_("In the admin")), **parameters
         )
-        done, left = len(outcome.done), [*outcome.refused, *outcome.failed]
-        if done:
-            self.message_user(
-                request,
-                ngettext("Done for %(n)d instance.", "Done for %(n)d instances.", done)
-                % {"n": done},
-                messages.SUCCESS,
-            )
-        for refused in outcome.refused[:REASONS]:
-            self.message_user(request, f"{refused.name}: {refused.refusal.label}", messages.WARNING)
-        for failed in outcome.failed[:REASONS]:
-            self.message_user(request, f"{failed.name}: {failed.error}", messages.ERROR)
-        if len(left) > REASONS:
-            count = len(left)
-            sentence = ngettext(
-                "%(n)d instance was left alone.", "%(n)d instances were left alone.", count
-            )
-            self.message_user(request, sentence % {"n": count}, messages.WARNING)
+        n = len(outcome.done)
+        done = ngettext("Done for %(n)d instance.", "Done for %(n)d instances.", n) % {"n": n}
+        say(request, outcome, done, left=INSTANCES_LEFT, failed=INSTANCES_FAILED, errors=True)
 
 
 @admin.register(Event)
@@ -439,7 +429,7 @@ class AccountAdmin(ConsoleAdmin):
         for account in rows:
             # The log of the account goes with it, so that this is told where it stays.
             for membership in account.memberships.select_related("user", "account"):
-                audit.record_in_installation(AuditAction.REMOVE, membership, context)
+                audit.record_in_installation(AuditAction.REMOVE, membership, context=context)
         super().record_removed(rows, context)
 
 
@@ -482,14 +472,15 @@ class RetentionRuleAdmin(FixedAdmin):
         remove_rules(queryset, context=context_of(request))
 
 
-class PasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
+class SetPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
     def __init__(self, user: User, *args: Any, request: HttpRequest) -> None:
         super().__init__(user, *args)
         self.request = request
 
     def save(self, commit: bool = True) -> User:
         user: User = super().save(commit=False)
-        audit.save_password(user, context_of(self.request), keep=self.request.session.session_key)
+        key = self.request.session.session_key
+        audit.save_password(user, keep=key, context=context_of(self.request))
         return user
 
 
@@ -522,7 +513,7 @@ class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # 
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         if change and "is_active" in form.changed_data and not obj.is_active:
-            actions.end_sessions(obj, but=None)
+            actions.end_sessions(obj, but=None, context=context_of(request))
         super().save_model(request, obj, form, change)
 
     def user_change_password(
@@ -533,24 +524,25 @@ class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # 
     ) -> HttpResponse:
         # Django gives the form no request, and this object serves all of them.
         page = copy(self)
-        page.change_password_form = partial(PasswordForm, request=request)
+        page.change_password_form = partial(SetPasswordForm, request=request)
         return DjangoUserAdmin.user_change_password(page, request, id, form_url)
 
     def record_removed(self, rows: Iterable[Any], context: Context) -> None:
         for user in rows:
             for membership in user.memberships.select_related("user", "account"):
-                audit.record(ResourceAction.REMOVE, membership, context)
+                audit.record(ResourceAction.REMOVE, membership, context=context)
         super().record_removed(rows, context)
 
     @admin.action(description=gettext_lazy("Deactivate the selected users"), permissions=["change"])
     def deactivate(self, request: HttpRequest, users: QuerySet[User]) -> None:
         """All but oneself: who comes back from that needs the shell."""
         context = context_of(request)
-        done = len(audit.deactivate(users.exclude(pk=context.by.pk), context=context))
+        others = users.exclude(pk=context.person.pk)
+        done = len(audit.deactivate(others, context=context).done)
         sentence = ngettext("%(n)d user is deactivated.", "%(n)d users are deactivated.", done)
         level = messages.SUCCESS if done else messages.WARNING
         self.message_user(request, sentence % {"n": done}, level)
-        if users.filter(pk=context.by.pk).exists():
+        if users.filter(pk=context.person.pk).exists():
             self.message_user(request, _("You cannot deactivate yourself."), messages.WARNING)
 
 

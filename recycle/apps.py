@@ -10,4 +10,4 @@ class RecycleConfig(AppConfig):
         # Only now may models be imported.
         from recycle import logins
 
-        logins.listen()
+        logins.hear_logins()

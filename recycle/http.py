@@ -16,7 +16,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
@@ -25,16 +25,18 @@ from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 from django_htmx.middleware import HtmxDetails
 
-from recycle.actions import Blocker
+from recycle import policy
+from recycle.actions import Blocker, Context
+from recycle.forms.scope import Scope
+from recycle.lifecycle import Right
 from recycle.models import (
     Account,
-    Instance,
+    Edge,
     InstanceQuerySet,
     Membership,
     Origin,
     Region,
     User,
-    Zone,
 )
 from recycle.policy import Role
 from recycle.waiting import waiting_at_most
@@ -53,6 +55,8 @@ class Request(HttpRequest):
     origin: Origin
     # The one moment this request is decided at.
     now: datetime
+    # What every action that this request asks for is told.
+    context: Context
     shell: "Shell"
 
 
@@ -73,6 +77,16 @@ def is_head(request: HttpRequest) -> bool:
 def pick(request: Request, *, page: str, partial: str) -> str:
     """The template to answer with: the piece for htmx, the page for everybody else."""
     return partial if wants_piece(request) else page
+
+
+def sent(request: HttpRequest) -> QueryDict:
+    """What a form was sent with, or a link."""
+    return request.POST if request.method == "POST" else request.GET
+
+
+def leads_here(address: str) -> bool:
+    """Whether it is a path of this console, and never another host, however that is spelt."""
+    return address.startswith("/") and url_has_allowed_host_and_scheme(address, allowed_hosts=None)
 
 
 class Elsewhere(Exception):
@@ -102,8 +116,10 @@ def page_of(blocker: Blocker) -> str:
 class Shell:
     """The frame around every page. Nothing is read from the database before it is asked for."""
 
-    def __init__(self, request: Request) -> None:
+    def __init__(self, request: Request, account: Account | None = None) -> None:
+        """Of the chosen account, or of another one of the person's."""
         self.request = request
+        self._other = account
         # Where the navigation says one is; a page that belongs elsewhere than its address may say
         # so.
         self.here = request.path
@@ -128,13 +144,9 @@ class Shell:
         """The chosen account's; the first one's when none, or none of the user's any more, is
         chosen.
         """
-        chosen = self.request.session.get("account")
-        found = (membership for membership in self.memberships if membership.account_id == chosen)
+        chosen = self._other.pk if self._other else self.request.session.get("account")
+        found = (each for each in self.memberships if each.account_id == chosen)
         return next(found, self.memberships[0] if self.memberships else None)
-
-    def choose(self, account: Account) -> None:
-        """Show another account of the person's."""
-        self.membership = next(each for each in self.memberships if each.account_id == account.pk)
 
     @property
     def account(self) -> Account | None:
@@ -143,6 +155,11 @@ class Shell:
     @property
     def role(self) -> Role:
         return self.request.user.role_in(self.account.pk) if self.account else Role.NONE
+
+    @property
+    def may(self) -> dict[str, bool]:
+        """For every action, by its value, whether the role allows it."""
+        return {action.value: policy.may(self.role, action) for action in policy.NEEDED}
 
     @property
     def role_label(self) -> str:
@@ -166,34 +183,32 @@ class Shell:
         return self.address.partition("?")[0]
 
     @cached_property
-    def zones(self) -> list[Zone]:
-        return list(Zone.objects.select_related("region").order_by("code"))
+    def scope(self) -> Scope:
+        """What the page is about, and what its forms are read in. A form sent from a window that
+        shows something else is refused.
+        """
+        request = self.request
+        # The address decides; without a word there, what was chosen last.
+        code = request.GET.get("region", request.session.get("region", ""))
+        return Scope(request.user, self.account, request.now, code)
 
     @property
     def regions(self) -> list[Region]:
-        return list({zone.region.pk: zone.region for zone in self.zones}.values())
-
-    @cached_property
-    def region(self) -> Region | None:
-        """None: all regions. The address decides; without a word there, what was chosen last."""
-        code = self.request.GET.get("region", self.request.session.get("region", ""))
-        return next((region for region in self.regions if region.pk == code), None)
+        return self.scope.all_regions
 
     @property
-    def scope(self) -> str:
-        """What a page was made for. A form sent from a window that shows something else is
-        refused.
-        """
-        return f"{self.account.pk if self.account else ''}:{self.region.pk if self.region else ''}"
+    def region(self) -> Region | None:
+        """None: all regions."""
+        return self.scope.region
 
     def instances(self) -> InstanceQuerySet:
         """The instances of the chosen account, in every region."""
-        return Instance.objects.visible_to(self.request.user).filter(account=self.account)
+        return self.scope.instances()
 
     @property
     def nav(self) -> list[dict[str, Any]]:
         access = [(_("Operation Log"), "log", "recycle:log")]
-        if self.role >= Role.ADMINISTRATOR:
+        if self.may[Right.RETENTION]:
             access.append((_("Retention"), "clock", "recycle:retention"))
         if self.request.user.is_superuser:
             access.append((_("Audit Log"), "account", "recycle:audit"))
@@ -250,16 +265,14 @@ def _path_of(request: HttpRequest) -> str:
 def _before_login(request: HttpRequest) -> str:
     """The login, with the page that it leads on to."""
     path, onward = _path_of(request), request.GET.get("next", "")
-    ours = url_has_allowed_host_and_scheme(onward, allowed_hosts=None) and onward.startswith("/")
-    return (
-        f"{path}?{urlencode({'next': onward})}" if ours and len(onward) <= LONGEST_ONWARD else path
-    )
+    ours = leads_here(onward) and len(onward) <= LONGEST_ONWARD
+    return f"{path}?{urlencode({'next': onward})}" if ours else path
 
 
-Answer = Callable[[HttpRequest], HttpResponse]
+Respond = Callable[[HttpRequest], HttpResponse]
 
 
-def identify(get_response: Answer) -> Answer:
+def identify(get_response: Respond) -> Respond:
     """Middleware, the first of all: a request gets an id, its answer the same in `X-Request-Id`.
 
     An id that came along with the request is not taken over: it would name what somebody else did.
@@ -308,6 +321,10 @@ class ConsoleMiddleware:
             # none.
             raise BadRequest("The text of a request is UTF-8.")
         request.now = timezone.now()
+        # The user is not read before somebody asks: a probe must not wait for the database.
+        request.context = Context(
+            by=request.user, now=request.now, edge=Edge.PAGE, origin=request.origin
+        )
         request.shell = Shell(request)
         with timezone.override(_time_zone_of(request)):
             response = self.get_response(request)
@@ -319,14 +336,6 @@ class ConsoleMiddleware:
         patch_vary_headers(response, ["HX-Request"])
         _keep_fresh(response)
         return response
-
-    def process_view(self, request: Request, view: Any, *_arguments: Any) -> None:
-        """Whoever acts brings along where from. The login middleware has read the user by now.
-
-        Where anybody may go it has not, and a probe must not wait for the database.
-        """
-        if getattr(view, "login_required", True) and request.user.is_authenticated:
-            request.user.origin = request.origin
 
     def _remember_region(self, request: Request) -> None:
         match = request.resolver_match

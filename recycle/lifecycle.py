@@ -2,6 +2,8 @@
 queries.
 """
 
+from enum import StrEnum
+
 from django.db.models import TextChoices
 from django.utils.translation import gettext_lazy as _
 
@@ -47,6 +49,18 @@ class ResourceAction(TextChoices):
     UNBIND = "unbind", _("Unbind")
     REMOVE = "remove", _("Delete")
 
+
+class Right(StrEnum):
+    """What a role allows beside what is done to instances and resources."""
+
+    # The time of an account in the bin, and its rules.
+    RETENTION = "retention"
+    # To undo what somebody else deleted.
+    UNDO_OTHERS = "undo_others"
+
+
+# What a role is asked for. Their values differ, so that a value alone names one.
+AnyAction = Action | ResourceAction | Right
 
 IN_USE = (State.ACTIVE, State.STOPPED)
 LIVING = (*IN_USE, State.EXPIRED)

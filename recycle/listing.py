@@ -12,8 +12,25 @@ from django.core.exceptions import ValidationError
 from django.db.models import Model, Q, QuerySet
 from django.utils.translation import gettext as _
 
-# Counting goes no further; beyond it the total reads "10,000+".
+# Counting goes no further, so that a page costs the same whatever the account holds.
 COUNTED = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """How many rows there are, or that there are more than `number`."""
+
+    number: int
+    capped: bool
+
+    def __str__(self) -> str:
+        return f"{self.number:,}+" if self.capped else f"{self.number:,}"
+
+
+def counted(rows: QuerySet[Any, Any]) -> Count:
+    """How many rows there are, counted up to COUNTED."""
+    number = rows.order_by()[: COUNTED + 1].count()
+    return Count(min(number, COUNTED), capped=number > COUNTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,9 +66,8 @@ class Page:
     rows: Sequence[Any]
     previous: Cursor | None
     next: Cursor | None
-    # How many match, counted up to COUNTED.
-    total: int
-    capped: bool
+    # How many match in all.
+    count: Count
 
 
 def paginate(
@@ -62,7 +78,6 @@ def paginate(
     Rows come and go between one page and the next. Wherever that leads, a page is full when there
     are rows to fill it, and has a Previous and a Next when there is something there.
     """
-    total = rows.order_by()[: COUNTED + 1].count()
     backwards = cursor is not None and cursor.backwards
     found, more = _fetch(rows, sort, size, cursor, backwards=backwards)
     if cursor and backwards and len(found) < size:
@@ -83,8 +98,7 @@ def paginate(
         rows=found,
         previous=_cursor_at(found[0], sort, backwards=True) if has_previous else None,
         next=_cursor_at(found[-1], sort, backwards=False) if has_next else None,
-        total=min(total, COUNTED),
-        capped=total > COUNTED,
+        count=counted(rows),
     )
 
 

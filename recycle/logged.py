@@ -1,6 +1,7 @@
 """What the admin's classes share that write what they do to the log."""
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin, messages
@@ -12,21 +13,19 @@ from django.db.models.deletion import get_candidate_relations_to_delete
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect
-from django.utils import timezone
 from django.utils.translation import gettext_lazy
 
-from recycle.actions import audit
-from recycle.actions.resources import Context
+from recycle.actions import Context, audit
 from recycle.lifecycle import ResourceAction
-from recycle.models import User
+from recycle.models import Edge
 
 # How many sentences are said about a selection.
-REASONS = 5
+SAID_AT_MOST = 5
 
 
 def context_of(request: HttpRequest) -> Context:
-    assert isinstance(request.user, User)
-    return Context(by=request.user, now=timezone.now())
+    context: Context = request.context  # type: ignore[attr-defined]
+    return replace(context, edge=Edge.ADMIN)
 
 
 def kept_by(rows: QuerySet[Any]) -> Iterator[tuple[Model, str]]:
@@ -39,7 +38,7 @@ def kept_by(rows: QuerySet[Any]) -> Iterator[tuple[Model, str]]:
         if relation.on_delete is PROTECT:
             model, field = relation.related_model, relation.field.name
             needing = model._base_manager.filter(**{field: OuterRef("pk")})
-            for row in rows.filter(Exists(needing))[:REASONS]:
+            for row in rows.filter(Exists(needing))[:SAID_AT_MOST]:
                 yield row, str(model._meta.verbose_name_plural)
 
 
@@ -92,14 +91,14 @@ class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         before = form.initial if change else {}
         changes = audit.changes_of(self.model, names, before, form.cleaned_data)
         if changes or not change:
-            audit.record(action, form.instance, context, changes)
+            audit.record(action, form.instance, changes, context=context)
 
     def _record_inline(self, inline: Any, context: Context, action: ResourceAction) -> None:
         removed = action is ResourceAction.REMOVE
         if removed or inline.has_changed():
             model, names = type(inline.instance), [] if removed else inline.changed_data
             changes = audit.changes_of(model, names, inline.initial, inline.cleaned_data)
-            audit.record(action, inline.instance, context, changes)
+            audit.record(action, inline.instance, changes, context=context)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
         """Saved without a change, nothing was done: neither log says that somebody did."""
@@ -112,12 +111,12 @@ class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def record_removed(self, rows: Iterable[Any], context: Context) -> None:
         """Before they are gone, with whatever goes with them."""
         for row in rows:
-            audit.record(ResourceAction.REMOVE, row, context)
+            audit.record(ResourceAction.REMOVE, row, context=context)
 
     def refuse_delete(self, request: HttpRequest, rows: QuerySet[Any]) -> bool:
         """Say what of this cannot be deleted, and why; False when all of it can."""
         kept = dict(kept_by(rows))
-        for row, what in list(kept.items())[:REASONS]:
+        for row, what in list(kept.items())[:SAID_AT_MOST]:
             sentence = self.cannot_delete % {"name": row, "what": what}
             self.message_user(request, sentence, messages.ERROR)
         return bool(kept)

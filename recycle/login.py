@@ -14,11 +14,10 @@ from django.contrib.auth.models import AbstractBaseUser
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
 from django.http import HttpRequest
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 
-from recycle.http import address_of
-from recycle.models.instance import duration_label
+from recycle.http import Request, address_of, leads_here
+from recycle.labels import duration_label
 from recycle.passwords import Busy
 from recycle.sessions import begin
 
@@ -83,9 +82,7 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
 
     def is_safe_url(self, url: str | None) -> bool:
         """Only pages of this console: a path, never another host, however it is spelt."""
-        if url is None or not url.startswith("/"):
-            return False
-        return url_has_allowed_host_and_scheme(url, allowed_hosts=None)
+        return url is not None and leads_here(url)
 
     def is_ajax(self, request: HttpRequest) -> bool:
         # One answer for everybody, which is the page.
@@ -95,13 +92,21 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         """Nothing: our pages say themselves what was done."""
 
 
-def take_attempt(request: HttpRequest) -> ratelimit.RateLimitUsage:
-    """Count an attempt at one's own password. Rolled back when it was the right one."""
-    usage = ratelimit.consume(request, app=APP, action=PASSWORD)
-    if usage is None:
+def is_own_password(request: Request, password: str) -> bool:
+    """Whether it is the password of who asks. TooMany after too many that were not."""
+    attempt = ratelimit.consume(request, app=APP, action=PASSWORD)
+    if attempt is None:
         logger.warning("change of password by %s refused: too many failed attempts", request.user)
         raise TooMany(_wait(request, PASSWORD))
-    return usage
+    try:
+        right = request.user.check_password(password)
+    except Busy:
+        # Nobody has guessed anything.
+        attempt.rollback()
+        raise
+    if right:
+        attempt.rollback()
+    return right
 
 
 def _wait(request: HttpRequest, action: str, key: str | None = None) -> int:

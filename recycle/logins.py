@@ -5,57 +5,52 @@ its pages are.
 """
 
 import logging
-from datetime import datetime
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
 from django.utils import timezone
 
-from recycle.actions import audit
-from recycle.actions.resources import Context
-from recycle.models import AuditAction, Origin, User
+from recycle.actions import Context, audit
+from recycle.models import AuditAction, Edge, User
 
 logger = logging.getLogger(__name__)
 
 
-def listen() -> None:
+def hear_logins() -> None:
     user_logged_in.connect(logged_in, dispatch_uid="audit")
     user_logged_out.connect(logged_out, dispatch_uid="audit")
     user_login_failed.connect(login_failed, dispatch_uid="audit")
 
 
 def logged_in(*, request: HttpRequest | None, user: User, **_signal: Any) -> None:
-    user.origin = _origin(request)
-    context = Context(by=user, now=_now(request))
-    audit.record_in_installation(AuditAction.LOGIN, user, context)
-    logger.info("login as %s from %s", user.get_username(), user.origin.address)
+    context = _context(request, user)
+    audit.record_in_installation(AuditAction.LOGIN, user, context=context)
+    logger.info("login as %s from %s", user.get_username(), context.origin.address)
 
 
 def logged_out(*, request: HttpRequest | None, user: User | None, **_signal: Any) -> None:
     """`user` is None for who was not logged in: nothing was done then."""
     if user is not None:
-        user.origin = _origin(request)
-        context = Context(by=user, now=_now(request))
-        audit.record_in_installation(AuditAction.LOGOUT, user, context)
+        audit.record_in_installation(AuditAction.LOGOUT, user, context=_context(request, user))
 
 
 def login_failed(
     *, credentials: dict[str, Any], request: HttpRequest | None, **_signal: Any
 ) -> None:
     """Django has taken the password out of `credentials`."""
-    name, origin = str(credentials.get(User.USERNAME_FIELD, "")), _origin(request)
+    name, context = str(credentials.get(User.USERNAME_FIELD, "")), _context(request, None)
     user = User.objects.filter(**{User.USERNAME_FIELD: name}).first()
     # What is not a name here may be a password in the wrong field.
     who = f"as {user.get_username()}" if user else "with an unknown name"
-    logger.warning("login %s from %s failed", who, origin.address)
-    audit.failed_login(user, now=_now(request), origin=origin)
+    logger.warning("login %s from %s failed", who, context.origin.address)
+    audit.failed_login(user, context=context)
 
 
-def _now(request: HttpRequest | None) -> datetime:
-    return getattr(request, "now", None) or timezone.now()
-
-
-def _origin(request: HttpRequest | None) -> Origin:
+def _context(request: HttpRequest | None, user: User | None) -> Context:
     """A login that no middleware has seen, as from the shell, comes from nowhere."""
-    return getattr(request, "origin", Origin())
+    context: Context | None = getattr(request, "context", None)
+    if context is None:
+        return Context(by=user, now=timezone.now(), edge=Edge.COMMAND)
+    return replace(context, by=user)

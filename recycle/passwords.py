@@ -53,21 +53,21 @@ class Hasher(PBKDF2PasswordHasher):
 # 10^10 guesses take a thief of the hashes weeks, and are out of reach of anybody at the login.
 ENOUGH = 10
 # Of a longer password the beginning is enough to judge by, and judging takes more than linear time.
-JUDGED = 48
+SIGNS_JUDGED = 48
 # Signs that stand for letters ("p@$$word"). All combinations of them are tried, which took 20
 # seconds of a core for a password of nothing else: of so many the meaning is judged, the others are
 # just signs.
 SIGNS, SIGNS_READ = "@({[<!|$+%", 2
-PLAIN = "~^&*-_=:;?"
+PLAIN_SIGNS = "~^&*-_=:;?"
 
 
 def is_guessable(password: str, words: list[str] | None = None) -> bool:
     """Whether words, names, dates and patterns that everybody tries first make up too much
     of it.
     """
-    judged = password[:JUDGED]
+    judged = password[:SIGNS_JUDGED]
     others = [sign for sign in dict.fromkeys(judged) if sign in SIGNS][SIGNS_READ:]
-    judged = judged.translate(dict(zip(map(ord, others), PLAIN, strict=False)))
+    judged = judged.translate(dict(zip(map(ord, others), PLAIN_SIGNS, strict=False)))
     return bool(zxcvbn(judged, user_inputs=[*(words or []), *WORDS])["guesses_log10"] < ENOUGH)
 
 

@@ -8,9 +8,11 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from django.db.models import IntegerChoices, TextChoices
+from django.utils.functional import Promise
+from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from recycle.lifecycle import TRANSITIONS, Action, State
+from recycle.lifecycle import TRANSITIONS, Action, AnyAction, ResourceAction, Right, State
 
 
 class BillingMode(TextChoices):
@@ -32,6 +34,11 @@ class Role(IntegerChoices):
     SYSTEM = 100, _("System")
 
 
+NO_FEES_FAMILIES = ("N1", "N2", "N3", "C4", "S4")
+# No retention, and no extension of one, goes beyond this.
+LONGEST_KEEP = timedelta(days=30)
+
+
 class Refusal(TextChoices):
     """Why an action is not carried out: a code for programs, a sentence for people."""
 
@@ -41,12 +48,9 @@ class Refusal(TextChoices):
     EXPIRED = "expired", _("Its subscription has expired. Renew it first.")
     IN_BIN = "in_bin", _("It is in the recycle bin.")
     GONE = "gone", _("It has been deleted for good.")
-    SUBSCRIPTION = (
-        "subscription",
-        _("A Subscription instance cannot be deleted; it is kept for 7 days after it expires."),
-    )
-    NOT_SUBSCRIPTION = "not_subscription", _("Only Subscription instances are renewed.")
-    TOO_YOUNG = "too_young", _("It can be deleted once it is more than 1 hour old.")
+    SUBSCRIPTION = "subscription", _("A subscription cannot be deleted; it expires.")
+    NOT_SUBSCRIPTION = "not_subscription", _("Only subscriptions are renewed.")
+    TOO_YOUNG = "too_young", _("It is not old enough to be deleted.")
     NO_BIN = "no_bin", _("Its billing mode has no recycle bin.")
     HAS_BIN = "has_bin", _("Its billing mode goes through the recycle bin.")
     UNCONFIRMED = (
@@ -55,12 +59,15 @@ class Refusal(TextChoices):
     )
     PAST_DEADLINE = "past_deadline", _("Its time is over; it is being deleted for good.")
     NOT_DUE = "not_due", _("Its time is not over yet.")
-    NO_FEES_MODE = "no_fees_mode", _("No Fees Upon Shutdown is for Pay-As-You-Go only.")
+    NO_FEES_MODE = "no_fees_mode", _("Its billing mode has no shutdown without fees.")
     PROTECTED = "protected", _("It is protected. Switch the protection off first.")
     NOT_PROTECTED = "not_protected", _("It is not protected.")
     HELD = "held", _("It is under legal hold.")
     NOT_HELD = "not_held", _("It is not under legal hold.")
-    NO_LONGER = "no_longer", _("It cannot be kept longer than 30 days.")
+    NO_LONGER = (
+        "no_longer",
+        format_lazy(_("It cannot be kept longer than {n} days."), n=LONGEST_KEEP.days),
+    )
     TOO_FAR = "too_far", _("It cannot be paid for more than 10 years ahead.")
     SOLD_OUT = "sold_out", _("Its zone does not have enough left.")
     QUOTA = "quota", _("The account's quota is used up.")
@@ -79,9 +86,13 @@ class Refusal(TextChoices):
     TOO_MANY = "too_many", _("There is no room for another one.")
     NO_FEES_FAMILY = (
         "no_fees_family",
-        _("No Fees Upon Shutdown is for families N1, N2, N3, C4 and S4 only."),
+        format_lazy(
+            _("No Fees Upon Shutdown is for these families only: {families}."),
+            families=", ".join(NO_FEES_FAMILIES),
+        ),
     )
     CHANGED = "changed", _("It has changed in the meantime.")
+    BACK = "back", _("It is back already.")
     TOO_LATE = "too_late", _("The time to undo this is over. Restore it from the recycle bin.")
     NOT_YOURS = (
         "not_yours",
@@ -107,8 +118,10 @@ class Subject(Protocol):
 
 @dataclass(frozen=True)
 class Policy:
-    """What a billing mode allows."""
+    """What a billing mode allows. All that the console does and says about one follows from it."""
 
+    # How it is paid for, in words.
+    paid: str | Promise = ""
     deletable: bool = True
     # Deletable only when older than this.
     min_age: timedelta = timedelta(0)
@@ -118,19 +131,30 @@ class Policy:
     keep_expired_for: timedelta | None = None
     no_fees_upon_shutdown: bool = False
 
+    @property
+    def expires(self) -> bool:
+        return self.keep_expired_for is not None
+
 
 POLICIES: dict[str, Policy] = {
-    BillingMode.MONTHLY: Policy(deletable=False, keep_expired_for=timedelta(days=7)),
-    BillingMode.DAILY: Policy(min_age=timedelta(hours=1), keep_for=timedelta(hours=2)),
-    BillingMode.HOURLY: Policy(no_fees_upon_shutdown=True),
+    BillingMode.MONTHLY: Policy(
+        paid=_("For months, paid before."), deletable=False, keep_expired_for=timedelta(days=7)
+    ),
+    BillingMode.DAILY: Policy(
+        paid=_("By the day."), min_age=timedelta(hours=1), keep_for=timedelta(hours=2)
+    ),
+    BillingMode.HOURLY: Policy(paid=_("By the hour."), no_fees_upon_shutdown=True),
 }
 
-NO_FEES_FAMILIES = frozenset({"N1", "N2", "N3", "C4", "S4"})
-
-# What accounts and rules make longer, never shorter.
-STANDARD_KEEP = max(policy.keep_for for policy in POLICIES.values() if policy.keep_for is not None)
-# No retention, and no extension of one, goes beyond this.
-LONGEST_KEEP = timedelta(days=30)
+# The billing modes that expire: subscriptions.
+EXPIRING = [mode for mode, policy in POLICIES.items() if policy.expires]
+# The billing modes whose instances may stop and cost nothing meanwhile.
+WITHOUT_FEES = [mode for mode, policy in POLICIES.items() if policy.no_fees_upon_shutdown]
+# How long the bin keeps what is of a billing mode that has one. Accounts and rules make it longer,
+# never shorter.
+STANDARDS = {
+    mode: policy.keep_for for mode, policy in POLICIES.items() if policy.keep_for is not None
+}
 # What is left of the time at least when a hold or a protection ends.
 GRACE = timedelta(minutes=15)
 
@@ -141,7 +165,8 @@ MOST_TAGS = 10
 # Months a subscription can be renewed for.
 RENEWAL_MONTHS = (*range(1, 10), 12, 24, 36)
 
-NEEDED: dict[Action, Role] = {
+# The role that each action needs. Nobody else compares a role with anything: see `may`.
+NEEDED: dict[AnyAction, Role] = {
     Action.START: Role.OPERATOR,
     Action.STOP: Role.OPERATOR,
     Action.RESTART: Role.OPERATOR,
@@ -157,7 +182,21 @@ NEEDED: dict[Action, Role] = {
     Action.UNPROTECT: Role.OPERATOR,
     Action.HOLD: Role.ADMINISTRATOR,
     Action.UNHOLD: Role.ADMINISTRATOR,
+    ResourceAction.CREATE: Role.OPERATOR,
+    # Edits, as the admin makes them.
+    ResourceAction.UPDATE: Role.ADMINISTRATOR,
+    ResourceAction.BIND: Role.OPERATOR,
+    ResourceAction.UNBIND: Role.OPERATOR,
+    ResourceAction.REMOVE: Role.OPERATOR,
+    Right.RETENTION: Role.ADMINISTRATOR,
+    Right.UNDO_OTHERS: Role.ADMINISTRATOR,
 }
+
+
+def may(role: Role, action: AnyAction) -> bool:
+    """Whether a role is enough for an action, whatever it is done to."""
+    return role >= NEEDED[action]
+
 
 WRONG_STATE: dict[str, Refusal] = {
     State.ACTIVE: Refusal.RUNNING,
@@ -172,8 +211,7 @@ def deletion_of(billing_mode: str) -> Action:
     """What a delete means for this billing mode: RECYCLE, or RELEASE where there is no bin to go
     to.
     """
-    policy = POLICIES[billing_mode]
-    return Action.RECYCLE if policy.keep_for is not None else Action.RELEASE
+    return Action.RECYCLE if billing_mode in STANDARDS else Action.RELEASE
 
 
 def deletable_from(instance: Subject) -> datetime:
@@ -202,11 +240,7 @@ def _has_no_bin(instance: Subject, role: Role, now: datetime) -> Refusal | None:
 
 
 def _is_subscription(instance: Subject, role: Role, now: datetime) -> Refusal | None:
-    return (
-        None
-        if POLICIES[instance.billing_mode].keep_expired_for is not None
-        else Refusal.NOT_SUBSCRIPTION
-    )
+    return None if POLICIES[instance.billing_mode].expires else Refusal.NOT_SUBSCRIPTION
 
 
 def _has_not_run_out(instance: Subject, role: Role, now: datetime) -> Refusal | None:
@@ -286,7 +320,7 @@ def why_not(action: Action, instance: Subject, *, role: Role, now: datetime) -> 
     The disabled button, its tooltip, the dialog, the admin and the action itself are this one
     answer.
     """
-    if role < NEEDED[action]:
+    if not may(role, action):
         return Refusal.ROLE
     if action is Action.DELETE:
         action = deletion_of(instance.billing_mode)
@@ -316,14 +350,24 @@ class KeepRule(Protocol):
     def matches(self, tags: Collection[tuple[str, str]]) -> bool: ...
 
 
+class RetentionKind(TextChoices):
+    """Where the time in the bin comes from."""
+
+    STANDARD = "standard", _("standard")
+    ACCOUNT = "account", _("set for the account")
+    RULE = "rule", _("rule")
+    EXTENDED = "extended", _("extended")
+
+
 @dataclass(frozen=True)
 class Retention:
-    """How long something is kept in the bin, and where that comes from: "standard", "account",
-    "rule KEY=VALUE".
-    """
+    """How long something is kept in the bin, and where that comes from."""
 
     keep_for: timedelta
-    basis: str = "standard"
+    kind: RetentionKind = RetentionKind.STANDARD
+    # Of a rule: key and value of its tag, a line each, since neither can hold a line break but
+    # both can hold an equals sign. Of an extension: the user's name. Else empty.
+    subject: str = ""
 
 
 def retention(
@@ -342,17 +386,14 @@ def retention(
         return None
     found = [Retention(standard)]
     if account_keeps is not None:
-        found.append(Retention(account_keeps, "account"))
+        found.append(Retention(account_keeps, RetentionKind.ACCOUNT))
     for rule in rules:
         if not rule.matches(tags):
             continue
         if rule.keep_for is None:
             return Retention(standard)
-        found.append(
-            Retention(
-                rule.keep_for, f"rule {rule.key}={rule.value}" if rule.value else f"rule {rule.key}"
-            )
-        )
+        subject = f"{rule.key}\n{rule.value}"
+        found.append(Retention(rule.keep_for, RetentionKind.RULE, subject))
     return max(found, key=lambda each: each.keep_for)
 
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 from recycle.waiting import waiting_at_most
 
 # The end is moved when at least so much is won by it: no page writes more often than that.
-STEP = timedelta(minutes=5)
+LEAST_WON = timedelta(minutes=5)
 AGENT_LENGTH = 200
 BEGAN = "began"
 
@@ -92,7 +92,7 @@ def _keep(session: SessionBase) -> None:
     if not isinstance(session, SessionStore) or session.ends_at is None or session.modified:
         return
     end = session.get_expiry_date()
-    if end - session.ends_at < STEP:
+    if end - session.ends_at < LEAST_WON:
         return
     rows = session.get_model_class().objects
     row = rows.filter(pk=session.session_key, expire_date=session.ends_at)

@@ -1,5 +1,5 @@
 """Runs the suite: all of it on SQLite, then what depends on locks and constraints on PostgreSQL as
-well.
+well. With --fast only what is quick, on SQLite.
 """
 
 import os
@@ -39,12 +39,13 @@ ALONE = (
 
 
 def main(arguments: list[str]) -> int:
+    fast = "--fast" in arguments
     pytest_arguments, expression = _take_expression(arguments)
     if not any(word.startswith("-n") or word.split("=")[0] in ALONE for word in arguments):
         pytest_arguments = ["-n", "2", *pytest_arguments]
     with tempfile.TemporaryDirectory(prefix="console-tests-") as place:
         runs = [_run("SQLite", _both(expression, "not postgres"), pytest_arguments, Path(place))]
-        if runs[0].code in (0, 1, NO_TESTS) and not _looks(arguments):
+        if runs[0].code in (0, 1, NO_TESTS) and not fast and not _looks(arguments):
             try:
                 with postgres.server() as url:
                     marked = _both(expression, "postgres or both")
@@ -86,7 +87,9 @@ def _run(name: str, expression: str, arguments: list[str], place: Path, **extra:
     }
     # Settings that somebody has set for their console are not the tests' business, and neither is
     # their data.
-    ours = ("TOMBSTONE_DAYS", "SESSION_IDLE_HOURS")
+    ours = {"TOMBSTONE_DAYS", "SESSION_IDLE_HOURS"}
+    # Where no bytecode is written, each of the many processes would compile all there is anew.
+    ours.add("PYTHONDONTWRITEBYTECODE")
     env = {
         key: value
         for key, value in env.items()

@@ -1,6 +1,7 @@
 """Alice owns things, Mallory does not. Factories for the rest."""
 
 import itertools
+from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -13,9 +14,11 @@ from django.core.cache import cache
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from recycle.actions import Context
 from recycle.lifecycle import State
 from recycle.models import (
     Account,
+    Edge,
     ElasticIP,
     Instance,
     InstanceTag,
@@ -43,6 +46,7 @@ from tests.browser import (  # noqa: F401
     static_files,
 )
 from tests.client import Client
+from tests.deeds import world  # noqa: F401
 from tests.entrance import entrance  # noqa: F401
 from tests.folding import folded_along  # noqa: F401
 from tests.inventory import load, problems  # noqa: F401
@@ -56,7 +60,37 @@ HTMX = {"HX-Request": "true"}
 SUBNET = UUID("9fd83a5e-33cf-4196-b8df-59fc57478488")
 LONG_AGO = timedelta(days=3)
 
+# Of a test with a database, the cases that `test --fast` tries.
+FAST_CASES = 1
+
 _numbers = itertools.count(1)
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--fast",
+        action="store_true",
+        help="leave out the browser, what is slow, and all but the first cases on a database",
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
+    if not config.getoption("fast"):
+        return
+    kept: list[pytest.Function] = []
+    left_out: list[pytest.Function] = []
+    cases: Counter[str] = Counter()
+    for item in items:
+        test = item.nodeid.partition("[")[0]
+        cases[test] += 1
+        # The tables of rules, without a database, cost nothing.
+        rows = item.get_closest_marker("django_db") or "db" in item.fixturenames
+        quick = not rows or cases[test] <= FAST_CASES
+        slow = item.get_closest_marker("slow") or item.get_closest_marker("browser")
+        (kept if quick and not slow else left_out).append(item)
+    items[:] = kept
+    config.hook.pytest_deselected(items=left_out)
 
 
 @pytest.fixture
@@ -338,3 +372,11 @@ def send(
 def at(hours: float) -> datetime:
     """A moment on the day the tests without a database live in."""
     return datetime(2026, 11, 23, tzinfo=UTC) + timedelta(hours=hours)
+
+
+def acting(by: User | None, now: datetime | None = None, **fields: Any) -> Context:
+    """What `by` brings along from a page, and the schedule where that is None; at this moment
+    unless another one is given.
+    """
+    edge = Edge.PAGE if by else Edge.SCHEDULE
+    return Context(by=by, now=now or timezone.now(), **{"edge": edge, **fields})

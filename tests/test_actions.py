@@ -10,6 +10,7 @@ from recycle import actions
 from recycle.lifecycle import Action, State
 from recycle.models import ElasticIP, Event, Instance, InstanceTag, RealServer, Volume
 from recycle.policy import BillingMode, Refusal
+from tests.conftest import acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -25,7 +26,7 @@ def test_delete_moves_a_daily_instance_to_the_bin_and_cancels_what_bound_it(
     bind(instance)
 
     outcome = actions.delete(
-        only(instance), by=alice, may_release=False, now=now, reason="wrong stack"
+        only(instance), may_release=False, context=acting(alice, now, reason="wrong stack")
     )
 
     instance.refresh_from_db()
@@ -49,7 +50,7 @@ def test_the_event_says_who_when_why_from_where_and_what_was_cancelled(
     bind(instance)
 
     outcome = actions.delete(
-        only(instance), by=alice, may_release=False, now=now, reason="wrong stack"
+        only(instance), may_release=False, context=acting(alice, now, reason="wrong stack")
     )
 
     event = Event.objects.get()
@@ -77,7 +78,7 @@ def test_a_chunk_costs_the_same_number_of_statements_whatever_its_size(
     with CaptureQueriesContext(
         connection,
     ) as queries:
-        outcome = actions.delete(Instance.objects.all(), by=alice, may_release=False)
+        outcome = actions.delete(Instance.objects.all(), may_release=False, context=acting(alice))
 
     assert len(outcome.done) == count
     statements = [
@@ -89,7 +90,7 @@ def test_a_chunk_costs_the_same_number_of_statements_whatever_its_size(
 
 
 def test_restore_brings_it_back_stopped_and_unbound(alice, recycled, now):
-    outcome = actions.restore(only(recycled), by=alice, now=now)
+    outcome = actions.restore(only(recycled), context=acting(alice, now))
 
     recycled.refresh_from_db()
     assert len(outcome.done) == 1
@@ -97,7 +98,7 @@ def test_restore_brings_it_back_stopped_and_unbound(alice, recycled, now):
 
 
 def test_nothing_brings_it_back_from_its_end_on(alice, recycled):
-    outcome = actions.restore(only(recycled), by=alice, now=recycled.purge_at)
+    outcome = actions.restore(only(recycled), context=acting(alice, recycled.purge_at))
 
     assert [refused.refusal for refused in outcome.refused] == [Refusal.PAST_DEADLINE]
     assert only(recycled).get().state == State.RECYCLED
@@ -107,17 +108,31 @@ def test_a_release_deletes_the_volumes_that_go_with_the_instance(alice, make_ins
     instance = make_instance(billing_mode=BillingMode.HOURLY)
     bind(instance)
 
-    outcome = actions.delete(only(instance), by=alice, may_release=True, now=now)
+    outcome = actions.delete(only(instance), may_release=True, context=acting(alice, now))
 
     assert [done.action for done in outcome.done] == [Action.RELEASE]
     assert only(instance).get().state == State.PURGED
     assert [volume.name for volume in Volume.objects.all()] == ["data"]
 
 
+def test_what_is_taken_off_in_the_bin_keeps_nothing_of_its_instance(
+    alice, make_instance, bind, now
+):
+    """Or it would go with the next instance that it is attached to."""
+    instance = make_instance()
+    bind(instance)
+
+    actions.delete(only(instance), may_release=False, context=acting(alice, now))
+
+    bare = Volume.objects.filter(instance=None, mount_point="", delete_with_instance=False)
+    assert bare.count() == 2
+    assert ElasticIP.objects.filter(instance=None, zone=None).count() == 1
+
+
 def test_a_release_that_was_not_confirmed_is_refused(alice, make_instance):
     instance = make_instance(billing_mode=BillingMode.HOURLY)
 
-    outcome = actions.delete(only(instance), by=alice, may_release=False)
+    outcome = actions.delete(only(instance), may_release=False, context=acting(alice))
 
     assert [refused.refusal for refused in outcome.refused] == [Refusal.UNCONFIRMED]
     assert only(instance).get().state == State.ACTIVE
@@ -126,7 +141,7 @@ def test_a_release_that_was_not_confirmed_is_refused(alice, make_instance):
 def test_renewing_an_expired_subscription_starts_it_again(alice, make_instance, now):
     instance = make_instance(State.EXPIRED)
 
-    actions.renew(only(instance), by=alice, months=1, now=now)
+    actions.renew(only(instance), months=1, context=acting(alice, now))
 
     instance.refresh_from_db()
     assert (instance.state, instance.purge_at) == (State.ACTIVE, None)
@@ -137,10 +152,10 @@ def test_the_sweep_purges_what_is_due_and_nothing_else(make_instance, now):
     due = make_instance(State.RECYCLED, purge_at=now, recycled_at=now - timedelta(hours=2))
     waiting = make_instance(State.RECYCLED)
 
-    outcome = actions.purge_due(now=now)
+    outcome = actions.purge_due(context=acting(None, now))
 
     assert [done.id for done in outcome.done] == [due.pk]
     assert only(due).get().state == State.PURGED
     assert only(waiting).get().state == State.RECYCLED
-    assert actions.purge_due(now=now).done == []
+    assert actions.purge_due(context=acting(None, now)).done == []
     assert Event.objects.count() == 1

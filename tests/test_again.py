@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from recycle import actions
 from recycle.actions.again import Prospect
-from recycle.actions.resources import Context, addresses, balancers, tags, volumes
+from recycle.actions.resources import addresses, balancers, tags, volumes
 from recycle.lifecycle import State
 from recycle.models import (
     ElasticIP,
@@ -27,6 +27,7 @@ from recycle.models import (
     Zone,
 )
 from recycle.policy import BillingMode, Refusal
+from tests.conftest import acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -42,9 +43,8 @@ def delete(alice, now):
     def delete(*instances, at=now):
         actions.delete(
             Instance.objects.filter(pk__in=[each.pk for each in instances]),
-            by=alice,
             may_release=True,
-            now=at,
+            context=acting(alice, at),
         )
 
     return delete
@@ -54,7 +54,8 @@ def delete(alice, now):
 def restore(alice, now):
     def restore(*instances, at=now):
         actions.restore(
-            Instance.objects.filter(pk__in=[each.pk for each in instances]), by=alice, now=at
+            Instance.objects.filter(pk__in=[each.pk for each in instances]),
+            context=acting(alice, at),
         )
 
     return restore
@@ -76,14 +77,14 @@ def look(alice, now):
         rows = Instance.objects.filter(pk__in=[each.pk for each in instances]).order_by(
             "name", "pk"
         )
-        return actions.plan(rows, by=by, now=now)
+        return actions.plan(rows, context=acting(by, now))
 
     return look
 
 
 @pytest.fixture
 def context(alice, now):
-    return Context(by=alice, now=now)
+    return acting(alice, now)
 
 
 def line(lines, kind):
@@ -135,7 +136,7 @@ def test_what_is_gone_for_good_has_a_plan_that_says_so(look, alice, make_instanc
     instance = make_instance()
     bind(instance)
     delete(instance)
-    actions.purge(only(instance), by=alice)
+    actions.purge(only(instance), context=acting(alice))
 
     lines = look(instance)
 
@@ -259,7 +260,7 @@ def test_a_purge_from_the_bin_does_not_hide_what_the_delete_cancelled(
     instance = make_instance()
     bind(instance)
     delete(instance)
-    actions.purge(only(instance), by=alice)
+    actions.purge(only(instance), context=acting(alice))
 
     assert len(look(instance)) == 5
 
@@ -357,7 +358,7 @@ def test_configured_again_everything_is_as_it_was(
     delete(instance)
     restore(instance)
 
-    results = actions.configure(look(instance), by=alice, now=now)
+    results = actions.configure(look(instance), context=acting(alice, now))
 
     assert [result.done for result in results] == [True] * 5
     assert before == {
@@ -379,7 +380,7 @@ def test_configured_again_everything_is_as_it_was(
 def test_only_what_was_picked_is_bound(alice, look, back, now):
     lines = [line for line in look(back) if line.former.kind is Kind.EIP]
 
-    actions.configure(lines, by=alice, now=now)
+    actions.configure(lines, context=acting(alice, now))
 
     assert ElasticIP.objects.get().instance == back
     assert not RealServer.objects.exists()
@@ -388,9 +389,9 @@ def test_only_what_was_picked_is_bound(alice, look, back, now):
 
 def test_configured_twice_it_is_there_already(alice, look, back, now):
     lines = look(back)
-    actions.configure(lines, by=alice, now=now)
+    actions.configure(lines, context=acting(alice, now))
 
-    again = actions.configure(lines, by=alice, now=now)
+    again = actions.configure(lines, context=acting(alice, now))
 
     assert {result.refusal for result in again} == {Refusal.ALREADY}
     assert prospects(look(back)) == [Prospect.THERE] * 5
@@ -403,7 +404,7 @@ def test_what_was_taken_after_the_plan_is_not_stolen_and_the_others_are_bound(
     taker = make_instance(name="taker")
     addresses.associate(ElasticIP.objects.all(), taker, context=context)
 
-    results = actions.configure(lines, by=alice, now=now)
+    results = actions.configure(lines, context=acting(alice, now))
 
     refused = [result for result in results if not result.done]
     assert [
@@ -420,7 +421,7 @@ def test_what_is_gone_after_the_plan_is_refused_as_gone(alice, look, back, conte
     balancers.remove(LoadBalancer.objects.all(), context=context)
     tags.remove(Tag.objects.all(), context=context)
 
-    results = actions.configure(lines, by=alice, now=now)
+    results = actions.configure(lines, context=acting(alice, now))
 
     assert {result.refusal for result in results} == {Refusal.GONE}
 
@@ -436,7 +437,7 @@ def test_an_event_does_not_let_anybody_reach_into_another_account(alice, mallory
     Listener.objects.update(account=theirs)
     lines = look(back)
 
-    results = actions.configure(lines, by=alice, now=now)
+    results = actions.configure(lines, context=acting(alice, now))
 
     assert [result.refusal for result in results] == [Refusal.GONE] * 4 + [None]
     assert [line.refusal for line in lines] == [Refusal.GONE] * 4 + [None]
@@ -469,7 +470,7 @@ def test_the_plan_and_the_deed_never_disagree(
     by = User.objects.get(username=who)
 
     lines = look(instance, by=by)
-    results = actions.configure(lines, by=by, now=now)
+    results = actions.configure(lines, context=acting(by, now))
 
     assert lines
     said = [(line.refusal, line.blocker) for line in lines]

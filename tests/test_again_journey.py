@@ -14,6 +14,7 @@ from recycle.actions import resources
 from recycle.lifecycle import State
 from recycle.models import ElasticIP, Event, Instance, InstanceTag, RealServer, Volume
 from tests.browser import PHONE, forgive
+from tests.conftest import acting
 from tests.test_accessibility import complaints_of_axe, look  # noqa: F401
 
 pytestmark = pytest.mark.browser
@@ -107,7 +108,7 @@ def test_what_another_has_taken_meanwhile_stays_with_them_and_the_other_three_ar
     plan = page.locator("#plan")
     expect(plan.get_by_text("Can be bound")).to_have_count(4)
     # The plan is on the screen when somebody takes the address.
-    context = resources.Context(by=alice, now=now)
+    context = acting(alice, now)
     resources.addresses.associate(ElasticIP.objects.all(), taker, context=context)
 
     plan.get_by_role("button", name="Configure again").click()
@@ -169,7 +170,7 @@ def test_without_script_undo_is_a_button_on_the_next_page(open_page, alice, boun
 
 def test_without_script_the_plan_works_as_well(open_page, alice, bound, now):
     before = relationships()
-    actions.delete(only(bound), by=alice, may_release=False, now=now)
+    actions.delete(only(bound), may_release=False, context=acting(alice, now))
     page = open_page(alice, java_script_enabled=False)
     page.goto("/recycle-bin/")
     row(page, "bound").get_by_role("link", name="Restore", exact=True).click()
@@ -183,8 +184,8 @@ def test_without_script_the_plan_works_as_well(open_page, alice, bound, now):
 
 
 def test_one_box_ticks_all_or_none(page, alice, bound, now):
-    actions.delete(only(bound), by=alice, may_release=False, now=now)
-    actions.restore(only(bound), by=alice, now=now)
+    actions.delete(only(bound), may_release=False, context=acting(alice, now))
+    actions.restore(only(bound), context=acting(alice, now))
     page.goto(f"/instances/{bound.pk}/")
     page.get_by_role("link", name="Configure again").click()
     everything = page.get_by_role("checkbox", name="All that can be bound")
@@ -203,7 +204,7 @@ def test_one_box_ticks_all_or_none(page, alice, bound, now):
 
 
 def test_a_plan_refreshes_itself_when_its_instance_is_restored_from_there(page, alice, bound, now):
-    actions.delete(only(bound), by=alice, may_release=False, now=now)
+    actions.delete(only(bound), may_release=False, context=acting(alice, now))
     page.goto(f"/instances/configure-again/?ids={bound.pk}")
     expect(page.get_by_text("It is in the recycle bin.")).to_have_count(5)
 
@@ -214,8 +215,8 @@ def test_a_plan_refreshes_itself_when_its_instance_is_restored_from_there(page, 
 
 
 def test_on_a_phone_the_plan_does_not_scroll_sideways(open_page, alice, bound, now, complaints):
-    actions.delete(only(bound), by=alice, may_release=False, now=now)
-    actions.restore(only(bound), by=alice, now=now)
+    actions.delete(only(bound), may_release=False, context=acting(alice, now))
+    actions.restore(only(bound), context=acting(alice, now))
     page = open_page(alice, viewport=PHONE)
     page.goto(f"/instances/configure-again/?ids={bound.pk}")
 
@@ -246,9 +247,9 @@ def test_axe_finds_nothing_in_the_plan_its_results_and_the_offer(
     binned, taker = make_instance(name="binned"), make_instance(name="taker")
     bind(binned)
     for instance in (bound, binned):
-        actions.delete(only(instance), by=alice, may_release=False, now=now)
-    actions.restore(only(bound), by=alice, now=now)
-    context = resources.Context(by=alice, now=now)
+        actions.delete(only(instance), may_release=False, context=acting(alice, now))
+    actions.restore(only(bound), context=acting(alice, now))
+    context = acting(alice, now)
     resources.addresses.associate(ElasticIP.objects.order_by("pk")[:1], taker, context=context)
     resources.volumes.remove(Volume.objects.filter(name="scratch"), context=context)
     page = look()

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 
 from recycle import actions
-from recycle.actions.resources import Context, addresses, balancers, tags, volumes
+from recycle.actions.resources import addresses, balancers, tags, volumes
 from recycle.lifecycle import State
 from recycle.models import (
     ElasticIP,
@@ -20,6 +20,7 @@ from recycle.models import (
     Volume,
 )
 from recycle.policy import Refusal
+from tests.conftest import acting
 from tests.threads import held, nobody_writes_events, result
 
 pytestmark = [
@@ -38,8 +39,8 @@ def back(alice, make_instance, bind, now):
     """An instance that had one relationship of every kind and came out of the bin."""
     instance = make_instance(name="back")
     bind(instance)
-    actions.delete(only(instance), by=alice, may_release=False, now=now)
-    actions.restore(only(instance), by=alice, now=now)
+    actions.delete(only(instance), may_release=False, context=acting(alice, now))
+    actions.restore(only(instance), context=acting(alice, now))
     return instance
 
 
@@ -50,12 +51,14 @@ def rival(make_instance):
 
 @pytest.fixture
 def context(oscar, now):
-    return Context(by=oscar, now=now)
+    return acting(oscar, now)
 
 
 def pick(instance, kind, by, now):
     return [
-        line for line in actions.plan(only(instance), by=by, now=now) if line.former.kind is kind
+        line
+        for line in actions.plan(only(instance), context=acting(by, now))
+        if line.former.kind is kind
     ][:1]
 
 
@@ -86,7 +89,7 @@ def test_configured_first_it_wins_and_the_other_reads_who(
 ):
     lines = pick(back, kind, alice, now)
     with nobody_writes_events():
-        ours = threads.go(actions.configure, lines, by=alice, now=now)
+        ours = threads.go(actions.configure, lines, context=acting(alice, now))
         threads.wait_until_blocked(1)
         theirs = threads.go(bind_it, rival, context)
         threads.wait_until_blocked(2)
@@ -108,7 +111,7 @@ def test_bound_first_by_another_it_is_not_stolen_and_the_plan_reads_who(
     with nobody_writes_events():
         theirs = threads.go(bind_it, rival, context)
         threads.wait_until_blocked(1)
-        ours = threads.go(actions.configure, lines, by=alice, now=now)
+        ours = threads.go(actions.configure, lines, context=acting(alice, now))
         threads.wait_until_blocked(2)
 
     outcome, [configured] = result(theirs, ours)
@@ -120,9 +123,11 @@ def test_bound_first_by_another_it_is_not_stolen_and_the_plan_reads_who(
 
 
 def test_two_plans_carried_out_at_once_bind_everything_once(threads, alice, oscar, back, now):
-    lines = actions.plan(only(back), by=alice, now=now)
+    lines = actions.plan(only(back), context=acting(alice, now))
     with held(back):
-        runs = [threads.go(actions.configure, lines, by=by, now=now) for by in (alice, oscar)]
+        runs = [
+            threads.go(actions.configure, lines, context=acting(by, now)) for by in (alice, oscar)
+        ]
         threads.wait_until_blocked(2)
 
     first, second = result(*runs)
@@ -139,7 +144,7 @@ def test_registered_at_once_by_another_way_the_real_server_is_there_once(
     lines = pick(back, Kind.REAL_SERVER, alice, now)
     listener = Listener.objects.get()
     with held(back):
-        ours = threads.go(actions.configure, lines, by=alice, now=now)
+        ours = threads.go(actions.configure, lines, context=acting(alice, now))
         theirs = threads.go(balancers.register, listener, only(back), port=8080, context=context)
         threads.wait_until_blocked(2)
 
@@ -156,7 +161,7 @@ def test_a_tag_deleted_at_the_same_moment_is_gone_or_goes_with_the_tag(
     with nobody_writes_events():
         theirs = threads.go(tags.remove, Tag.objects.all(), context=context)
         threads.wait_until_blocked(1)
-        ours = threads.go(actions.configure, lines, by=alice, now=now)
+        ours = threads.go(actions.configure, lines, context=acting(alice, now))
         threads.wait_until_blocked(2)
 
     _outcome, [configured] = result(theirs, ours)
@@ -166,11 +171,13 @@ def test_a_tag_deleted_at_the_same_moment_is_gone_or_goes_with_the_tag(
 
 
 def test_deleted_again_at_the_same_moment_nothing_is_bound_in_the_bin(threads, alice, back, now):
-    lines = actions.plan(only(back), by=alice, now=now)
+    lines = actions.plan(only(back), context=acting(alice, now))
     with nobody_writes_events():
-        delete = threads.go(actions.delete, only(back), by=alice, may_release=False, now=now)
+        delete = threads.go(
+            actions.delete, only(back), may_release=False, context=acting(alice, now)
+        )
         threads.wait_until_blocked(1)
-        ours = threads.go(actions.configure, lines, by=alice, now=now)
+        ours = threads.go(actions.configure, lines, context=acting(alice, now))
         threads.wait_until_blocked(2)
 
     _deleted, configured = result(delete, ours)
@@ -185,9 +192,9 @@ def test_of_two_undos_one_brings_it_back_and_the_other_says_so(
 ):
     instance = make_instance()
     bind(instance)
-    batch = actions.delete(only(instance), by=oscar, may_release=False, now=now).batch
+    batch = actions.delete(only(instance), may_release=False, context=acting(oscar, now)).batch
     with held(instance):
-        undos = [threads.go(actions.undo, batch, by=by, now=now) for by in (alice, oscar)]
+        undos = [threads.go(actions.undo, batch, context=acting(by, now)) for by in (alice, oscar)]
         threads.wait_until_blocked(2)
 
     undone = result(*undos)
@@ -204,9 +211,9 @@ def test_an_undo_against_somebody_who_takes_the_address_has_one_holder(
 ):
     instance = make_instance(name="ours")
     bind(instance)
-    batch = actions.delete(only(instance), by=oscar, may_release=False, now=now).batch
+    batch = actions.delete(only(instance), may_release=False, context=acting(oscar, now)).batch
     with held(instance):
-        undo = threads.go(actions.undo, batch, by=oscar, now=now)
+        undo = threads.go(actions.undo, batch, context=acting(oscar, now))
         threads.wait_until_blocked(1)
         [outcome] = result(threads.go(associate, rival, context))
 

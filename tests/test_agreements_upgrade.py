@@ -17,7 +17,7 @@ from recycle.models import (
 )
 from tests.folding import unwatched
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.both]
 
 BEFORE_AGREEMENTS = [("recycle", "0002_volume_zone_trigger")]
 

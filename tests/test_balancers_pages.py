@@ -351,3 +351,16 @@ def test_it_is_not_unbound_from_what_the_dialog_did_not_show(client, alice, list
     # The dialog showed nothing bound, so it had no box to tick either.
     assert LoadBalancer.objects.exists()
     assert "It has changed in the meantime." in response.text
+
+
+def test_of_a_real_server_it_is_said_behind_what_it_stands(client, alice, server):
+    """The same address stands behind several listeners of one load balancer."""
+    client.force_login(alice)
+    asked = client.get(reverse("recycle:deregister"), {"ids": server.pk}).text
+    assert server.listener.load_balancer.name in asked
+    assert str(server.listener) in asked
+
+    send(client, "deregister", server)
+
+    about = f"{server} ({server.listener.load_balancer}, {server.listener})"
+    assert about in client.get(reverse("recycle:log")).text

@@ -9,8 +9,7 @@ from django.urls import reverse
 from recycle import actions, listing
 from recycle.lifecycle import State
 from recycle.models import Instance
-from recycle.views import recycle_bin
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 
 pytestmark = pytest.mark.django_db
 
@@ -32,7 +31,9 @@ def test_a_row_says_what_was_deleted_by_whom_why_and_how_long_it_stays(
     instance = make_instance(name="web")
     bind(instance)
     actions.delete(
-        Instance.objects.filter(pk=instance.pk), by=alice, may_release=False, reason="wrong stack"
+        Instance.objects.filter(pk=instance.pk),
+        may_release=False,
+        context=acting(alice, reason="wrong stack"),
     )
 
     text = page().text
@@ -99,7 +100,6 @@ def test_each_tab_shows_its_own_and_counts_the_other(page, make_instance):
 
 def test_the_tabs_say_where_counting_stopped(page, make_instance, monkeypatch):
     monkeypatch.setattr(listing, "COUNTED", 1)
-    monkeypatch.setattr(recycle_bin, "COUNTED", 1)
     for state in (State.RECYCLED, State.EXPIRED):
         for _ in range(2):
             make_instance(state)

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from recycle import actions
 from recycle.actions.create import Order
-from recycle.actions.resources import Context, balancers, base, tags
+from recycle.actions.resources import balancers, base, tags
 from recycle.lifecycle import State
 from recycle.models import (
     AuditEvent,
@@ -32,12 +32,12 @@ from recycle.models import (
 from recycle.policy import MOST_TAGS, BillingMode, Refusal, Role
 from recycle.views.errors import is_passing
 from tests.client import Client
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 from tests.threads import held
 
 PASSWORD = "a-Long-Secret-7"
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.both]
 
 
 @contextmanager
@@ -228,7 +228,7 @@ def refusals(outcome):
 
 
 def test_an_instance_takes_ten_tags(alice, make_instance, make_tags, now):
-    instance, context = make_instance(), Context(by=alice, now=now)
+    instance, context = make_instance(), acting(alice, now)
     *first, last = make_tags(MOST_TAGS + 1)
     for tag in first:
         assert tags.add(tag, Instance.objects.all(), context=context).done
@@ -249,7 +249,7 @@ def test_an_order_of_more_tags_writes_nothing(alice, account, zone, instance_typ
     )
 
     for dry_run in (True, False):
-        outcome = actions.create(order, by=alice, dry_run=dry_run)
+        outcome = actions.create(order, dry_run=dry_run, context=acting(alice))
         assert refusals(outcome) == [Refusal.TOO_MANY]
 
     assert (Instance.objects.count(), Tag.objects.count()) == (0, 6)
@@ -274,7 +274,7 @@ def test_the_quota_of_tags_is_kept_on_the_page_of_tags_and_by_an_order(
 ):
     account.max_tags = 2
     account.save()
-    context = Context(by=alice, now=now)
+    context = acting(alice, now)
     order = {
         "account": account,
         "zone": zone,
@@ -286,7 +286,7 @@ def test_the_quota_of_tags_is_kept_on_the_page_of_tags_and_by_an_order(
         tags.create(Tag(account=account, key="env", value=value), context=context)
         for value in "abc"
     ]
-    ordered = actions.create(Order(**order, new_tags=[("team", "x")]), by=alice)
+    ordered = actions.create(Order(**order, new_tags=[("team", "x")]), context=acting(alice))
 
     assert [refusals(outcome) for outcome in made] == [[], [], [Refusal.QUOTA]]
     assert refusals(ordered) == [Refusal.QUOTA]
@@ -313,7 +313,7 @@ def test_no_deletion_unbinds_without_bound(
         RealServer.objects.create(
             listener=listener, instance=instance, address=instance.private_ip, port=80
         )
-    context = Context(by=alice, now=now)
+    context = acting(alice, now)
     deletions: tuple[tuple[Any, Any], ...] = (
         (tags.remove, Tag.objects.all()),
         (balancers.remove_listeners, Listener.objects.all()),

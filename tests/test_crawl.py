@@ -11,9 +11,9 @@ from django.urls import Resolver404, resolve, reverse
 from recycle import actions
 from recycle.lifecycle import State
 from recycle.models import Instance, Tag
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.slow, pytest.mark.django_db]
 
 LONGEST_ADDRESS = 2_000
 # Addresses of one kind (view, names of parameters, order) that are followed.
@@ -107,9 +107,11 @@ def everything(account, alice, make_instance, bind, now):
     deleted = make_instance(name="to be deleted")
     bind(deleted)
     actions.delete(
-        Instance.objects.filter(pk=deleted.pk), by=alice, may_release=False, reason="原因 & why?"
+        Instance.objects.filter(pk=deleted.pk),
+        may_release=False,
+        context=acting(alice, reason="原因 & why?"),
     )
-    actions.restore(Instance.objects.filter(pk=deleted.pk), by=alice)
+    actions.restore(Instance.objects.filter(pk=deleted.pk), context=acting(alice))
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from recycle.lifecycle import State
 from recycle.models import ElasticIP, Event, Instance, InstanceTag, Tag, Volume
 from recycle.offer import IMAGES
 from recycle.policy import BillingMode, Refusal
-from tests.conftest import HTMX, SUBNET
+from tests.conftest import HTMX, SUBNET, acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -101,7 +101,7 @@ def test_an_order_is_made_with_all_that_belongs_to_it(alice, order, now, account
         image_name="Debian 12",
     )  # fmt: skip
 
-    outcome = actions.create(wanted, by=alice, now=now)
+    outcome = actions.create(wanted, context=acting(alice, now))
 
     first, second = made()
     assert [done.name for done in outcome.done] == ["web-01", "web-02"]
@@ -126,7 +126,7 @@ def test_an_order_is_made_with_all_that_belongs_to_it(alice, order, now, account
 
 def test_its_events_tell_who_made_what_and_bound_what(alice, order, now, account):
     outcome = actions.create(
-        order(disks=[Disk("SSD3.0", 40)], new_tags=[("env", "prod")]), by=alice, now=now
+        order(disks=[Disk("SSD3.0", 40)], new_tags=[("env", "prod")]), context=acting(alice, now)
     )
 
     events = Event.objects.order_by("id")
@@ -148,7 +148,7 @@ def test_its_events_tell_who_made_what_and_bound_what(alice, order, now, account
 
 
 def test_a_subscription_expires_months_later_by_the_calendar(alice, order, now):
-    actions.create(order(billing_mode=BillingMode.MONTHLY, months=12), by=alice, now=now)
+    actions.create(order(billing_mode=BillingMode.MONTHLY, months=12), context=acting(alice, now))
 
     expires = made().get().expires_at
     assert (expires.year, expires.month) == (now.year + 1, now.month)
@@ -174,7 +174,7 @@ def test_without_a_name_one_is_made_up(order):
 
 
 def test_a_dry_run_says_what_would_be_and_makes_nothing(alice, order):
-    outcome = actions.create(order(count=3), by=alice, dry_run=True)
+    outcome = actions.create(order(count=3), dry_run=True, context=acting(alice))
 
     assert len(outcome.done) == 3
     assert not Instance.objects.exists()
@@ -194,7 +194,7 @@ def test_exactly_what_was_asked_for_or_nothing_with_every_reason(alice, order, a
     wanted = order(count=5, disks=[Disk("SSD3.0", 40)], bandwidth_mbps=1)
 
     for dry_run in (True, False):
-        outcome = actions.create(wanted, by=alice, dry_run=dry_run)
+        outcome = actions.create(wanted, dry_run=dry_run, context=acting(alice))
 
         assert not outcome.done
         assert shorts(outcome) == [
@@ -218,7 +218,9 @@ def test_a_free_address_is_bound_and_a_taken_one_names_the_taker(
         for address, bound in (("120.92.9.1", None), ("120.92.9.2", taker))
     )
 
-    bound, refused = (actions.create(order(address=eip), by=alice) for eip in (free, taken))
+    bound, refused = (
+        actions.create(order(address=eip), context=acting(alice)) for eip in (free, taken)
+    )
 
     assert len(bound.done) == 1
     assert made().get().elastic_ips.get() == free
@@ -236,7 +238,7 @@ def test_what_has_gone_meanwhile_is_refused(alice, order, account, zone, now):
     ElasticIP.objects.all().delete()
     Tag.objects.all().delete()
 
-    outcome = actions.create(wanted, by=alice)
+    outcome = actions.create(wanted, context=acting(alice))
 
     assert [each.refusal for each in outcome.refused] == [Refusal.GONE, Refusal.GONE]
     assert not Instance.objects.exists()
@@ -245,7 +247,7 @@ def test_what_has_gone_meanwhile_is_refused(alice, order, account, zone, now):
 def test_the_same_order_sent_twice_is_made_once(alice, order):
     wanted = order(count=2, bandwidth_mbps=1)
 
-    first, second = (actions.create(wanted, by=alice) for _ in range(2))
+    first, second = (actions.create(wanted, context=acting(alice)) for _ in range(2))
 
     assert (len(first.done), second.done) == (2, [])
     assert [each.refusal for each in second.refused] == [Refusal.ALREADY]
@@ -255,7 +257,7 @@ def test_the_same_order_sent_twice_is_made_once(alice, order):
 def test_a_new_tag_that_is_there_by_now_is_not_made_again(alice, order, account):
     Tag.objects.create(account=account, key="env", value="prod")
 
-    actions.create(order(new_tags=[("env", "prod"), ("env", "prod")]), by=alice)
+    actions.create(order(new_tags=[("env", "prod"), ("env", "prod")]), context=acting(alice))
 
     assert Tag.objects.count() == InstanceTag.objects.count() == 1
 
@@ -272,7 +274,7 @@ def test_a_clash_of_addresses_is_tried_again(alice, order, neighbour, monkeypatc
 
     monkeypatch.setattr(type(Instance.objects), "bulk_create", late)
 
-    outcome = actions.create(order(subnet_id=SUBNET, vpc_id=VPC), by=alice)
+    outcome = actions.create(order(subnet_id=SUBNET, vpc_id=VPC), context=acting(alice))
 
     assert (len(tries), len(outcome.done), outcome.failed) == (2, 1, [])
 
@@ -283,7 +285,7 @@ def test_what_always_fails_says_so_and_leaves_nothing(alice, order, monkeypatch)
 
     monkeypatch.setattr(type(Instance.objects), "bulk_create", broken)
 
-    outcome = actions.create(order(new_tags=[("env", "prod")]), by=alice)
+    outcome = actions.create(order(new_tags=[("env", "prod")]), context=acting(alice))
 
     assert ([failed.error for failed in outcome.failed], outcome.done) == (["impossible"], [])
     assert not Tag.objects.exists()
@@ -293,7 +295,7 @@ def test_a_full_subnet_is_refused(alice, order, make_instance):
     for last in range(2, 255):
         make_instance(private_ip=f"10.0.7.{last}", vpc_id=VPC)
 
-    outcome = actions.create(order(subnet_id=SUBNET, vpc_id=VPC), by=alice)
+    outcome = actions.create(order(subnet_id=SUBNET, vpc_id=VPC), context=acting(alice))
 
     assert [each.refusal for each in outcome.refused] == [Refusal.TOO_MANY]
 
@@ -301,7 +303,7 @@ def test_a_full_subnet_is_refused(alice, order, make_instance):
 def test_a_new_subnet_takes_a_network_its_vpc_does_not_use(alice, order, make_instance):
     make_instance(private_ip="10.0.0.5", vpc_id=VPC, name="neighbour")
 
-    actions.create(order(vpc_id=VPC), by=alice)
+    actions.create(order(vpc_id=VPC), context=acting(alice))
 
     instance = made().get()
     assert (instance.private_ip, instance.vpc_id) == ("10.0.1.2", VPC)
@@ -310,12 +312,13 @@ def test_a_new_subnet_takes_a_network_its_vpc_does_not_use(alice, order, make_in
 
 def test_the_cost_does_not_grow_with_the_number(alice, order):
     counts = []
-    actions.create(order(), by=alice)  # what is read once and kept
+    actions.create(order(), context=acting(alice))  # what is read once and kept
     # SQLite takes so many values in a statement, so more rows are more statements there.
     for count in (2, 40 if connection.vendor == "postgresql" else 4):
         with CaptureQueriesContext(connection) as queries:
             actions.create(
-                order(count=count, disks=[Disk("SSD3.0", 40)] * 2, bandwidth_mbps=1), by=alice
+                order(count=count, disks=[Disk("SSD3.0", 40)] * 2, bandwidth_mbps=1),
+                context=acting(alice),
             )
         counts.append(len(queries))
 
@@ -324,7 +327,7 @@ def test_the_cost_does_not_grow_with_the_number(alice, order):
 
 def test_who_may_not_is_refused_by_the_action_itself(victor, mallory, order):
     for stranger in (victor, mallory):
-        outcome = actions.create(order(), by=stranger)
+        outcome = actions.create(order(), context=acting(stranger))
         assert [each.refusal for each in outcome.refused] == [Refusal.ROLE]
     assert not Instance.objects.exists()
 

@@ -23,7 +23,10 @@ import pytest
 
 from console import bootstrap
 
-pytestmark = pytest.mark.skipif(os.name == "nt", reason="the tool on the PATH is a shell script")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(os.name == "nt", reason="the tool on the PATH is a shell script"),
+]
 
 BASE = str(getattr(sys, "_base_executable", sys.executable))
 PROGRAM = """\
@@ -216,7 +219,7 @@ def test_a_moved_checkout_is_noticed(project):
     assert after.startswith(f"{project.path}/")
     # It can be the same checkout by another path, whose environment is not to be built by turns.
     assert len(project.environments) == 2
-    for note in project.path.glob(f".venvs/*/{bootstrap.NOTE}"):
+    for note in project.path.glob(f".venvs/*/{bootstrap.NOTE_FILE}"):
         os.utime(note, (0, 0))
     assert project.start("up") == (after, "")
     assert len(project.environments) == 1
@@ -282,7 +285,7 @@ def test_two_starts_at_once_build_once(project):
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"lock": "run"}'])
 def test_a_damaged_note_counts_as_none(project, text):
     before, _ = project.start("up")
-    (project.link / bootstrap.NOTE).write_text(text)
+    (project.link / bootstrap.NOTE_FILE).write_text(text)
 
     after, said = project.start("up")
 
@@ -362,7 +365,7 @@ def test_an_environment_made_by_hand_is_used_from_inside_and_never_removed(proje
 
 def test_the_environment_of_an_earlier_version_is_replaced(project):
     (project.path / ".venv" / "bin").mkdir(parents=True)
-    (project.path / ".venv" / bootstrap.NOTE).write_text(
+    (project.path / ".venv" / bootstrap.NOTE_FILE).write_text(
         json.dumps({"lock": "test", "locks": "", "tool": "pip"})
     )
 
@@ -477,7 +480,7 @@ def test_killed_at_any_line_of_a_build_something_works_and_the_next_start_ends_t
         assert killed.returncode == -signal.SIGKILL
 
         assert (project.link / "installed-lock").read_text() in ("first", "second"), line
-        assert (project.link / bootstrap.NOTE).exists(), line
+        assert (project.link / bootstrap.NOTE_FILE).exists(), line
         assert os.access(project.link / "bin" / "python", os.X_OK), line
         after, _ = project.start("up")
         assert after == f"{project.link} second", line

@@ -19,6 +19,7 @@ from recycle.models import Event, Instance, User
 from recycle.policy import BillingMode
 from recycle.urls import urlpatterns
 from recycle.views import lists
+from tests.conftest import acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -49,10 +50,8 @@ def one_of_each(alice, make_instance, now):
     recycled = make_instance(name="recycled")
     actions.delete(
         Instance.objects.filter(pk=recycled.pk),
-        by=alice,
         may_release=False,
-        reason="wrong, “stack”",
-        now=now,
+        context=acting(alice, now, reason="wrong, “stack”"),
     )
 
 
@@ -101,7 +100,7 @@ def test_it_is_the_whole_list_whatever_page_is_shown(export, client, make_instan
 def test_it_is_streamed_in_batches(
     client, alice, make_instance, monkeypatch, django_assert_max_num_queries
 ):
-    monkeypatch.setattr(lists, "CHUNK", 25)
+    monkeypatch.setattr(lists, "ROWS_AT_ONCE", 25)
     for _ in range(60):
         make_instance()
     client.force_login(alice)
@@ -116,7 +115,7 @@ def test_it_is_streamed_in_batches(
 
 @pytest.mark.parametrize("rows", [0, 3, 4, 6])
 def test_no_row_is_lost_between_two_batches(export, make_instance, monkeypatch, rows):
-    monkeypatch.setattr(lists, "CHUNK", 3)
+    monkeypatch.setattr(lists, "ROWS_AT_ONCE", 3)
     made = {make_instance().name for _ in range(rows)}
 
     found = [row["Name"] for row in export("export_instances")]
@@ -193,8 +192,8 @@ def test_the_file_speaks_the_language_of_the_request(
     ):
         instance = make_instance(state, mode) if mode else make_instance(state)
     bind(instance)
-    actions.stop(Instance.objects.filter(state=State.STOPPED), by=oscar, now=now)
-    actions.start(Instance.objects.filter(state=State.STOPPED), by=oscar, now=now)
+    actions.stop(Instance.objects.filter(state=State.STOPPED), context=acting(oscar, now))
+    actions.start(Instance.objects.filter(state=State.STOPPED), context=acting(oscar, now))
     User.objects.filter(pk=alice.pk).update(is_superuser=True)
     client.force_login(alice)
     client.cookies["django_language"] = language

@@ -77,6 +77,7 @@ def test_what_belongs_to_somebody_else_is_refused(place, name):
         files.keep_private(place)
 
 
+@pytest.mark.slow
 def test_every_command_makes_and_mends_them_whatever_the_umask(tmp_path):
     place = tmp_path / "data"
     clean = {
@@ -99,6 +100,7 @@ def test_every_command_makes_and_mends_them_whatever_the_umask(tmp_path):
         place.chmod(0o755)
 
 
+@pytest.mark.slow
 def test_up_makes_nothing_that_others_can_read(tmp_path):
     place = tmp_path / "data"
     arguments = ["manage.py", "up", "--port", "1", "--host", "192.0.2.1", "--data-dir", str(place)]
@@ -109,6 +111,7 @@ def test_up_makes_nothing_that_others_can_read(tmp_path):
     assert {mode(path) for path in place.iterdir()} == {0o600}
 
 
+@pytest.mark.slow
 def test_whatever_beat_keeps_its_schedule_in_is_closed(tmp_path):
     """It reads objects out of it: who could write there would run what they like."""
     with shelve.open(str(tmp_path / "beat-schedule")) as schedule:

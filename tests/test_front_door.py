@@ -2,6 +2,7 @@
 error pages.
 """
 
+import gzip
 import os
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from django.urls import reverse
 
 from console.bootstrap import PROJECT
 from console.limits import BODY_LIMIT
+from recycle.lifecycle import State
 from recycle.models import User
 from tests.client import URLENCODED
 from tests.test_security import ADDRESSES
@@ -144,6 +146,7 @@ def test_no_form_of_the_admin_sends_files(client, name, recycled):
 # --- HEAD -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known", [False, True])
 def test_head_says_at_every_address_what_get_says(client, alice, recycled, known):
     if known:
@@ -237,6 +240,7 @@ def test_a_page_about_a_made_up_address_leads_nowhere_else(client, alice, path, 
 # --- HSTS -----------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("env", "header"),
     [
@@ -268,3 +272,36 @@ def test_other_hosts_are_bound_to_https_only_when_asked_for(env, header, tmp_pat
     ).stdout
 
     assert said.splitlines()[-1] == repr(header)
+
+
+# --- Small on the way -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["bin", "export_bin"])
+def test_pages_and_files_are_compressed_for_who_takes_it(client, alice, make_instance, name):
+    for number in range(40):
+        make_instance(State.RECYCLED, name=f"web-{number:02}")
+    client.force_login(alice)
+    address = reverse(f"recycle:{name}")
+
+    plain = client.get(address)
+    packed = client.get(address, headers={"Accept-Encoding": "gzip"})
+
+    body, sent = plain.getvalue(), packed.getvalue()
+    assert packed["Content-Encoding"] == "gzip"
+    assert "Accept-Encoding" in packed["Vary"]
+    assert "Content-Encoding" not in plain
+    assert len(sent) < len(body) / 4
+    unpacked = gzip.decompress(sent)
+    assert unpacked == body if name != "bin" else b"web-39" in unpacked
+
+
+def test_the_same_page_has_another_length_each_time(client, alice):
+    """Or the length would tell what the page has in common with what somebody else put into it."""
+    client.force_login(alice)
+    lengths = {
+        len(client.get(reverse("recycle:overview"), headers={"Accept-Encoding": "gzip"}).content)
+        for _ in range(20)
+    }
+
+    assert len(lengths) > 5

@@ -12,6 +12,7 @@ from django.urls import reverse
 from recycle import actions
 from recycle.models import Sweep, User
 from recycle.views import health
+from tests.conftest import acting
 
 pytestmark = [
     pytest.mark.django_db,
@@ -74,7 +75,7 @@ def test_healthz_answers_without_login_database_or_broker(
 
 
 def test_ready_when_everything_answers_and_the_sweep_came_by(client, broker):
-    actions.purge_due()
+    actions.purge_due(context=acting(None))
 
     status, state = ready(client)
 
@@ -100,7 +101,7 @@ def test_not_ready_when_the_sweep_is_late(client, broker, now, seconds, status):
 @pytest.mark.parametrize("url", ["unix:///nowhere/broker.sock", "redis://127.0.0.1:1/0"])
 def test_not_ready_without_a_broker_and_quick_to_say_so(client, settings, url):
     settings.REDIS_URL = url
-    actions.purge_due()
+    actions.purge_due(context=acting(None))
     began = time.monotonic()
 
     status, state = ready(client)
@@ -138,7 +139,7 @@ def test_not_ready_without_a_database_and_silent_about_its_words(
 )
 def test_strangers_learn_only_whether(client, broker, settings, expected, said):
     settings.PROBE_TOKEN = expected
-    actions.purge_due()
+    actions.purge_due(context=acting(None))
     told = said == "Bearer open sesame " and bool(expected)
 
     status, state = ready(client, Authorization=said)
@@ -175,7 +176,7 @@ def test_however_many_ask_it_looks_once(client, broker, django_assert_num_querie
 
 
 def test_who_asks_while_somebody_looks_does_not_wait(client, broker):
-    actions.purge_due()
+    actions.purge_due(context=acting(None))
     assert ready(client)[0] == 200
     health._readiness.looked_at = -float("inf")
 
@@ -185,7 +186,7 @@ def test_who_asks_while_somebody_looks_does_not_wait(client, broker):
 
 def test_what_was_found_is_looked_at_again(client, broker):
     assert ready(client)[0] == 503
-    actions.purge_due()
+    actions.purge_due(context=acting(None))
     health._readiness.looked_at -= health.Readiness.KEEP
 
     assert ready(client)[0] == 200

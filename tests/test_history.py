@@ -19,6 +19,7 @@ from django.urls import reverse
 from recycle import actions
 from recycle.lifecycle import State
 from recycle.models import Account, AuditEvent, Event, Instance, Membership, Tag, User
+from tests.conftest import acting
 from tests.test_export import rows_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -56,7 +57,9 @@ def root(client):
 def deleted(alice, make_instance):
     """An instance that Alice has put into the bin."""
     instance = make_instance(name="web")
-    actions.delete(Instance.objects.filter(pk=instance.pk), by=alice, may_release=False)
+    actions.delete(
+        Instance.objects.filter(pk=instance.pk), may_release=False, context=acting(alice)
+    )
     instance.refresh_from_db()
     return instance
 
@@ -160,7 +163,7 @@ def test_what_was_done_keeps_the_names_of_the_time(client, deleted, alice, accou
 
 
 def test_a_restored_instance_was_deleted_by_nobody(deleted, alice):
-    actions.restore(Instance.objects.all(), by=alice)
+    actions.restore(Instance.objects.all(), context=acting(alice))
 
     deleted.refresh_from_db()
     assert (deleted.recycled_by, deleted.recycled_by_name) == (None, None)

@@ -16,7 +16,7 @@ from recycle.models import Event, Instance
 from recycle.urls import urlpatterns
 from tests.conftest import HTMX
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.both]
 
 FORMS = {**LISTS, **FILTERS, "log": LogFilter}
 VALUES = [

@@ -27,6 +27,7 @@ from recycle.models import (
     Zone,
 )
 from recycle.policy import BillingMode
+from tests.conftest import acting
 from tests.inventory import (
     a_balanced_web,
     a_listener,
@@ -85,7 +86,9 @@ def test_an_account_as_the_api_tells_it(capsys):
         "Monthly": 2,
         "HourlyInstantSettlement": 4,
     }
-    assert {i.name: i.status for i in Instance.objects.exclude(state=State.ACTIVE)} == {
+    assert {
+        i.name: i.get_status_display() for i in Instance.objects.exclude(state=State.ACTIVE)
+    } == {
         "订单数据库-备": "Stopped",
         "build-runner-1": "Stopped (No Fees)",
         "build-runner-2": "Stopped (No Fees)",
@@ -169,8 +172,10 @@ def test_what_the_schedule_and_the_owners_did_is_left_alone(alice, account, now,
     files = [*FILES]
     call_command("import_inventory", *files, account=account.name, stdout=io.StringIO())
     names = ["web-1", "web-2", "批处理-夜间"]
-    actions.delete(Instance.objects.filter(name__in=names), by=alice, may_release=True, now=now)
-    actions.restore(Instance.objects.filter(name="web-1"), by=alice, now=now)
+    actions.delete(
+        Instance.objects.filter(name__in=names), may_release=True, context=acting(alice, now)
+    )
+    actions.restore(Instance.objects.filter(name="web-1"), context=acting(alice, now))
     before = snapshot()
 
     call_command("import_inventory", *files, account=account.name, stdout=io.StringIO())
@@ -189,8 +194,8 @@ def test_a_forgotten_instance_does_not_come_back(alice, account, now, load):
         "Tags": [a_tag()],
     }
     load(content, account=account.name)
-    actions.delete(Instance.objects.all(), by=alice, may_release=True, now=now)
-    actions.forget_tombstones(now=now + timedelta(days=1000))
+    actions.delete(Instance.objects.all(), may_release=True, context=acting(alice, now))
+    actions.forget_tombstones(context=acting(None, now + timedelta(days=1000)))
 
     said = load(content, account=account.name)
 
@@ -377,6 +382,28 @@ def test_a_region_that_nothing_tells_is_asked_for(load, problems):
         (
             '{"Tags": [' + "[" * 5000 + "]" * 5000 + "]}",
             "1.json: answer 1, Tags[0]: is nested deeper than any answer",
+        ),
+        # Numbers that Python makes no number of.
+        (
+            '{"Volumes": [], "TotalCount": ' + "9" * 5000 + "}",
+            "1.json: answer 1: a number from here on is longer than any",
+        ),
+        (
+            '{"Volumes": [], "TotalCount": 1e99999999999999999999}',
+            "1.json: answer 1, Volumes: a number from here on is longer than any",
+        ),
+        (
+            '{"Volumes": [{"Size": -' + "9" * 5000 + "}]}",
+            "1.json: answer 1: a number from here on is longer than any",
+        ),
+        ('{"Volumes": [], "TotalCount": 1e99999}', "1.json: answer 1: TotalCount: "),
+        (
+            '{"AddressesSet": [], "TotalCount": 0, "Error": 1e99999}',
+            "1.json: answer 1, Error: the API refused the request",
+        ),
+        (
+            '{"Error": {"Code": "\\u001b[2J", "Message": "a\\nb"}}',
+            "1.json: answer 1, Error: the API refused the request (\\u001b[2J: a\\nb)",
         ),
     ],
 )
@@ -609,27 +636,6 @@ def test_wrong_options_are_refused(load, options):
     assert not Account.objects.exists()
 
 
-def test_what_is_deleted_while_the_import_runs_is_not_bound(
-    account, make_instance, monkeypatch, problems, now
-):
-    """The state is asked again at the end, under the lock, as it was before when the item
-    was read.
-    """
-    instance = make_instance()
-    bin_times = {"recycled_at": now, "purge_at": now + timedelta(hours=2)}
-    conclude = rows.Import.conclude
-
-    def deleted_meanwhile(self):
-        Instance.objects.filter(pk=instance.pk).update(state=State.RECYCLED, **bin_times)
-        conclude(self)
-
-    monkeypatch.setattr(rows.Import, "conclude", deleted_meanwhile)
-
-    lines = problems({"Tags": [a_tag() | {"ResourceUuid": str(instance.pk)}]}, account=account.name)
-
-    assert lines == [f"instance {instance.pk}: was deleted during the import; import once more"]
-
-
 def test_what_is_imported_has_changed_when_the_import_ended(load, now):
     """A selection in a list that was shown before must not reach it."""
     load({"InstancesSet": [an_instance()]})
@@ -637,8 +643,9 @@ def test_what_is_imported_has_changed_when_the_import_ended(load, now):
     assert Instance.objects.get().changed_at > now
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_inventory(load, monkeypatch):
-    monkeypatch.setattr(rows, "BATCH", 100)
+    monkeypatch.setattr(rows, "WRITTEN_AT_ONCE", 100)
     alive: weakref.WeakSet[Instance] = weakref.WeakSet()
     most = 0
 
@@ -663,4 +670,4 @@ def test_memory_does_not_grow_with_the_inventory(load, monkeypatch):
         post_init.disconnect(count, sender=Instance)
 
     assert Instance.objects.count() == 3_000
-    assert most <= 3 * rows.BATCH
+    assert most <= 3 * rows.WRITTEN_AT_ONCE

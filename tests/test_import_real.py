@@ -8,22 +8,25 @@ import json
 import os
 import subprocess
 import sys
+from contextlib import contextmanager
 from datetime import UTC, timedelta
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError
-from django.db import connection
+from django.db import IntegrityError, connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recycle import actions
-from recycle.inventory import Place
+from recycle.actions.inventory import Options, import_inventory
+from recycle.inventory import Notes, Place, Progress, ProgressBar, Source
 from recycle.inventory.kinds import BY_KEY, built
 from recycle.inventory.pages import FULL, Told, gaps
 from recycle.inventory.words import CHARGES, CONTAINERS, NESTED_SERVERS, NO_RULES, STATES
 from recycle.lifecycle import State
 from recycle.models import (
+    Account,
     ElasticIP,
     Event,
     Instance,
@@ -34,6 +37,7 @@ from recycle.models import (
     Volume,
 )
 from recycle.policy import BillingMode
+from tests.conftest import acting
 from tests.inventory import (
     a_balanced_web,
     a_listener,
@@ -241,6 +245,65 @@ def test_what_refers_to_something_that_is_not_here_comes_unbound_or_is_left_out(
         assert made.objects.get().instance is None
 
 
+@pytest.mark.parametrize("name", ["InstanceId", "NetworkInterfaceId"])
+def test_what_an_eip_is_bound_to_without_rules_here_may_have_any_name(load, name):
+    nat = an_eip(State="associate", InstanceType="Natpool", **{name: "nat-12"})
+
+    said = load(
+        {"AddressesSet": [nat, an_eip("b", PublicIp="1.2.3.4", InstanceId="gone-1")]},
+        region="cn-beijing-6",
+    )
+
+    assert left_out(said, "bindings of EIPs to Natpool") == 1
+    assert set(ElasticIP.objects.values_list("instance", flat=True)) == {None}
+
+
+@pytest.mark.parametrize("by", ["InstanceId", "NetworkInterfaceId"])
+def test_an_eip_stands_where_the_instance_that_was_left_out_stands(load, by):
+    far = an_instance("far", ChargeType="Spot", AvailabilityZone="cn-shanghai-2a")
+    named = pk("far") if by == "InstanceId" else pk("far nic")
+
+    load(
+        {
+            "InstancesSet": [an_instance(), far],
+            "AddressesSet": [an_eip(State="associate", InstanceType="Ipfwd", **{by: named})],
+        }
+    )
+
+    assert ElasticIP.objects.get().region_id == "cn-shanghai-2"
+
+
+@pytest.mark.parametrize("said", ["", None, pk("another listener")])
+def test_a_nested_real_server_is_behind_the_listener_that_it_is_nested_in(load, said):
+    content = a_balanced_web()
+    content["ListenerSet"][0]["RealServer"] = content.pop("RealServerSet")
+    content["ListenerSet"][0]["RealServer"][0]["ListenerId"] = said
+
+    load(content)
+
+    assert RealServer.objects.get().listener_id == Listener.objects.get().pk
+
+
+def test_an_attachment_without_an_instance_is_to_that_of_the_volume(load):
+    attachment = {"DeleteWithInstance": True, "MountPoint": "/dev/vdd"}
+    volume = a_volume(InstanceId=pk("web"), Attachment=[attachment])
+
+    load({"InstancesSet": [an_instance()], "Volumes": [volume]})
+
+    assert Volume.objects.values_list(
+        "instance__name", "mount_point", "delete_with_instance"
+    ).get() == ("web", "/dev/vdd", True)
+
+
+@pytest.mark.parametrize("address", ["::ffff:1.2.3.4", "::FFFF:0102:0304", "2001:DB8::0:1"])
+def test_an_address_has_the_form_of_its_column_so_that_it_is_known_again(load, address):
+    load({"AddressesSet": [an_eip(PublicIp=address)]}, region="cn-beijing-6")
+    (known,) = ElasticIP.objects.values_list("address", flat=True)
+
+    with pytest.raises(CommandError, match=f"{known} is already known as {pk('eip')}"):
+        load({"AddressesSet": [an_eip("other", PublicIp=address)]}, region="cn-beijing-6")
+
+
 def test_a_volume_on_several_instances_comes_detached(load):
     attached = [{"InstanceId": pk("web")}, {"InstanceId": pk("other")}]
 
@@ -421,16 +484,31 @@ def test_names_that_no_terminal_should_see_are_escaped_and_kinds_beyond_fifty_co
     [
         ([(1, "")], 1, False),
         ([(250, "")], 1, True),
-        ([(250, ""), (250, "")], 250, False),
+        ([(250, "200"), (250, "")], 250, False),
+        ([(250, ""), (250, "200")], 250, False),
         ([(0, "")], 0, False),
         ([(None, "")], 3, False),
-        # More than was said: two listings of one length.
-        ([(10, "")], 20, False),
+        # Two listings of one length, then halves of such, with a position and with none.
+        ([(10, ""), (10, "")], 20, False),
+        ([(12, "10"), (12, "10"), (12, ""), (12, "")], 24, False),
+        ([(12, "10"), (12, "10"), (12, "")], 22, True),
+        ([(20, "10"), (20, "10")], 20, True),
+        ([(12, "10"), (12, "10")], 20, True),
+        ([(12, ""), (12, "")], 20, True),
+        ([(12, ""), (12, "10")], 22, True),
+        ([(12, FULL), (12, FULL)], 20, True),
+        # Somebody made one while somebody paged, another was deleted.
+        ([(20, "10"), (20, "")], 21, False),
+        # It says less than it has.
+        ([(3, "")], 5, False),
         ([(None, "201")], 200, True),
         ([(None, "201"), (None, "")], 300, False),
-        ([(None, ""), (None, "201")], 300, False),
-        # Two listings, of which one does not end.
+        ([(None, "201"), (None, "401"), (None, "")], 500, False),
+        # Of two listings the other one ends.
+        ([(None, ""), (None, "201")], 300, True),
         ([(None, "201"), (None, ""), (None, "201")], 500, True),
+        ([(None, "201"), (None, "201"), (None, "")], 500, True),
+        ([(None, "201"), (None, "201"), (None, ""), (None, "")], 500, False),
         ([(None, FULL)], 10, True),
         ([(None, FULL), (None, FULL), (None, "")], 25, False),
         ([(3, "201")], 3, False),
@@ -446,17 +524,20 @@ def test_a_listing_is_whole_or_not(pages, items, missing):
     ("counted", "missing"),
     [
         # Somebody made an instance while the pages were asked for.
-        ({250: 200, 251: 51}, []),
-        ({250: 200, 251: 20}, [250, 251]),
+        ({(250, "200"): 200, (251, ""): 51}, []),
+        ({(250, "200"): 200, (251, ""): 20}, [250, 251]),
+        # Two regions: nobody gets the first page of one listing twice.
+        ({(20, "10"): 10, (22, "10"): 10}, [20, 22]),
+        ({(20, "10"): 12, (22, "10"): 10}, [20, 22]),
         # Two regions, one of which lacks a page.
-        ({250: 250, 40: 10}, [40]),
-        ({250: 240, 40: 39}, [40, 250]),
-        ({250: 240, 245: 239}, [245, 250]),
+        ({(250, ""): 250, (40, "10"): 10}, [40]),
+        ({(250, "240"): 240, (40, "39"): 39}, [40, 250]),
+        ({(250, "240"): 240, (245, "239"): 239}, [245, 250]),
     ],
 )
 def test_a_total_that_moved_while_somebody_paged_is_no_gap(counted, missing):
-    told = [Told(str(total), "InstancesSet", total, "") for total in counted]
-    items = {("InstancesSet", total): have for total, have in counted.items()}
+    told = [Told(str(total), "InstancesSet", total, token) for total, token in counted]
+    items = {("InstancesSet", total): have for (total, _), have in counted.items()}
 
     assert [int(gap.place) for gap in gaps(told, items)] == missing
 
@@ -477,9 +558,9 @@ def test_half_a_listing_is_refused_unless_that_is_accepted(load, problems):
 @pytest.mark.parametrize(
     "said",
     [
-        {"InstanceCount": 2},
-        {"TotalCount": 2},
-        {"TotalCount": "2"},
+        {"InstanceCount": 2, "Marker": 1},
+        {"TotalCount": 2, "NextToken": "2"},
+        {"TotalCount": "2", "Marker": 1},
         {"NextToken": "2"},
         {"Marker": 1},
         {"MaxResults": 1},
@@ -493,16 +574,83 @@ def test_every_way_to_say_that_there_is_more_is_heard(load, problems, said):
     second |= {name: value for name, value in said.items() if "Count" in name}
 
     assert len(problems(first)) == 1
-    # In whatever order they come.
-    load(second, first)
+    load(first, second)
 
     assert Instance.objects.count() == 2
 
 
-def test_the_same_page_twice_is_not_two_pages(problems):
-    page = {"InstancesSet": [an_instance()], "InstanceCount": 2}
+def test_with_a_total_pages_come_in_whatever_order_and_without_one_in_their_own(load, problems):
+    first, last = {"InstancesSet": [an_instance("a")]}, {"InstancesSet": [an_instance("bb")]}
+    total = {"InstanceCount": 2}
+
+    load(last | total, first | total | {"Marker": 1}, dry_run=True)
+    (said,) = problems(last, first | {"NextToken": "2"})
+    load(last, first | {"NextToken": "2"}, partial=True)
+
+    assert "another page follows, and none after it ends the list" in said
+    assert "in their order, or --partial" in said
+    assert Instance.objects.count() == 2
+
+
+def test_the_same_page_twice_is_not_two_pages(load, problems):
+    page = {"InstancesSet": [an_instance()], "InstanceCount": 2, "Marker": 1}
+    last = {"InstancesSet": [an_instance("bb")], "InstanceCount": 2}
 
     assert len(problems(page, page)) == 1
+    load(page, page, last, last)
+
+    assert Instance.objects.count() == 2
+
+
+def test_an_empty_page_after_the_last_is_of_no_other_listing(load, problems):
+    first, last, after = (
+        {"InstancesSet": items, "InstanceCount": 2}
+        for items in ([an_instance("a")], [an_instance("bb")], [])
+    )
+
+    assert len(problems(after)) == 1
+    load(first | {"Marker": 1}, last, after)
+
+    assert Instance.objects.count() == 2
+
+
+def test_half_of_each_of_two_listings_is_not_a_whole(problems):
+    """The first pages of two regions, of one length and of nearly one."""
+
+    def page(first, total):
+        items = [an_instance(f"{first}{number}") for number in range(10)]
+        return {"InstancesSet": items, "InstanceCount": total, "Marker": 10}
+
+    nearly = problems(page("a", 20), page("b", 22))
+    (alike,) = problems(page("a", 12), page("b", 12))
+
+    assert [line.split(":")[0] for line in nearly] == ["1.json", "2.json"]
+    assert "2 listings say there are 12 in all, and these files have 20 of 24;" in alike
+
+
+def test_the_end_of_another_listing_ends_none(problems):
+    """Two regions, of which the first is whole."""
+    whole = {"AddressesSet": [an_eip("a")]}
+    half = {"AddressesSet": [an_eip("b", PublicIp="120.92.1.2")], "NextToken": "2"}
+
+    assert len(problems(whole, half, region="cn-beijing-6")) == 1
+
+
+def test_a_total_counts_the_items_of_its_own_list(problems):
+    mixed = {"InstancesSet": [an_instance()], "AddressesSet": [an_eip()], "InstanceCount": 2}
+
+    (said,) = problems(mixed)
+
+    assert "InstancesSet: it says there are 2 in all, and these files have 1;" in said
+
+
+def test_tags_with_one_key_are_as_many_as_they_have_values(load):
+    """In the answer of ListTags, where they are on nothing."""
+    tags = [{"Id": number, "Key": "env", "Value": f"v{number}"} for number in range(3)]
+
+    said = load({"Tags": tags, "Total": 3})
+
+    assert left_out(said, "tags without what they are on") == 3
 
 
 def test_an_answer_without_a_list_may_say_that_there_is_nothing(load, problems):
@@ -584,8 +732,8 @@ def test_a_zone_of_the_financial_regions_is_a_zone(load):
 def test_nothing_imported_is_purged_by_a_deadline_that_had_passed(load, now, days, accept_ended):
     load({"InstancesSet": [an_instance(**ends(now + days * DAY))]}, accept_ended=accept_ended)
 
-    actions.expire_due()
-    actions.purge_due()
+    actions.expire_due(context=acting(None))
+    actions.purge_due(context=acting(None))
 
     over = days < -7
     assert Instance.objects.count() == (0 if over and not accept_ended else 1)
@@ -683,7 +831,7 @@ def test_a_subscription_that_ran_out_again_after_a_renewal_elsewhere_has_its_own
         {"InstancesSet": [an_instance(InstanceId=str(instance.pk), **ends(again))]},
         account=account.name,
     )
-    actions.expire_due()
+    actions.expire_due(context=acting(None))
 
     instance.refresh_from_db()
     assert (instance.state, instance.purge_at) == (State.EXPIRED, again + 7 * DAY)
@@ -692,10 +840,10 @@ def test_a_subscription_that_ran_out_again_after_a_renewal_elsewhere_has_its_own
 def test_what_was_purged_here_but_lives_in_the_files_is_named(alice, account, load, now):
     content = {"InstancesSet": [an_instance(ChargeType="HourlyInstantSettlement")]}
     load(content, account=account.name)
-    actions.delete(Instance.objects.all(), by=alice, may_release=True, now=now)
+    actions.delete(Instance.objects.all(), may_release=True, context=acting(alice, now))
 
     purged = load(content, account=account.name)
-    actions.forget_tombstones(now=now + 1000 * DAY)
+    actions.forget_tombstones(context=acting(None, now + 1000 * DAY))
     forgotten = load(content, account=account.name)
 
     for said in (purged, forgotten):
@@ -743,8 +891,19 @@ def test_of_two_that_differ_the_later_one_counts_whatever_it_is(load, key):
 
     said = load(content, {key: [later]})
 
+    model, column = {
+        "InstancesSet": (Instance, "name"),
+        "LoadBalancerDescriptions": (LoadBalancer, "name"),
+        "ListenerSet": (Listener, "name"),
+        "RealServerSet": (RealServer, "weight"),
+        "AddressesSet": (ElasticIP, "bandwidth_mbps"),
+        "Volumes": (Volume, "name"),
+        # They have no identity of their own: two values are two tags.
+        "Tags": (InstanceTag, "tag__value"),
+    }[key]
+    values = list(model._default_manager.order_by(column).values_list(column, flat=True))
+    assert values == (["later", "prod"] if key == "Tags" else [later[field]])
     assert ("told twice, and differently" in said) == (key != "Tags")
-    assert Instance.objects.count() == LoadBalancer.objects.count() == 1
 
 
 @pytest.mark.parametrize(
@@ -825,6 +984,36 @@ def test_a_dry_run_says_what_an_import_would_do_and_does_nothing(account, load, 
     assert snapshot() != before
 
 
+class Meddling(Progress):
+    """Somebody changes rows in the transaction of the import, as a bug of it would."""
+
+    @contextmanager
+    def begin(self, what, total, *, in_bytes=False):
+        class Changing(ProgressBar):
+            def advance(self, done, rows):
+                if not in_bytes:
+                    other, _ = Account.objects.get_or_create(name="Another")
+                    ElasticIP.objects.update(account=other)
+
+        yield Changing()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_a_dry_run_tells_what_would_fail_when_it_is_committed(tmp_path, now, dry_run):
+    """That both sides of a binding belong to one account is asked at the end."""
+    file = tmp_path / "1.json"
+    file.write_text(
+        json.dumps({"InstancesSet": [an_instance()], "AddressesSet": [bound_to("web")]})
+    )
+    options = Options(account_name="Imported", dry_run=dry_run)
+
+    with Notes() as notes, pytest.raises(IntegrityError):
+        import_inventory([Source(str(file))], notes, options, Meddling(), context=acting(None, now))
+
+    assert not Instance.objects.exists()
+
+
 READER = """
 import sys, threading
 from contextlib import contextmanager
@@ -834,9 +1023,10 @@ from django.core.management import call_command
 from django.db import connection, connections
 from django.test import Client
 from django.utils import timezone
+from recycle.actions import Context
 from recycle.actions.inventory import Options, import_inventory
-from recycle.inventory import Bar, Notes, Progress, Source
-from recycle.models import Account, Membership, User
+from recycle.inventory import ProgressBar, Notes, Progress, Source
+from recycle.models import Account, Edge, Membership, User
 
 call_command("migrate", verbosity=0)
 call_command("collectstatic", interactive=False, verbosity=0)
@@ -852,7 +1042,7 @@ def look():
     answers.extend(client.get(path).status_code for path in paths)
     connections.close_all()
 
-class Held(Bar):
+class Held(ProgressBar):
     def advance(self, done, rows):
         if progress.what == "Reading":
             assert not connection.in_atomic_block, "it holds the lock while it reads"
@@ -871,11 +1061,13 @@ class Looking(Progress):
 progress = Looking()
 with Notes() as notes:
     options = Options(account_name="Acme")
-    import_inventory([Source(sys.argv[1])], notes, options, progress, now=timezone.now())
+    context = Context(by=None, now=timezone.now(), edge=Edge.COMMAND)
+    import_inventory([Source(sys.argv[1])], notes, options, progress, context=context)
 print(sorted(set(answers)), account.instances.count())
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif("os.environ.get('DATABASE_URL')", reason="SQLite has the one lock")
 def test_pages_answer_while_an_import_holds_the_only_lock(tmp_path):
     file = tmp_path / "instances.json"

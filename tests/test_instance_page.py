@@ -10,6 +10,7 @@ from recycle import actions
 from recycle.lifecycle import State
 from recycle.models import Account, Event, Instance, Membership
 from recycle.policy import BillingMode, Role
+from tests.conftest import acting
 
 pytestmark = pytest.mark.django_db
 
@@ -123,7 +124,9 @@ def test_relationships_are_listed_and_later_remembered(detail, alice, make_insta
     bind(instance)
 
     assert ">front</a> · HTTP:80" in detail(instance).text
-    actions.delete(Instance.objects.all(), by=alice, may_release=False, reason="wrong stack")
+    actions.delete(
+        Instance.objects.all(), may_release=False, context=acting(alice, reason="wrong stack")
+    )
     text = detail(instance).text
 
     assert "Nothing is bound to this instance." in text
@@ -186,7 +189,7 @@ def test_an_instance_of_another_account_is_found_once_that_account_is_chosen(
 
 def test_the_log_of_an_instance_is_its_own(detail, alice, make_instance):
     instance, other = make_instance(), make_instance()
-    actions.stop(Instance.objects.filter(pk=other.pk), by=alice, reason="not this one")
+    actions.stop(Instance.objects.filter(pk=other.pk), context=acting(alice, reason="not this one"))
 
     assert "not this one" not in detail(instance).text
     assert Event.objects.count() == 1

@@ -629,15 +629,16 @@ DELETE = """
 from datetime import timedelta
 from django.utils import timezone
 from recycle import actions
-from recycle.models import Instance, User
+from recycle.models import Edge, Instance, User
 ends = timezone.now() + timedelta(seconds=8)
 living = Instance.objects.living().filter(billing_mode="Daily").order_by("name")
 first, second = living[:2]
 outcome = actions.delete(
     Instance.objects.filter(pk=second.pk),
-    by=User.objects.get(username="demo"),
     may_release=False,
-    now=ends - timedelta(hours=2),
+    context=actions.Context(
+        by=User.objects.get(username="demo"), now=ends - timedelta(hours=2), edge=Edge.PAGE
+    ),
 )
 assert outcome.done, outcome
 print(first.name, second.name)

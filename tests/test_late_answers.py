@@ -1,12 +1,16 @@
 """An answer that comes when who asked for it has left the page, in a real Chromium."""
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, expect
 
 from recycle.lifecycle import State
+from tests.browser import forgive
 from tests.test_journeys import confirm, dialog, message, row, state_of
 
 pytestmark = pytest.mark.browser
+
+# What htmx calls an error when a visit is given up for another one.
+DROPPED = ("htmx:sendAbort", "htmx:afterRequest")
 
 # The next requests of the page are sent so many milliseconds late, each by its own.
 SLOW = """(delays) => {
@@ -16,6 +20,12 @@ SLOW = """(delays) => {
     return delay ? setTimeout(() => send.apply(this, body), delay) : send.apply(this, body);
   };
 }"""
+
+
+def throttle(page: Page) -> None:
+    """Every answer of the server comes 700 ms late."""
+    line = {"offline": False, "latency": 700, "downloadThroughput": -1, "uploadThroughput": -1}
+    page.context.new_cdp_session(page).send("Network.emulateNetworkConditions", line)
 
 
 def test_ok_counts_though_the_dialog_is_still_asked_for_anew(page, make_instance):
@@ -65,3 +75,33 @@ def test_a_list_that_was_left_names_no_other_page(page, make_instance):
     page.evaluate("() => new Promise(requestAnimationFrame)")
     assert page.url.split("?")[0].endswith("/addresses/")
     expect(page.get_by_role("heading", name="EIP")).to_be_visible()
+
+
+def test_of_two_pages_the_later_is_shown_and_named(page, complaints):
+    page.goto("/instances/")
+    throttle(page)
+    navigation = page.get_by_role("navigation", name="Console")
+
+    with page.expect_response("**/balancers/"):
+        navigation.get_by_role("link", name="EBS Volume").click()
+        page.wait_for_timeout(150)
+        navigation.get_by_role("link", name="Load Balancer").click()
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("Load Balancer")
+    assert page.url.endswith("/balancers/")
+    forgive(complaints, *DROPPED)
+
+
+def test_who_goes_back_before_a_page_is_there_stays_there(page, complaints):
+    page.goto("/volumes/")
+    page.get_by_role("navigation", name="Console").get_by_role("link", name="EIP").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("EIP")
+    throttle(page)
+
+    page.get_by_role("navigation", name="Console").get_by_role("link", name="Tag").click()
+    page.evaluate("history.back()")
+    page.wait_for_timeout(2500)
+
+    expect(page.get_by_role("heading", level=1)).to_have_text("EBS Volume")
+    assert page.url.endswith("/volumes/")
+    forgive(complaints, *DROPPED)

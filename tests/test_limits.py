@@ -24,7 +24,7 @@ from recycle.models import (
     Zone,
 )
 from recycle.policy import BillingMode, Refusal, Role
-from tests.conftest import make_user
+from tests.conftest import acting, make_user
 from tests.threads import done, nobody_writes_events, result
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -55,8 +55,8 @@ def test_a_start_and_a_restore_are_refused_where_the_zone_is_sold_out(
     stopped, recycled = make_instance(**NO_FEES), make_instance(State.RECYCLED)
     capacity(zone, vcpu, memory)
 
-    started = actions.start(only(stopped), by=alice)
-    restored = actions.restore(only(recycled), by=alice)
+    started = actions.start(only(stopped), context=acting(alice))
+    restored = actions.restore(only(recycled), context=acting(alice))
 
     assert (refusals(started), refusals(restored)) == ([Refusal.SOLD_OUT], [Refusal.SOLD_OUT])
     assert (only(stopped).get().no_fees, only(recycled).get().state) == (True, State.RECYCLED)
@@ -69,7 +69,7 @@ def test_the_last_room_is_given(alice, zone, make_instance, vcpu, memory):
     stopped = make_instance(**NO_FEES)
     capacity(zone, vcpu, memory)
 
-    outcome = actions.start(only(stopped), by=alice)
+    outcome = actions.start(only(stopped), context=acting(alice))
 
     started = only(stopped).get()
     assert len(outcome.done) == 1
@@ -94,7 +94,7 @@ def test_what_runs_stands_or_has_expired_uses_room_and_the_rest_gave_it_back(
     recycled = make_instance(State.RECYCLED)
     capacity(zone, vcpu=2)
 
-    outcome = actions.restore(only(recycled), by=alice)
+    outcome = actions.restore(only(recycled), context=acting(alice))
 
     assert refusals(outcome) == ([Refusal.SOLD_OUT] if uses else [])
 
@@ -104,7 +104,7 @@ def test_the_instances_of_all_accounts_share_the_room(alice, mallory, zone, make
     recycled = make_instance(State.RECYCLED)
     capacity(zone, vcpu=3)
 
-    assert refusals(actions.restore(only(recycled), by=alice)) == [Refusal.SOLD_OUT]
+    assert refusals(actions.restore(only(recycled), context=acting(alice))) == [Refusal.SOLD_OUT]
 
 
 def test_another_zone_has_room_of_its_own(alice, zone, other_zone, make_instance):
@@ -112,7 +112,7 @@ def test_another_zone_has_room_of_its_own(alice, zone, other_zone, make_instance
     capacity(zone, vcpu=0)
     capacity(other_zone, vcpu=2)
 
-    outcome = actions.restore(Instance.objects.all(), by=alice)
+    outcome = actions.restore(Instance.objects.all(), context=acting(alice))
 
     assert [each.id for each in outcome.done] == [there.pk]
     assert [(each.id, each.refusal) for each in outcome.refused] == [(here.pk, Refusal.SOLD_OUT)]
@@ -127,7 +127,7 @@ def test_a_batch_takes_the_room_that_there_is_and_a_smaller_one_still_fits(
     make_instance(State.RECYCLED, instance_type=small)
     capacity(zone, vcpu=5)
 
-    outcome = actions.restore(Instance.objects.all(), by=alice)
+    outcome = actions.restore(Instance.objects.all(), context=acting(alice))
 
     back = Instance.objects.filter(state=State.STOPPED)
     assert set(refusals(outcome)) == {Refusal.SOLD_OUT}
@@ -146,7 +146,9 @@ def test_neither_chunks_nor_a_dry_run_give_the_same_room_twice(
     capacity(zone, vcpu=5)
     capacity(other_zone, vcpu=1)
 
-    outcome = actions.restore(Instance.objects.order_by("name"), by=alice, dry_run=dry_run)
+    outcome = actions.restore(
+        Instance.objects.order_by("name"), dry_run=dry_run, context=acting(alice)
+    )
 
     assert (len(outcome.done), refusals(outcome)) == (2, [Refusal.SOLD_OUT] * 3)
 
@@ -156,7 +158,7 @@ def test_who_is_refused_for_something_else_takes_no_room(alice, victor, zone, ma
     fits = make_instance(State.RECYCLED, name="b")
     capacity(zone, vcpu=2)
 
-    outcome = actions.restore(Instance.objects.all(), by=alice, now=now)
+    outcome = actions.restore(Instance.objects.all(), context=acting(alice, now))
 
     assert [each.id for each in outcome.done] == [fits.pk]
     assert refusals(outcome) == [Refusal.PAST_DEADLINE]
@@ -168,7 +170,7 @@ def test_what_never_gave_its_room_back_starts_in_a_zone_that_is_sold_out(
     stopped = make_instance(State.STOPPED, BillingMode.HOURLY)
     capacity(zone, vcpu=0)
 
-    assert len(actions.start(only(stopped), by=alice).done) == 1
+    assert len(actions.start(only(stopped), context=acting(alice)).done) == 1
 
 
 def test_a_renewal_in_a_zone_that_is_sold_out_starts_what_kept_its_room(
@@ -177,7 +179,7 @@ def test_a_renewal_in_a_zone_that_is_sold_out_starts_what_kept_its_room(
     expired = make_instance(State.EXPIRED)
     capacity(zone, vcpu=0)
 
-    assert len(actions.renew(only(expired), by=alice, months=1, now=now).done) == 1
+    assert len(actions.renew(only(expired), months=1, context=acting(alice, now)).done) == 1
 
 
 def test_a_stop_with_no_fees_makes_room_for_another(alice, zone, make_instance):
@@ -187,12 +189,12 @@ def test_a_stop_with_no_fees_makes_room_for_another(alice, zone, make_instance):
     )
     capacity(zone, vcpu=2)
 
-    before = actions.restore(only(recycled), by=alice)
-    actions.stop(only(running), by=alice, no_fees=True)
-    after = actions.restore(only(recycled), by=alice)
+    before = actions.restore(only(recycled), context=acting(alice))
+    actions.stop(only(running), no_fees=True, context=acting(alice))
+    after = actions.restore(only(recycled), context=acting(alice))
 
     assert (refusals(before), len(after.done)) == ([Refusal.SOLD_OUT], 1)
-    assert refusals(actions.start(only(running), by=alice)) == [Refusal.SOLD_OUT]
+    assert refusals(actions.start(only(running), context=acting(alice))) == [Refusal.SOLD_OUT]
 
 
 def test_a_zone_without_limits_costs_no_sum(alice, make_instance):
@@ -200,7 +202,7 @@ def test_a_zone_without_limits_costs_no_sum(alice, make_instance):
         make_instance(State.RECYCLED)
 
     with CaptureQueriesContext(connection) as queries:
-        outcome = actions.restore(Instance.objects.all(), by=alice)
+        outcome = actions.restore(Instance.objects.all(), context=acting(alice))
 
     assert len(outcome.done) == 3
     assert not [query["sql"] for query in queries if "SUM(" in query["sql"].upper()]
@@ -211,7 +213,7 @@ def test_who_takes_no_room_does_not_ask_for_the_zone(alice, zone, make_instance)
     make_instance(State.STOPPED)
 
     with CaptureQueriesContext(connection) as queries:
-        actions.start(Instance.objects.all(), by=alice)
+        actions.start(Instance.objects.all(), context=acting(alice))
 
     assert not [query["sql"] for query in queries if "vcpu_capacity" in query["sql"]]
 
@@ -220,7 +222,7 @@ def test_a_capacity_below_the_use_gives_nothing_and_takes_nothing(alice, zone, m
     running, recycled = make_instance(), make_instance(State.RECYCLED)
     capacity(zone, vcpu=1)
 
-    assert refusals(actions.restore(only(recycled), by=alice)) == [Refusal.SOLD_OUT]
+    assert refusals(actions.restore(only(recycled), context=acting(alice))) == [Refusal.SOLD_OUT]
     assert only(running).get().state == State.ACTIVE
     assert Room([zone.pk], lock=False).free[zone.pk] == (-1, float("inf"))
 
@@ -285,7 +287,7 @@ def test_a_restore_needs_no_quota_as_the_binned_count_all_along(alice, make_inst
     recycled = make_instance(State.RECYCLED)
     Account.objects.update(max_instances=0)
 
-    assert len(actions.restore(only(recycled), by=alice).done) == 1
+    assert len(actions.restore(only(recycled), context=acting(alice)).done) == 1
 
 
 # --- The last of it -------------------------------------------------------------------------------
@@ -313,7 +315,7 @@ def test_of_two_restores_for_the_last_vcpu_of_a_zone_one_wins(threads, alice, zo
         restores = []
         for count, instance in enumerate(for_the_last, 1):
             by = User.objects.get(pk=alice.pk)
-            restores.append(threads.go(actions.restore, only(instance), by=by))
+            restores.append(threads.go(actions.restore, only(instance), context=acting(by)))
             threads.wait_until_blocked(count)
 
     outcomes = result(*restores)
@@ -331,9 +333,9 @@ def test_of_a_restore_and_a_start_by_two_accounts_one_wins(
     own = make_instance(State.RECYCLED)
     foreign = make_instance(account=mallory.memberships.get().account, **NO_FEES)
     with nobody_writes_events():
-        start = threads.go(actions.start, only(foreign), by=mallory)
+        start = threads.go(actions.start, only(foreign), context=acting(mallory))
         threads.wait_until_blocked(1)
-        restore = threads.go(actions.restore, only(own), by=alice)
+        restore = threads.go(actions.restore, only(own), context=acting(alice))
         threads.wait_until_blocked(2)
 
     outcomes = result(start, restore)
@@ -350,7 +352,9 @@ def test_many_restores_let_loose_together_never_oversell(threads, account, zone,
     outcomes = result(
         *(
             threads.go(
-                actions.restore, Instance.objects.order_by("-pk" if number else "pk"), by=person
+                actions.restore,
+                Instance.objects.order_by("-pk" if number else "pk"),
+                context=acting(person),
             )
             for number, person in enumerate(people)
         )

@@ -2,6 +2,7 @@
 
 import re
 from html import unescape
+from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 from uuid import uuid4
 
@@ -16,7 +17,7 @@ from recycle.lifecycle import LIVING, State
 from recycle.models import Event, Instance, InstanceTag, Tag
 from recycle.policy import BillingMode
 from recycle.text import fold
-from tests.conftest import HTMX, send
+from tests.conftest import HTMX, acting, send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -47,7 +48,7 @@ def rows_of(response):
 
 
 # What a link with these parameters says it leads to.
-PROMISES = {
+PROMISES: dict[tuple[str, str], Any] = {
     ("instances", "status"): lambda asked: Instance.objects.filter(
         state=State.STOPPED if asked["status"] == "no_fees" else asked["status"],
         no_fees=asked["status"] == "no_fees",
@@ -98,6 +99,7 @@ def alice_in(client, alice):
     return client
 
 
+@pytest.mark.slow
 def test_every_link_into_a_list_finds_what_it_promises(
     alice_in, alice, account, zone, instance_type, far_zone, tagged, bind, make_instance, now
 ):
@@ -114,7 +116,7 @@ def test_every_link_into_a_list_finds_what_it_promises(
     # Restored from a window that shows another region, and created.
     said = [send(alice_in, "restore", elsewhere).text]
     alice_in.get(reverse("recycle:instances"), {"region": ""})
-    actions.create(_order(account, zone, instance_type), by=alice, now=now)
+    actions.create(_order(account, zone, instance_type), context=acting(alice, now))
 
     pages = [
         alice_in.get(address).text for address in (reverse("recycle:overview"), *lists, *details)

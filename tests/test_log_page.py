@@ -8,7 +8,7 @@ from django.urls import reverse
 from recycle import actions
 from recycle.lifecycle import State
 from recycle.models import Event, Instance
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 
 pytestmark = pytest.mark.django_db
 
@@ -22,7 +22,9 @@ def page(client, alice):
 def test_an_event_tells_what_was_done_to_what_by_whom_and_why(page, alice, make_instance, bind):
     instance = make_instance(name="web")
     bind(instance)
-    actions.delete(Instance.objects.all(), by=alice, may_release=False, reason="wrong stack")
+    actions.delete(
+        Instance.objects.all(), may_release=False, context=acting(alice, reason="wrong stack")
+    )
 
     text = page().text
 
@@ -40,7 +42,7 @@ def test_an_event_tells_what_was_done_to_what_by_whom_and_why(page, alice, make_
 
 def test_what_nobody_did_was_done_by_the_schedule(page, make_instance, now):
     make_instance(State.RECYCLED, recycled_at=now - timedelta(hours=2), purge_at=now)
-    actions.purge_due(now=now)
+    actions.purge_due(context=acting(None, now))
 
     assert ">Schedule</td>" in page().text
 
@@ -48,7 +50,7 @@ def test_what_nobody_did_was_done_by_the_schedule(page, make_instance, now):
 def test_the_newest_comes_first_and_the_oldest_on_demand(page, alice, make_instance):
     make_instance()
     for verb in (actions.stop, actions.start):
-        verb(Instance.objects.all(), by=alice)
+        verb(Instance.objects.all(), context=acting(alice))
 
     def done(**query):
         return [event.action for event in page(**query).context["page"].rows]
@@ -59,8 +61,10 @@ def test_the_newest_comes_first_and_the_oldest_on_demand(page, alice, make_insta
 
 def test_a_batch_leads_to_what_the_same_request_did(page, alice, make_instance):
     first, second, other = (make_instance() for _ in range(3))
-    outcome = actions.stop(Instance.objects.filter(pk__in=[first.pk, second.pk]), by=alice)
-    actions.stop(Instance.objects.filter(pk=other.pk), by=alice)
+    outcome = actions.stop(
+        Instance.objects.filter(pk__in=[first.pk, second.pk]), context=acting(alice)
+    )
+    actions.stop(Instance.objects.filter(pk=other.pk), context=acting(alice))
 
     rows = page(batch=str(outcome.batch)).context["page"].rows
 
@@ -70,7 +74,7 @@ def test_a_batch_leads_to_what_the_same_request_did(page, alice, make_instance):
 
 def test_events_outlive_their_instance(page, alice, make_instance):
     instance = make_instance(name="web")
-    actions.stop(Instance.objects.all(), by=alice)
+    actions.stop(Instance.objects.all(), context=acting(alice))
     instance.delete()
 
     assert "web" in page().text
@@ -87,7 +91,7 @@ def test_the_piece_is_the_list_alone(page, client):
 
 def test_a_stranger_sees_nothing_of_it(client, alice, mallory, make_instance):
     make_instance(name="secret-name")
-    actions.stop(Instance.objects.all(), by=alice)
+    actions.stop(Instance.objects.all(), context=acting(alice))
     batch = Event.objects.get().batch
     client.force_login(mallory)
 

@@ -40,6 +40,7 @@ def people(account):
     yield "superuser", User.objects.create_superuser("root")
 
 
+@pytest.mark.slow
 def test_no_page_but_the_login_takes_the_password_of_somebody_who_is_not_logged_in(
     static_files, account
 ):
@@ -516,6 +517,7 @@ def test_without_the_store_nobody_is_let_in_but_told_so(client, alice, away, cap
     assert "the shared store does not answer" in caplog.text
 
 
+@pytest.mark.slow
 def test_without_the_store_everything_else_goes_on(client, alice, away, recycled):
     client.force_login(alice)
     statuses = {}

@@ -46,6 +46,7 @@ def environment(tmp_path, valkey):
     return env
 
 
+@pytest.mark.slow
 def test_two_processes_count_the_same_failures(environment):
     nodes = [
         subprocess.Popen(

@@ -18,6 +18,7 @@ from recycle.models import AuditEvent, Session, Sweep, User
 from recycle.tasks import clear_sessions
 from recycle.views.me import browser_of
 from tests.client import Client
+from tests.conftest import acting
 from tests.entrance import AWAY, FIREFOX, HOME, RIGHT, entered, is_in, log_in
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("entrance")]
@@ -183,7 +184,7 @@ def test_the_page_costs_the_same_whatever_the_sessions(client, alice, django_ass
 
 
 def test_more_sessions_than_a_page_holds_are_said_and_all_ended(client, alice, monkeypatch):
-    monkeypatch.setattr("recycle.views.me.SHOWN", 3)
+    monkeypatch.setattr("recycle.views.me.SESSIONS_SHOWN", 3)
     here = entered()
     for _ in range(5):
         entered()
@@ -295,8 +296,9 @@ def test_the_schedule_clears_what_is_over_and_nothing_else(client, alice, clock)
     living = entered(AWAY)
     clock.shift(timedelta(hours=7))
 
-    assert actions.clear_sessions() == 1
-    assert actions.clear_sessions() == 0
+    passes = [actions.clear_sessions(context=acting(None)) for _ in range(2)]
+
+    assert [len(each.done) for each in passes] == [1, 0]
     assert is_in(living)
     assert Sweep.objects.filter(name="clear_sessions").exists()
 
@@ -310,7 +312,9 @@ def test_the_schedule_clears_in_bounded_passes(db):
         ]
     )
 
-    passes = [actions.clear_sessions(now=now, limit=10) for _ in range(4)]
+    passes = [
+        len(actions.clear_sessions(limit=10, context=acting(None, now)).done) for _ in range(4)
+    ]
 
     assert passes == [10, 10, 5, 0]
 

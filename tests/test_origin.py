@@ -12,6 +12,7 @@ from recycle import actions
 from recycle.http import address_of
 from recycle.models import Event
 from tests.client import Client
+from tests.conftest import acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -100,7 +101,7 @@ def test_what_is_made_bound_and_set_says_it_as_well(client, alice, zone, account
 
 def test_the_schedule_comes_from_nowhere(make_instance, now):
     make_instance("recycled", recycled_at=now - timedelta(hours=2), purge_at=now)
-    actions.purge_due(now=now)
+    actions.purge_due(context=acting(None, now))
 
     event = Event.objects.get()
     assert (event.by, event.by_name, event.address, event.request_id) == (None, "", None, None)

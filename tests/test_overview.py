@@ -9,6 +9,7 @@ from recycle import actions
 from recycle.lifecycle import State
 from recycle.models import Region, Sweep, Zone
 from recycle.policy import BillingMode
+from tests.conftest import acting
 
 pytestmark = pytest.mark.django_db
 
@@ -30,13 +31,13 @@ def test_instances_are_counted_by_status(page, make_instance):
 
     context = page().context
 
-    assert {str(stat["status"]): stat["count"] for stat in context["stats"]} == {
+    assert {str(stat["status"]): str(stat["count"]) for stat in context["stats"]} == {
         "active": "1",
         "stopped": "1",
         "no_fees": "1",
         "expired": "1",
     }
-    assert context["in_bin"] == "2"
+    assert str(context["in_bin"]) == "2"
 
 
 def test_the_next_ten_to_go_are_listed_soonest_first(page, make_instance, now):
@@ -101,7 +102,7 @@ def test_the_chart_loses_nothing_when_the_clocks_change(
 def test_the_sweep_says_when_it_ran_and_whether_it_is_late(page, now):
     assert "The sweep has not run yet." in page().text
 
-    actions.purge_due()
+    actions.purge_due(context=acting(None))
     assert "The sweep last ran just now." in page().text
 
     Sweep.objects.update(ran_at=now - timedelta(minutes=5))
@@ -113,8 +114,8 @@ def test_the_overview_is_that_of_the_chosen_region(page, make_instance):
     make_instance(zone=Zone.objects.create(code="cn-shanghai-2a", region=region))
     make_instance(State.RECYCLED)
 
-    assert page(region="cn-shanghai-2").context["in_bin"] == "0"
-    assert page(region="").context["in_bin"] == "1"
+    assert str(page(region="cn-shanghai-2").context["in_bin"]) == "0"
+    assert str(page(region="").context["in_bin"]) == "1"
 
 
 def test_an_empty_account_has_an_overview(page, client, django_user_model):
@@ -131,5 +132,5 @@ def test_a_stranger_sees_nothing_of_it(client, mallory, make_instance):
     response = client.get(reverse("recycle:overview"))
 
     assert "secret-name" not in response.text
-    assert response.context["in_bin"] == "0"
+    assert str(response.context["in_bin"]) == "0"
     assert response.context["total"] == 0

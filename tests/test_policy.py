@@ -4,9 +4,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import pytest
+from django.conf import settings
 
-from recycle.lifecycle import TRANSITIONS, Action, State
+from recycle.labels import duration_label, refusal_label
+from recycle.lifecycle import TRANSITIONS, Action, ResourceAction, Right, State
 from recycle.policy import (
+    GRACE,
+    LONGEST_KEEP,
     NEEDED,
     POLICIES,
     RENEWAL_MONTHS,
@@ -15,6 +19,7 @@ from recycle.policy import (
     BillingMode,
     Refusal,
     Retention,
+    RetentionKind,
     Role,
     deletable_from,
     deletion_of,
@@ -269,23 +274,27 @@ PROD, TEST = ("env", "prod"), ("env", "test")
 
 
 @pytest.mark.parametrize(
-    ("account_keeps", "rules", "kept", "basis"),
+    ("account_keeps", "rules", "kept", "kind"),
     [
         (None, [], 2 * HOUR, "standard"),
         (DAY, [], DAY, "account"),
         # Longer than the standard, never shorter.
         (HOUR, [], 2 * HOUR, "standard"),
-        (DAY, [Kept(PROD, 7 * DAY)], 7 * DAY, "rule env"),
+        (DAY, [Kept(PROD, 7 * DAY)], 7 * DAY, "rule"),
         (7 * DAY, [Kept(PROD, DAY)], 7 * DAY, "account"),
-        (None, [Kept(PROD, DAY), Kept(PROD, 3 * DAY)], 3 * DAY, "rule env"),
+        (None, [Kept(PROD, DAY), Kept(PROD, 3 * DAY)], 3 * DAY, "rule"),
         (None, [Kept(TEST, 7 * DAY)], 2 * HOUR, "standard"),
         # An exclusion leaves the standard alone, whatever else matches.
         (DAY, [Kept(PROD, 7 * DAY), Kept(PROD, None)], 2 * HOUR, "standard"),
         (DAY, [Kept(TEST, None)], DAY, "account"),
     ],
 )
-def test_the_longest_retention_wins_unless_a_tag_excludes(account_keeps, rules, kept, basis):
-    assert retention(BillingMode.DAILY, account_keeps, rules, {PROD}) == Retention(kept, basis)
+def test_the_longest_retention_wins_unless_a_tag_excludes(account_keeps, rules, kept, kind):
+    subject = "env\n" if kind == "rule" else ""
+
+    assert retention(BillingMode.DAILY, account_keeps, rules, {PROD}) == Retention(
+        kept, RetentionKind(kind), subject
+    )
 
 
 @pytest.mark.parametrize("mode", [BillingMode.HOURLY, BillingMode.MONTHLY])
@@ -381,7 +390,10 @@ def test_every_role_may_do_all_that_a_lower_one_may():
 
 def test_every_member_has_its_row_in_every_table():
     assert set(POLICIES) == set(BillingMode)
-    assert set(NEEDED) == set(Action)
+    everything = [*Action, *ResourceAction, *Right]
+    assert set(NEEDED) == set(everything)
+    # A value alone names one: a template asks by it.
+    assert len({each.value for each in everything}) == len(everything)
     assert set(WRONG_STATE) == set(State)
     # A delete is answered by what it means.
     assert set(RULES) == set(TRANSITIONS) == set(Action) - {Action.DELETE}
@@ -394,3 +406,45 @@ def test_subscriptions_are_renewed_for_the_months_on_offer():
 @pytest.mark.parametrize("refusal", Refusal)
 def test_every_refusal_is_a_sentence(refusal):
     assert str(refusal.label).endswith(".")
+
+
+@pytest.mark.parametrize("mode", BillingMode)
+def test_the_readme_has_a_row_for_every_billing_mode_with_its_times(mode):
+    readme = (settings.BASE_DIR / "README.md").read_text(encoding="utf-8")
+    policy = POLICIES[mode]
+
+    [row] = [line for line in readme.splitlines() if line.startswith(f"| {mode.label} (`{mode}`)")]
+
+    times = [policy.keep_for, policy.keep_expired_for, policy.min_age or None]
+    assert [time for time in times if time and duration_label(time) not in row] == []
+    assert ("into the bin" in row) is (deletion_of(mode) is Action.RECYCLE)
+
+
+def test_the_readme_names_the_times_that_hold_for_every_billing_mode():
+    readme = " ".join((settings.BASE_DIR / "README.md").read_text(encoding="utf-8").split())
+
+    assert f"by tag, up to {duration_label(LONGEST_KEEP)}," in readme
+    assert f"at least {duration_label(GRACE)} are left" in readme
+
+
+@pytest.mark.parametrize("mode", BillingMode)
+def test_a_refusal_names_the_times_of_the_billing_mode(mode, monkeypatch):
+    policy = replace(POLICIES[mode], min_age=5 * HOUR, keep_expired_for=4 * DAY)
+    monkeypatch.setitem(POLICIES, mode, policy)
+    instance = Server(billing_mode=mode)
+
+    assert "more than 5 hours old" in refusal_label(Refusal.TOO_YOUNG, instance)
+    assert "kept for 4 days after" in refusal_label(Refusal.SUBSCRIPTION, instance)
+    assert refusal_label(Refusal.HELD, instance) == str(Refusal.HELD.label)
+
+
+@pytest.mark.parametrize("refusal", Refusal)
+def test_the_label_of_a_refusal_promises_no_time_that_a_billing_mode_decides(refusal):
+    durations = [
+        duration_label(time)
+        for policy in POLICIES.values()
+        for time in (policy.keep_for, policy.keep_expired_for, policy.min_age)
+        if time
+    ]
+
+    assert not [each for each in durations if each in str(refusal.label)]

@@ -9,10 +9,11 @@ from django.db import IntegrityError, transaction
 from django.urls import reverse
 
 from recycle import actions, tasks
-from recycle.actions.resources import Context, addresses, volumes
+from recycle.actions.resources import addresses, volumes
 from recycle.lifecycle import IN_USE, LIVING, Action, State
 from recycle.models import ElasticIP, Event, Instance, Volume
 from recycle.policy import GRACE, BillingMode, Refusal
+from tests.conftest import acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -36,9 +37,11 @@ def state_of(instance):
 
 @pytest.fixture
 def hold(alice, now):
-    def hold(instance, **options):
+    def hold(instance, review_on=None, **context):
         outcome = actions.hold(
-            only(instance), by=alice, **{"now": now, "reason": "case 12", **options}
+            only(instance),
+            context=acting(alice, **{"now": now, "reason": "case 12", **context}),
+            review_on=review_on,
         )
         assert len(outcome.done) == 1
         instance.refresh_from_db()
@@ -59,7 +62,7 @@ def held(hold, recycled):
 def test_whatever_lives_is_protected_and_keeps_its_state(oscar, make_instance, now, state):
     instance = make_instance(state)
 
-    outcome = actions.protect(only(instance), by=oscar, now=now)
+    outcome = actions.protect(only(instance), context=acting(oscar, now))
 
     event = Event.objects.get()
     instance.refresh_from_db()
@@ -73,7 +76,7 @@ def test_whatever_lives_is_protected_and_keeps_its_state(oscar, make_instance, n
 def test_who_switched_the_protection_off_and_why_is_told(oscar, make_instance, now):
     instance = make_instance(protected=True)
 
-    actions.unprotect(only(instance), by=oscar, now=now, reason="moved to the new cluster")
+    actions.unprotect(only(instance), context=acting(oscar, now, reason="moved to the new cluster"))
 
     event = Event.objects.get()
     assert not only(instance).get().protected
@@ -92,7 +95,7 @@ def test_a_protected_instance_is_neither_recycled_nor_released(
     instance = make_instance(state, billing_mode, protected=True)
     bind(instance)
 
-    outcome = actions.delete(only(instance), by=alice, may_release=True)
+    outcome = actions.delete(only(instance), may_release=True, context=acting(alice))
 
     assert refusals(outcome) == [Refusal.PROTECTED]
     assert (state_of(instance), instance.volumes.count(), instance.elastic_ips.count()) == (
@@ -105,7 +108,7 @@ def test_a_protected_instance_is_neither_recycled_nor_released(
 def test_the_protected_ones_in_a_batch_do_not_hold_up_the_others(alice, make_instance):
     protected, free = make_instance(protected=True), make_instance()
 
-    outcome = actions.delete(Instance.objects.all(), by=alice, may_release=True)
+    outcome = actions.delete(Instance.objects.all(), may_release=True, context=acting(alice))
 
     assert [done.id for done in outcome.done] == [free.pk]
     assert [(refused.id, refused.refusal) for refused in outcome.refused] == [
@@ -117,8 +120,8 @@ def test_expiry_stops_a_protected_subscription_and_the_sweep_leaves_it(make_inst
     instance = make_instance(State.ACTIVE, BillingMode.MONTHLY, expires_at=now, protected=True)
     bind(instance)
 
-    expired = actions.expire_due(now=now)
-    swept = actions.purge_due(now=now + 900 * DAY)
+    expired = actions.expire_due(context=acting(None, now))
+    swept = actions.purge_due(context=acting(None, now + 900 * DAY))
 
     instance.refresh_from_db()
     assert ([done.id for done in expired.done], swept.done, swept.refused) == (
@@ -141,7 +144,7 @@ def test_a_protected_subscription_that_ended_long_ago_can_still_be_renewed(
         State.EXPIRED, expires_at=now - 30 * DAY, purge_at=now - 23 * DAY, protected=True
     )
 
-    outcome = actions.renew(only(instance), by=alice, months=1, now=now)
+    outcome = actions.renew(only(instance), months=1, context=acting(alice, now))
 
     instance.refresh_from_db()
     assert len(outcome.done) == 1
@@ -151,10 +154,10 @@ def test_a_protected_subscription_that_ended_long_ago_can_still_be_renewed(
 def test_nobody_protects_what_is_past_its_end_to_renew_it_all_the_same(oscar, make_instance, now):
     instance = make_instance(State.EXPIRED, expires_at=now - 7 * DAY, purge_at=now)
 
-    outcome = actions.protect(only(instance), by=oscar, now=now)
+    outcome = actions.protect(only(instance), context=acting(oscar, now))
 
     assert refusals(outcome) == [Refusal.PAST_DEADLINE]
-    assert refusals(actions.renew(only(instance), by=oscar, months=1, now=now)) == [
+    assert refusals(actions.renew(only(instance), months=1, context=acting(oscar, now))) == [
         Refusal.PAST_DEADLINE
     ]
 
@@ -175,18 +178,20 @@ def test_what_is_no_longer_protected_has_a_quarter_of_an_hour_at_least(
     end = now + left
     instance = make_instance(State.EXPIRED, expires_at=end - 7 * DAY, purge_at=end, protected=True)
 
-    actions.unprotect(only(instance), by=oscar, now=now)
+    actions.unprotect(only(instance), context=acting(oscar, now))
 
     instance.refresh_from_db()
     assert instance.purge_at == now + given
-    assert actions.purge_due(now=now + given - MOMENT).done == []
-    assert [done.id for done in actions.purge_due(now=now + given).done] == [instance.pk]
+    assert actions.purge_due(context=acting(None, now + given - MOMENT)).done == []
+    assert [done.id for done in actions.purge_due(context=acting(None, now + given)).done] == [
+        instance.pk
+    ]
 
 
 def test_what_has_no_end_gets_none_from_losing_its_protection(oscar, make_instance):
     instance = make_instance(protected=True)
 
-    actions.unprotect(only(instance), by=oscar)
+    actions.unprotect(only(instance), context=acting(oscar))
 
     assert only(instance).get().purge_at is None
 
@@ -194,8 +199,8 @@ def test_what_has_no_end_gets_none_from_losing_its_protection(oscar, make_instan
 def test_the_two_switches_say_when_they_are_where_they_should_be(oscar, make_instance):
     on, off = make_instance(protected=True), make_instance()
 
-    assert refusals(actions.protect(only(on), by=oscar)) == [Refusal.PROTECTED]
-    assert refusals(actions.unprotect(only(off), by=oscar)) == [Refusal.NOT_PROTECTED]
+    assert refusals(actions.protect(only(on), context=acting(oscar))) == [Refusal.PROTECTED]
+    assert refusals(actions.unprotect(only(off), context=acting(oscar))) == [Refusal.NOT_PROTECTED]
     assert not Event.objects.exists()
 
 
@@ -205,15 +210,15 @@ def test_the_two_switches_say_when_they_are_where_they_should_be(oscar, make_ins
 def test_nothing_is_protected_in_the_bin_or_after_its_end(alice, make_instance, state, refusal):
     instance = make_instance(state)
 
-    assert refusals(actions.protect(only(instance), by=alice)) == [refusal]
-    assert refusals(actions.unprotect(only(instance), by=alice)) == [refusal]
+    assert refusals(actions.protect(only(instance), context=acting(alice))) == [refusal]
+    assert refusals(actions.unprotect(only(instance), context=acting(alice))) == [refusal]
 
 
 @pytest.mark.parametrize("verb", [actions.protect, actions.unprotect])
 def test_a_viewer_and_a_stranger_switch_no_protection(victor, mallory, make_instance, verb):
     instance = make_instance(protected=verb is actions.unprotect)
 
-    outcomes = [verb(only(instance), by=user) for user in (victor, mallory)]
+    outcomes = [verb(only(instance), context=acting(user)) for user in (victor, mallory)]
 
     assert [refusals(outcome) for outcome in outcomes] == [[Refusal.ROLE], [Refusal.ROLE]]
     assert only(instance).get().protected is (verb is actions.unprotect)
@@ -224,10 +229,10 @@ def test_what_is_protected_can_still_be_started_stopped_and_bound(
 ):
     instance = make_instance(protected=True)
 
-    stopped = actions.stop(only(instance), by=oscar, now=now)
-    started = actions.start(only(instance), by=oscar, now=now)
+    stopped = actions.stop(only(instance), context=acting(oscar, now))
+    started = actions.start(only(instance), context=acting(oscar, now))
     make_volume()
-    attached = volumes.attach(Volume.objects.all(), instance, context=Context(by=oscar, now=now))
+    attached = volumes.attach(Volume.objects.all(), instance, context=acting(oscar, now))
 
     assert [len(outcome.done) for outcome in (stopped, started, attached)] == [1, 1, 1]
 
@@ -241,7 +246,9 @@ def test_an_administrator_places_a_hold_with_a_reason(alice, make_instance, now,
     end = instance.purge_at
 
     outcome = actions.hold(
-        only(instance), by=alice, now=now, reason="case 12", review_on=(now + 30 * DAY).date()
+        only(instance),
+        review_on=(now + 30 * DAY).date(),
+        context=acting(alice, now, reason="case 12"),
     )
 
     event = Event.objects.get()
@@ -257,7 +264,7 @@ def test_an_administrator_places_a_hold_with_a_reason(alice, make_instance, now,
 
 
 def test_the_end_of_a_hold_leaves_nothing_of_it_but_two_events(alice, held, now):
-    actions.unhold(only(held), by=alice, now=now, reason="case closed")
+    actions.unhold(only(held), context=acting(alice, now, reason="case closed"))
 
     held.refresh_from_db()
     assert (held.held_at, held.held_by, held.hold_reason, held.hold_review_on) == (
@@ -274,7 +281,7 @@ def test_the_end_of_a_hold_leaves_nothing_of_it_but_two_events(alice, held, now)
 def test_a_hold_without_a_reason_is_none(alice, recycled, caplog):
     caplog.set_level("CRITICAL", logger="recycle")
 
-    outcome = actions.hold(only(recycled), by=alice)
+    outcome = actions.hold(only(recycled), context=acting(alice))
 
     assert (outcome.done, [failed.id for failed in outcome.failed]) == ([], [recycled.pk])
     assert only(recycled).get().held_at is None
@@ -288,26 +295,27 @@ def test_only_administrators_place_and_end_holds(request, hold, recycled, verb, 
         hold(recycled)
     was = only(recycled).values().get()
 
-    outcome = verb(only(recycled), by=request.getfixturevalue(who), reason="case 12")
+    outcome = verb(only(recycled), context=acting(request.getfixturevalue(who), reason="case 12"))
 
     assert refusals(outcome) == [Refusal.ROLE]
     assert only(recycled).values().get() == was
 
 
 def test_there_is_one_hold_at_a_time_and_its_reason_stays(alice, held):
-    again = actions.hold(only(held), by=alice, reason="case 13")
+    again = actions.hold(only(held), context=acting(alice, reason="case 13"))
 
     assert refusals(again) == [Refusal.HELD]
     assert only(held).get().hold_reason == "case 12"
 
 
 def test_what_is_not_held_has_no_hold_to_end(alice, recycled):
-    assert refusals(actions.unhold(only(recycled), by=alice)) == [Refusal.NOT_HELD]
+    assert refusals(actions.unhold(only(recycled), context=acting(alice))) == [Refusal.NOT_HELD]
 
 
 def test_a_hold_in_the_bin_outlives_every_sweep(held, now):
     outcomes = [
-        actions.purge_due(now=held.purge_at + after) for after in (timedelta(0), HOUR, 900 * DAY)
+        actions.purge_due(context=acting(None, held.purge_at + after))
+        for after in (timedelta(0), HOUR, 900 * DAY)
     ]
     tasks.purge_due()
 
@@ -315,19 +323,19 @@ def test_a_hold_in_the_bin_outlives_every_sweep(held, now):
         ([], [], [])
     ] * 3
     assert state_of(held) == State.RECYCLED
-    assert actions.forget_tombstones(now=now + 2000 * DAY) == 0
+    assert actions.forget_tombstones(context=acting(None, now + 2000 * DAY)).done == []
 
 
 def test_a_held_entry_does_not_starve_the_sweep_of_what_lies_behind_it(held, make_instance, now):
     behind = make_instance(State.RECYCLED, recycled_at=now - HOUR, purge_at=held.purge_at + MINUTE)
 
-    outcome = actions.purge_due(now=held.purge_at + HOUR, limit=1)
+    outcome = actions.purge_due(limit=1, context=acting(None, held.purge_at + HOUR))
 
     assert [done.id for done in outcome.done] == [behind.pk]
 
 
 def test_an_administrator_does_not_purge_what_is_held(alice, held):
-    outcome = actions.purge(Instance.objects.all(), by=alice)
+    outcome = actions.purge(Instance.objects.all(), context=acting(alice))
 
     assert refusals(outcome) == [Refusal.HELD]
     assert state_of(held) == State.RECYCLED
@@ -386,7 +394,7 @@ def test_what_is_held_goes_into_the_bin_but_is_not_released(
 ):
     instance = hold(make_instance(billing_mode=mode))
 
-    outcome = actions.delete(only(instance), by=oscar, may_release=True)
+    outcome = actions.delete(only(instance), may_release=True, context=acting(oscar))
 
     assert refusals(outcome) == refused
     assert state_of(instance) == state
@@ -396,15 +404,15 @@ def test_what_is_held_goes_into_the_bin_but_is_not_released(
 def test_expiry_stops_a_held_subscription_and_the_sweep_leaves_it(hold, make_instance, now):
     instance = hold(make_instance(State.ACTIVE, BillingMode.MONTHLY, expires_at=now + MINUTE))
 
-    actions.expire_due(now=now + HOUR)
-    swept = actions.purge_due(now=now + 900 * DAY)
+    actions.expire_due(context=acting(None, now + HOUR))
+    swept = actions.purge_due(context=acting(None, now + 900 * DAY))
 
     assert swept.done == []
     assert state_of(instance) == State.EXPIRED
 
 
 def test_what_is_held_can_be_restored_after_its_end_and_stays_held(oscar, held):
-    outcome = actions.restore(only(held), by=oscar, now=held.purge_at + 30 * DAY)
+    outcome = actions.restore(only(held), context=acting(oscar, held.purge_at + 30 * DAY))
 
     held.refresh_from_db()
     assert len(outcome.done) == 1
@@ -429,12 +437,14 @@ def test_when_a_hold_ends_a_quarter_of_an_hour_is_left_at_least(
         now=now - 40 * DAY,
     )
 
-    actions.unhold(only(entry), by=alice, now=now)
+    actions.unhold(only(entry), context=acting(alice, now))
 
     entry.refresh_from_db()
     assert entry.purge_at == now + given
-    assert actions.purge_due(now=now + given - MOMENT).done == []
-    assert [done.id for done in actions.purge_due(now=now + given).done] == [entry.pk]
+    assert actions.purge_due(context=acting(None, now + given - MOMENT)).done == []
+    assert [done.id for done in actions.purge_due(context=acting(None, now + given)).done] == [
+        entry.pk
+    ]
 
 
 def test_a_hold_and_a_protection_each_keep_it_until_both_have_ended(
@@ -444,13 +454,13 @@ def test_a_hold_and_a_protection_each_keep_it_until_both_have_ended(
     instance = make_instance(State.EXPIRED, expires_at=end - 7 * DAY, purge_at=end, protected=True)
     hold(instance)
 
-    actions.unprotect(only(instance), by=alice, now=now)
-    while_held = actions.purge_due(now=now + DAY)
-    actions.unhold(only(instance), by=alice, now=now + DAY)
+    actions.unprotect(only(instance), context=acting(alice, now))
+    while_held = actions.purge_due(context=acting(None, now + DAY))
+    actions.unhold(only(instance), context=acting(alice, now + DAY))
 
     assert while_held.done == []
-    assert actions.purge_due(now=now + DAY + GRACE - MOMENT).done == []
-    assert len(actions.purge_due(now=now + DAY + GRACE).done) == 1
+    assert actions.purge_due(context=acting(None, now + DAY + GRACE - MOMENT)).done == []
+    assert len(actions.purge_due(context=acting(None, now + DAY + GRACE)).done) == 1
 
 
 @pytest.mark.parametrize("state", LIVING)
@@ -461,7 +471,7 @@ def test_neither_a_hold_nor_a_protection_nor_their_end_unbinds_anything(
     bind(instance)
 
     for verb in (actions.hold, actions.protect, actions.unprotect, actions.unhold):
-        verb(only(instance), by=alice, now=now, reason="case 12")
+        verb(only(instance), context=acting(alice, now, reason="case 12"))
 
     assert Event.objects.count() == 4
     assert all(event.detail == {} for event in Event.objects.all())
@@ -477,7 +487,7 @@ def test_a_dry_run_says_what_would_be_and_changes_nothing(alice, hold, make_inst
     was, events = only(instance).values().get(), Event.objects.count()
 
     outcome = getattr(actions, verb)(
-        only(instance), by=alice, now=now, reason="case 12", dry_run=True
+        only(instance), context=acting(alice, now, reason="case 12"), dry_run=True
     )
 
     assert [(done.id, done.action) for done in outcome.done] == [(instance.pk, verb)]
@@ -489,10 +499,10 @@ def test_an_address_of_a_held_instance_stays_bound_through_its_expiry(
 ):
     instance = hold(make_instance(State.ACTIVE, BillingMode.MONTHLY, expires_at=now + MINUTE))
     addresses.associate(
-        ElasticIP.objects.filter(pk=make_address().pk), instance, context=Context(by=oscar, now=now)
+        ElasticIP.objects.filter(pk=make_address().pk), instance, context=acting(oscar, now)
     )
 
-    actions.expire_due(now=now + HOUR)
-    actions.purge_due(now=now + 900 * DAY)
+    actions.expire_due(context=acting(None, now + HOUR))
+    actions.purge_due(context=acting(None, now + 900 * DAY))
 
     assert ElasticIP.objects.get().instance == instance

@@ -9,7 +9,7 @@ from recycle import actions
 from recycle.lifecycle import State
 from recycle.models import Event, Instance
 from recycle.policy import Refusal
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 
 pytestmark = pytest.mark.django_db
 
@@ -169,9 +169,12 @@ def test_held_and_protected_ones_are_not_announced_as_next_to_go(
 @pytest.mark.parametrize(
     ("fields", "words"),
     [
-        ({"retention": "standard"}, "standard, 2 hours"),
-        ({"retention": "rule env=prod", "days": 7}, "rule env=prod, 7 days"),
-        ({"retention": "account", "days": 1}, "set for the account, 1 day"),
+        ({"retention_kind": "standard"}, "standard, 2 hours"),
+        (
+            {"retention_kind": "rule", "retention_subject": "env\nprod", "days": 7},
+            "rule env=prod, 7 days",
+        ),
+        ({"retention_kind": "account", "days": 1}, "set for the account, 1 day"),
     ],
 )
 def test_the_countdown_says_where_the_time_comes_from(alices, make_instance, now, fields, words):
@@ -198,8 +201,8 @@ def test_extending_one_entry_is_offered_and_says_who(alices, recycled):
 def test_a_hold_outlives_the_sweep_and_leaves_time_when_it_ends(alices, alice, held):
     late = held.purge_at + timedelta(hours=1)
 
-    actions.purge_due(now=late)
-    actions.unhold(Instance.objects.filter(pk=held.pk), by=alice, now=late)
+    actions.purge_due(context=acting(None, late))
+    actions.unhold(Instance.objects.filter(pk=held.pk), context=acting(alice, late))
 
     held.refresh_from_db()
     assert (held.state, held.purge_at) == (State.RECYCLED, late + timedelta(minutes=15))

@@ -12,7 +12,7 @@ from django.urls import reverse
 from recycle import actions
 from recycle.lifecycle import State
 from recycle.models import Instance
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +29,11 @@ def fill(alice, make_instance, bind):
         for _ in range(count):
             bind(make_instance(State.EXPIRED if name == "expired" else State.ACTIVE))
         if name in ("bin", "log"):
-            actions.delete(Instance.objects.filter(state=State.ACTIVE), by=alice, may_release=False)
+            actions.delete(
+                Instance.objects.filter(state=State.ACTIVE),
+                may_release=False,
+                context=acting(alice),
+            )
 
     return fill
 

@@ -13,10 +13,11 @@ from django.utils.html import strip_tags
 from recycle import actions
 from recycle.actions.create import Disk, Order
 from recycle.actions.limits import Limit, Short, uses, with_account_use, with_zone_use
-from recycle.actions.resources import Context, addresses, volumes
+from recycle.actions.resources import addresses, volumes
 from recycle.lifecycle import State
 from recycle.models import Account, ElasticIP, Event, Instance, User, Volume, Zone
 from recycle.policy import BillingMode, Refusal
+from tests.conftest import acting
 from tests.threads import PATIENCE, Threads, nobody_writes_events, threads  # noqa: F401
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -64,7 +65,7 @@ def test_what_lies_in_the_bin_counts_and_what_was_released_does_not(
     make_instance(State.PURGED)
     limit(account, max_instances=2)
 
-    first, second = (actions.create(order(), by=alice) for _ in range(2))
+    first, second = (actions.create(order(), context=acting(alice)) for _ in range(2))
 
     assert (len(first.done), refusals(second)) == (1, [Refusal.QUOTA])
 
@@ -72,9 +73,9 @@ def test_what_lies_in_the_bin_counts_and_what_was_released_does_not(
 def test_disks_count_by_number_and_by_size(alice, order, account):
     limit(account, max_volumes=2, max_volume_gb=100)
 
-    too_many = actions.create(order(disks=[Disk("SSD3.0", 10)] * 3), by=alice)
-    too_large = actions.create(order(disks=[Disk("SSD3.0", 101)]), by=alice)
-    fits = actions.create(order(disks=[Disk("SSD3.0", 50)] * 2), by=alice)
+    too_many = actions.create(order(disks=[Disk("SSD3.0", 10)] * 3), context=acting(alice))
+    too_large = actions.create(order(disks=[Disk("SSD3.0", 101)]), context=acting(alice))
+    fits = actions.create(order(disks=[Disk("SSD3.0", 50)] * 2), context=acting(alice))
 
     assert (refusals(too_many), refusals(too_large), len(fits.done)) == (
         [Refusal.QUOTA],
@@ -90,7 +91,7 @@ def test_a_limit_below_the_use_leaves_nothing_and_takes_nothing(
     make_instance()
     limit(account, max_instances=1)
 
-    outcome = actions.create(order(), by=alice)
+    outcome = actions.create(order(), context=acting(alice))
 
     [short] = outcome.refused
     assert isinstance(short, Short)
@@ -104,7 +105,8 @@ def test_the_owner_is_charged_not_who_acts(alice, mallory, order, account, zone,
     mallory.memberships.create(account=account, role=30)
 
     made = actions.create(
-        order(bandwidth_mbps=1, disks=[Disk("SSD3.0", 10)]), by=User.objects.get(pk=mallory.pk)
+        order(bandwidth_mbps=1, disks=[Disk("SSD3.0", 10)]),
+        context=acting(User.objects.get(pk=mallory.pk)),
     )
 
     assert len(made.done) == 1
@@ -115,7 +117,7 @@ def test_addresses_and_volumes_made_on_their_own_pages_obey_the_same_quota(
     alice, account, zone, now
 ):
     limit(account, max_elastic_ips=0, max_volume_gb=39)
-    context = Context(by=alice, now=now)
+    context = acting(alice, now)
     eip = ElasticIP(account=account, region=zone.region, address="120.92.9.1", created_at=now)
     volume = Volume(
         account=account, zone=zone, name="data", type="SSD3.0", size_gb=40, created_at=now
@@ -134,8 +136,8 @@ def test_no_fees_gives_back_and_starting_may_find_the_zone_sold_out(
     sleeping = make_instance(State.STOPPED, billing_mode=BillingMode.HOURLY, no_fees=True)
     limit(zone, vcpu_capacity=2)
 
-    made = actions.create(order(), by=alice)
-    started = actions.start(only(sleeping), by=alice)
+    made = actions.create(order(), context=acting(alice))
+    started = actions.start(only(sleeping), context=acting(alice))
 
     assert (len(made.done), refusals(started)) == (1, [Refusal.SOLD_OUT])
     assert only(sleeping).get().no_fees
@@ -148,9 +150,9 @@ def test_a_restore_may_find_the_zone_sold_out_and_says_so_beforehand(
     limit(zone, memory_gb_capacity=7)
 
     for dry_run in (True, False):
-        assert refusals(actions.restore(only(recycled), by=alice, dry_run=dry_run)) == [
-            Refusal.SOLD_OUT
-        ]
+        assert refusals(
+            actions.restore(only(recycled), dry_run=dry_run, context=acting(alice))
+        ) == [Refusal.SOLD_OUT]
     assert only(recycled).get().state == State.RECYCLED
 
 
@@ -159,7 +161,7 @@ def test_of_several_as_many_are_restored_as_there_is_room_for(alice, zone, make_
         make_instance(State.RECYCLED)
     limit(zone, vcpu_capacity=5)
 
-    outcome = actions.restore(Instance.objects.in_bin(), by=alice)
+    outcome = actions.restore(Instance.objects.in_bin(), context=acting(alice))
 
     assert (len(outcome.done), refusals(outcome)) == (2, [Refusal.SOLD_OUT])
 
@@ -168,8 +170,8 @@ def test_another_zone_has_room_of_its_own(alice, order, zone):
     limit(zone, vcpu_capacity=0)
     other = Zone.objects.create(code="cn-beijing-6b", region=zone.region, vcpu_capacity=2)
 
-    assert refusals(actions.create(order(), by=alice)) == [Refusal.SOLD_OUT]
-    assert actions.create(Order(**{**vars(order()), "zone": other}), by=alice).done
+    assert refusals(actions.create(order(), context=acting(alice))) == [Refusal.SOLD_OUT]
+    assert actions.create(Order(**{**vars(order()), "zone": other}), context=acting(alice)).done
 
 
 # --- Shown ----------------------------------------------------------------------------------------
@@ -284,7 +286,7 @@ def test_the_admin_shows_use_and_sets_limits_and_times(
     assert "1 / ∞" in page
     assert (account.max_instances, account.keep_for) == (7, timedelta(days=3))
     assert [(event.action, event.detail) for event in Event.objects.order_by("id")] == [
-        ("update", {"retention": {"tag": "", "before": None, "after": 259_200}}),
+        ("update", {"retention": {"before": None, "after": 259_200}}),
         ("update", {"changes": {"max_instances": [None, 7]}}),
     ]
 
@@ -343,7 +345,9 @@ def both(threads: Threads, *calls) -> list:  # noqa: F811
 def test_two_creates_for_the_last_unit_of_the_quota_have_one_winner(threads, alice, order, account):  # noqa: F811
     limit(account, max_instances=1)
 
-    first, second = both(threads, *(lambda: actions.create(order(), by=alice) for _ in range(2)))
+    first, second = both(
+        threads, *(lambda: actions.create(order(), context=acting(alice)) for _ in range(2))
+    )
 
     assert (len(first.done), refusals(first)) == (1, [])
     assert (second.done, refusals(second)) == ([], [Refusal.QUOTA])
@@ -365,7 +369,9 @@ def test_two_creates_for_the_last_room_of_a_zone_have_one_winner(
     )
 
     first, second = both(
-        threads, lambda: actions.create(order(), by=alice), lambda: actions.create(hers, by=mallory)
+        threads,
+        lambda: actions.create(order(), context=acting(alice)),
+        lambda: actions.create(hers, context=acting(mallory)),
     )
 
     assert (len(first.done), refusals(second)) == (1, [Refusal.SOLD_OUT])
@@ -384,8 +390,8 @@ def test_a_create_and_a_start_for_the_last_room_have_one_winner(
 
     made, started = both(
         threads,
-        lambda: actions.create(order(), by=alice),
-        lambda: actions.start(only(sleeping), by=alice),
+        lambda: actions.create(order(), context=acting(alice)),
+        lambda: actions.start(only(sleeping), context=acting(alice)),
     )
 
     assert (len(made.done), refusals(started)) == (1, [Refusal.SOLD_OUT])
@@ -395,7 +401,9 @@ def test_a_create_and_a_start_for_the_last_room_have_one_winner(
 def test_the_same_order_sent_twice_at_once_is_made_once(threads, alice, order):  # noqa: F811
     wanted = order(count=3)
 
-    first, second = both(threads, *(lambda: actions.create(wanted, by=alice) for _ in range(2)))
+    first, second = both(
+        threads, *(lambda: actions.create(wanted, context=acting(alice)) for _ in range(2))
+    )
 
     assert (len(first.done), refusals(second)) == (3, [Refusal.ALREADY])
     assert Instance.objects.count() == 3
@@ -415,7 +423,8 @@ def test_two_orders_for_one_free_address_have_one_winner_and_the_other_reads_who
     )
 
     first, second = both(
-        threads, *(lambda: actions.create(order(address=eip), by=alice) for _ in range(2))
+        threads,
+        *(lambda: actions.create(order(address=eip), context=acting(alice)) for _ in range(2)),
     )
 
     assert (len(first.done), refusals(second)) == (1, [Refusal.TAKEN])
@@ -427,7 +436,9 @@ def test_two_in_one_subnet_get_different_addresses(threads, alice, order, make_i
     there = make_instance(private_ip="10.0.7.2")
     wanted = [order(subnet_id=there.subnet_id, count=5) for _ in range(2)]
 
-    outcomes = both(threads, *(lambda each=each: actions.create(each, by=alice) for each in wanted))
+    outcomes = both(
+        threads, *(lambda each=each: actions.create(each, context=acting(alice)) for each in wanted)
+    )
 
     assert [len(outcome.done) for outcome in outcomes] == [5, 5]
     assert Instance.objects.values("private_ip").distinct().count() == 11

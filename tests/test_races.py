@@ -14,7 +14,7 @@ from recycle.actions import move as moving
 from recycle.lifecycle import State
 from recycle.models import Event, Instance, RealServer, Sweep, User, Volume
 from recycle.policy import BillingMode, Refusal
-from tests.conftest import SUBNET
+from tests.conftest import SUBNET, acting
 from tests.threads import PATIENCE, done, held, nobody_writes_events, refusals, result
 
 pytestmark = [
@@ -37,9 +37,9 @@ def only(instance):
 def test_a_sweep_that_came_first_wins_over_a_restore_that_read_before(threads, alice, recycled):
     end = recycled.purge_at
     with nobody_writes_events():
-        sweep = threads.go(actions.purge_due, now=end)
+        sweep = threads.go(actions.purge_due, context=acting(None, end))
         threads.wait_until_blocked(1)
-        restore = threads.go(actions.restore, only(recycled), by=alice, now=end - MOMENT)
+        restore = threads.go(actions.restore, only(recycled), context=acting(alice, end - MOMENT))
         threads.wait_until_blocked(2)
 
     swept, restored = result(sweep, restore)
@@ -52,22 +52,22 @@ def test_a_sweep_that_came_first_wins_over_a_restore_that_read_before(threads, a
 def test_a_restore_that_came_first_wins_and_the_sweep_passes_over(threads, alice, recycled):
     end = recycled.purge_at
     with nobody_writes_events():
-        restore = threads.go(actions.restore, only(recycled), by=alice, now=end - MOMENT)
+        restore = threads.go(actions.restore, only(recycled), context=acting(alice, end - MOMENT))
         threads.wait_until_blocked(1)
-        [swept] = result(threads.go(actions.purge_due, now=end))
+        [swept] = result(threads.go(actions.purge_due, context=acting(None, end)))
 
     [restored] = result(restore)
 
     assert (done(swept), done(restored)) == ([], [recycled.pk])
     assert only(recycled).get().state == State.STOPPED
-    assert actions.purge_due(now=end + HOUR).done == []
+    assert actions.purge_due(context=acting(None, end + HOUR)).done == []
     assert Event.objects.get().action == "restore"
 
 
 def test_a_restore_against_a_purge_by_hand_has_one_winner(threads, alice, recycled):
     with held(recycled):
-        purge = threads.go(actions.purge, only(recycled), by=alice)
-        restore = threads.go(actions.restore, only(recycled), by=alice)
+        purge = threads.go(actions.purge, only(recycled), context=acting(alice))
+        restore = threads.go(actions.restore, only(recycled), context=acting(alice))
         threads.wait_until_blocked(2)
 
     outcomes = result(purge, restore)
@@ -93,13 +93,13 @@ def test_many_restores_and_sweeps_let_loose_at_the_deadline_have_one_winner_each
     def restore(half):
         named = Instance.objects.filter(pk__in=[row.pk for row in rows[half::2]])
         start.wait(PATIENCE)
-        return actions.restore(named, by=User.objects.get(pk=alice.pk), now=end - MOMENT)
+        return actions.restore(named, context=acting(User.objects.get(pk=alice.pk), end - MOMENT))
 
     outcomes = result(
         threads.go(restore, 0),
-        threads.go(at_once, actions.purge_due, now=end),
+        threads.go(at_once, actions.purge_due, context=acting(None, end)),
         threads.go(restore, 1),
-        threads.go(at_once, actions.purge_due, now=end),
+        threads.go(at_once, actions.purge_due, context=acting(None, end)),
     )
 
     assert sorted(done(*outcomes)) == sorted(row.pk for row in rows)
@@ -115,9 +115,9 @@ def test_a_start_that_read_before_a_delete_is_refused(threads, alice, make_insta
     stopped = make_instance(State.STOPPED)
     bind(stopped)
     with nobody_writes_events():
-        delete = threads.go(actions.delete, only(stopped), by=alice, may_release=False)
+        delete = threads.go(actions.delete, only(stopped), may_release=False, context=acting(alice))
         threads.wait_until_blocked(1)
-        start = threads.go(actions.start, only(stopped), by=alice)
+        start = threads.go(actions.start, only(stopped), context=acting(alice))
         threads.wait_until_blocked(2)
 
     deleted, started = result(delete, start)
@@ -132,9 +132,9 @@ def test_a_delete_that_read_before_a_start_says_from_where_it_took_it(
 ):
     stopped = make_instance(State.STOPPED)
     with nobody_writes_events():
-        start = threads.go(actions.start, only(stopped), by=alice)
+        start = threads.go(actions.start, only(stopped), context=acting(alice))
         threads.wait_until_blocked(1)
-        delete = threads.go(actions.delete, only(stopped), by=alice, may_release=False)
+        delete = threads.go(actions.delete, only(stopped), may_release=False, context=acting(alice))
         threads.wait_until_blocked(2)
 
     result(start, delete)
@@ -149,8 +149,8 @@ def test_of_a_delete_and_a_start_let_loose_together_the_log_tells_one_story(
 ):
     stopped = make_instance(State.STOPPED)
     with held(stopped):
-        start = threads.go(actions.start, only(stopped), by=alice)
-        delete = threads.go(actions.delete, only(stopped), by=alice, may_release=False)
+        start = threads.go(actions.start, only(stopped), context=acting(alice))
+        delete = threads.go(actions.delete, only(stopped), may_release=False, context=acting(alice))
         threads.wait_until_blocked(2)
 
     result(start, delete)
@@ -168,7 +168,8 @@ def test_of_two_deletes_one_wins_and_cancels_once(
     bind(instance)
     with held(instance):
         deletes = [
-            threads.go(actions.delete, only(instance), by=alice, may_release=True) for _ in range(2)
+            threads.go(actions.delete, only(instance), may_release=True, context=acting(alice))
+            for _ in range(2)
         ]
         threads.wait_until_blocked(2)
 
@@ -184,7 +185,9 @@ def test_of_two_deletes_one_wins_and_cancels_once(
 
 def test_of_two_restores_one_wins(threads, alice, recycled):
     with held(recycled):
-        restores = [threads.go(actions.restore, only(recycled), by=alice) for _ in range(2)]
+        restores = [
+            threads.go(actions.restore, only(recycled), context=acting(alice)) for _ in range(2)
+        ]
         threads.wait_until_blocked(2)
 
     outcomes = result(*restores)
@@ -198,9 +201,9 @@ def test_what_left_the_question_meanwhile_is_refused_as_changed(threads, alice, 
     """The caller asked for what is in the bin; under the lock it no longer is."""
     in_bin = Instance.objects.in_bin()
     with nobody_writes_events():
-        restore = threads.go(actions.restore, only(recycled), by=alice)
+        restore = threads.go(actions.restore, only(recycled), context=acting(alice))
         threads.wait_until_blocked(1)
-        purge = threads.go(actions.purge, in_bin, by=alice)
+        purge = threads.go(actions.purge, in_bin, context=acting(alice))
         threads.wait_until_blocked(2)
 
     restored, purged = result(restore, purge)
@@ -221,14 +224,14 @@ def test_a_renewal_that_came_first_keeps_a_subscription_from_expiring(
 ):
     subscription = make_instance(State.ACTIVE, BillingMode.MONTHLY, expires_at=now)
     with nobody_writes_events():
-        renew = threads.go(actions.renew, only(subscription), by=alice, months=1, now=now)
+        renew = threads.go(actions.renew, only(subscription), months=1, context=acting(alice, now))
         threads.wait_until_blocked(1)
-        [expired] = result(threads.go(actions.expire_due, now=now))
+        [expired] = result(threads.go(actions.expire_due, context=acting(None, now)))
 
     result(renew)
 
     assert done(expired) == []
-    assert actions.expire_due(now=now).done == []
+    assert actions.expire_due(context=acting(None, now)).done == []
     assert only(subscription).get().state == State.ACTIVE
 
 
@@ -245,10 +248,16 @@ def test_two_batches_that_name_the_same_in_opposite_order_do_not_deadlock(
     with held(middle):
         # Each would hold its half and wait for the middle, then want the other's half.
         forward = threads.go(
-            actions.delete, Instance.objects.order_by("pk"), by=alice, may_release=False
+            actions.delete,
+            Instance.objects.order_by("pk"),
+            may_release=False,
+            context=acting(alice),
         )
         backward = threads.go(
-            actions.delete, Instance.objects.order_by("-pk"), by=alice, may_release=False
+            actions.delete,
+            Instance.objects.order_by("-pk"),
+            may_release=False,
+            context=acting(alice),
         )
         threads.wait_until_blocked(2)
 
@@ -268,7 +277,9 @@ def test_two_batches_in_small_chunks_and_opposite_order_do_not_deadlock(
 
     def delete(order):
         start.wait(PATIENCE)
-        return actions.delete(Instance.objects.order_by(order), by=alice, may_release=False)
+        return actions.delete(
+            Instance.objects.order_by(order), may_release=False, context=acting(alice)
+        )
 
     outcomes = result(threads.go(delete, "pk"), threads.go(delete, "-pk"))
 
@@ -308,7 +319,7 @@ def test_three_sweeps_at_once_share_three_thousand_and_purge_each_once(
 ):
     with nobody_writes_events():
         # Each has locked rows of its own, passing over those of the others, before any has written.
-        sweeps = [threads.go(actions.purge_due, now=now) for _ in range(3)]
+        sweeps = [threads.go(actions.purge_due, context=acting(None, now)) for _ in range(3)]
         threads.wait_until_blocked(3)
 
     outcomes = result(*sweeps)
@@ -328,7 +339,7 @@ def test_three_sweeps_let_loose_together_purge_each_once(
 
     def sweep():
         start.wait(PATIENCE)
-        return actions.purge_due(now=now)
+        return actions.purge_due(context=acting(None, now))
 
     outcomes = result(*(threads.go(sweep) for _ in range(3)))
 
@@ -343,9 +354,9 @@ def test_a_sweep_passes_over_a_row_that_somebody_holds_and_takes_it_the_next_tim
     due = {"recycled_at": now - 3 * HOUR, "purge_at": now - HOUR}
     taken, free = make_instance(State.RECYCLED, **due), make_instance(State.RECYCLED, **due)
     with held(taken):
-        [first] = result(threads.go(actions.purge_due, now=now))
+        [first] = result(threads.go(actions.purge_due, context=acting(None, now)))
 
-    second = actions.purge_due(now=now)
+    second = actions.purge_due(context=acting(None, now))
 
     assert (done(first), refusals(first), first.failed) == ([free.pk], [], [])
     assert done(second) == [taken.pk]
@@ -359,12 +370,13 @@ def test_two_passes_over_the_tombstones_do_not_stand_in_each_others_way(
         make_instance(State.PURGED, purged_at=now - timedelta(days=100)) for _ in range(2)
     )
     with held(taken):
-        [first] = result(threads.go(actions.forget_tombstones, now=now))
+        first = threads.go(actions.forget_tombstones, context=acting(None, now))
+        assert [done.id for done in result(first)[0].done] == [free.pk]
         assert not Instance.objects.filter(pk=free.pk).exists()
 
-    second = actions.forget_tombstones(now=now)
+    second = actions.forget_tombstones(context=acting(None, now))
 
-    assert (first, second) == (1, 1)
+    assert [done.id for done in second.done] == [taken.pk]
     assert not Instance.objects.exists()
 
 
@@ -375,9 +387,9 @@ def test_two_sweeps_over_an_expired_subscription_cancel_what_it_had_once(
     expired = make_instance(State.EXPIRED, **end)
     bind(expired)
     with nobody_writes_events():
-        first = threads.go(actions.purge_due, now=now)
+        first = threads.go(actions.purge_due, context=acting(None, now))
         threads.wait_until_blocked(1)
-        [second] = result(threads.go(actions.purge_due, now=now))
+        [second] = result(threads.go(actions.purge_due, context=acting(None, now)))
 
     outcomes = [*result(first), second]
 

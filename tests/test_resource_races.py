@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 
 from recycle import actions
-from recycle.actions.resources import Context, addresses, balancers, tags, volumes
+from recycle.actions.resources import addresses, balancers, tags, volumes
 from recycle.lifecycle import State
 from recycle.models import (
     ElasticIP,
@@ -23,7 +23,7 @@ from recycle.models import (
     Volume,
 )
 from recycle.policy import BillingMode, Refusal
-from tests.conftest import LONG_AGO
+from tests.conftest import LONG_AGO, acting
 from tests.threads import PATIENCE, done, held, nobody_writes_events, refusals, result
 
 pytestmark = [
@@ -37,7 +37,7 @@ pytestmark = [
 def context(alice, now):
     def context():
         # Each request reads its user anew.
-        return Context(by=User.objects.get(pk=alice.pk), now=now)
+        return acting(User.objects.get(pk=alice.pk), now)
 
     return context
 
@@ -345,7 +345,7 @@ def test_a_bind_that_comes_while_the_instance_is_deleted_is_refused(
     instance = make_instance(billing_mode=billing_mode)
 
     deleted, bound = in_turn(
-        lambda: actions.delete(rows(instance), by=alice, may_release=True),
+        lambda: actions.delete(rows(instance), may_release=True, context=acting(alice)),
         bindings_of(instance)[kind],
     )
 
@@ -363,7 +363,7 @@ def test_a_delete_that_comes_while_something_is_bound_cancels_that_as_well(
 
     bound, deleted = in_turn(
         bindings_of(instance)[kind],
-        lambda: actions.delete(rows(instance), by=alice, may_release=False),
+        lambda: actions.delete(rows(instance), may_release=False, context=acting(alice)),
     )
 
     assert (len(done(bound)), done(deleted)) == (1, [instance.pk])
@@ -389,7 +389,9 @@ def test_binds_and_deletes_let_loose_together_leave_nothing_bound_in_the_bin(
 
     def delete(order):
         start.wait(PATIENCE)
-        return actions.delete(Instance.objects.order_by(order), by=alice, may_release=False)
+        return actions.delete(
+            Instance.objects.order_by(order), may_release=False, context=acting(alice)
+        )
 
     def untag():
         start.wait(PATIENCE)
@@ -445,7 +447,7 @@ def test_a_delete_of_what_binds_and_one_of_what_is_bound_do_not_deadlock(
     in_turn, alice, pair, removals, kind, removed_first
 ):
     def recycle():
-        return actions.delete(Instance.objects.all(), by=alice, may_release=False)
+        return actions.delete(Instance.objects.all(), may_release=False, context=acting(alice))
 
     calls = [removals[kind], recycle] if removed_first else [recycle, removals[kind]]
 
@@ -467,7 +469,9 @@ def test_a_delete_of_what_binds_waits_for_the_instances_before_it_holds_anything
     with held(first):
         removal = threads.go(removals[kind])
         threads.wait_until_blocked(1)
-        [deleted] = result(threads.go(actions.delete, rows(second), by=alice, may_release=False))
+        [deleted] = result(
+            threads.go(actions.delete, rows(second), may_release=False, context=acting(alice))
+        )
 
     [removed] = result(removal)
 
@@ -645,8 +649,8 @@ def test_a_protection_that_came_first_keeps_it_from_the_bin(in_turn, alice, make
     instance = make_instance()
 
     protected, deleted = in_turn(
-        lambda: actions.protect(rows(instance), by=alice),
-        lambda: actions.delete(rows(instance), by=alice, may_release=True),
+        lambda: actions.protect(rows(instance), context=acting(alice)),
+        lambda: actions.delete(rows(instance), may_release=True, context=acting(alice)),
     )
 
     assert (done(protected), refusals(deleted)) == ([instance.pk], [Refusal.PROTECTED])
@@ -657,8 +661,8 @@ def test_a_delete_that_came_first_is_not_protected_in_the_bin(in_turn, alice, ma
     instance = make_instance()
 
     deleted, protected = in_turn(
-        lambda: actions.delete(rows(instance), by=alice, may_release=True),
-        lambda: actions.protect(rows(instance), by=alice),
+        lambda: actions.delete(rows(instance), may_release=True, context=acting(alice)),
+        lambda: actions.protect(rows(instance), context=acting(alice)),
     )
 
     assert (done(deleted), refusals(protected)) == ([instance.pk], [Refusal.IN_BIN])
@@ -668,16 +672,18 @@ def test_a_delete_that_came_first_is_not_protected_in_the_bin(in_turn, alice, ma
 def test_a_hold_that_came_first_outlives_the_sweep_and_the_purge_by_hand(threads, alice, recycled):
     end = recycled.purge_at
     with nobody_writes_events():
-        hold = threads.go(actions.hold, rows(recycled), by=alice, now=end, reason="case 12")
+        hold = threads.go(
+            actions.hold, rows(recycled), context=acting(alice, end, reason="case 12")
+        )
         threads.wait_until_blocked(1)
-        [swept] = result(threads.go(actions.purge_due, now=end))
-        purge = threads.go(actions.purge, rows(recycled), by=alice, now=end)
+        [swept] = result(threads.go(actions.purge_due, context=acting(None, end)))
+        purge = threads.go(actions.purge, rows(recycled), context=acting(alice, end))
         threads.wait_until_blocked(2)
 
     on_hold, purged = result(hold, purge)
 
     assert (done(on_hold), done(swept), refusals(purged)) == ([recycled.pk], [], [Refusal.HELD])
-    assert actions.purge_due(now=end + LONG_AGO).done == []
+    assert actions.purge_due(context=acting(None, end + LONG_AGO)).done == []
     assert rows(recycled).get().state == State.RECYCLED
 
 
@@ -685,8 +691,8 @@ def test_a_hold_that_comes_while_the_sweep_purges_is_refused(in_turn, alice, rec
     end = recycled.purge_at
 
     swept, on_hold = in_turn(
-        lambda: actions.purge_due(now=end),
-        lambda: actions.hold(rows(recycled), by=alice, now=end, reason="case 12"),
+        lambda: actions.purge_due(context=acting(None, end)),
+        lambda: actions.hold(rows(recycled), context=acting(alice, end, reason="case 12")),
     )
 
     assert (done(swept), refusals(on_hold)) == ([recycled.pk], [Refusal.GONE])
@@ -696,11 +702,17 @@ def test_the_end_of_a_hold_gives_a_sweep_that_waits_nothing_for_a_quarter_of_an_
     in_turn, alice, recycled
 ):
     end = recycled.purge_at
-    actions.hold(rows(recycled), by=alice, now=end - timedelta(minutes=1), reason="case 12")
+    actions.hold(
+        rows(recycled), context=acting(alice, end - timedelta(minutes=1), reason="case 12")
+    )
     Event.objects.all().delete()
 
-    ended, swept = in_turn(lambda: actions.unhold(rows(recycled), by=alice, now=end)), None
-    swept = actions.purge_due(now=end + timedelta(minutes=15) - timedelta(microseconds=1))
+    ended, swept = in_turn(lambda: actions.unhold(rows(recycled), context=acting(alice, end))), None
+    swept = actions.purge_due(
+        context=acting(None, end + timedelta(minutes=15) - timedelta(microseconds=1))
+    )
 
     assert (done(*ended), swept.done) == ([recycled.pk], [])
-    assert done(actions.purge_due(now=end + timedelta(minutes=15))) == [recycled.pk]
+    assert done(actions.purge_due(context=acting(None, end + timedelta(minutes=15)))) == [
+        recycled.pk
+    ]

@@ -13,16 +13,23 @@ from recycle import actions
 from recycle.lifecycle import State
 from recycle.models import Account, Event, Instance, InstanceTag, RetentionRule
 from recycle.policy import LONGEST_KEEP, BillingMode, Refusal
+from tests.conftest import acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
 MOMENT = timedelta(microseconds=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
+LINE = "\n"
 
 
 def only(instance):
     return Instance.objects.filter(pk=instance.pk)
+
+
+def basis(instance):
+    """Where its time comes from, in one line: "rule env=prod"."""
+    return f"{instance.retention_kind} {instance.retention_subject.replace(LINE, '=')}".strip(" =")
 
 
 def refusals(outcome):
@@ -59,11 +66,11 @@ def kept(alice, now):
     """Delete an instance; for how long it is kept, and why."""
 
     def kept(instance):
-        outcome = actions.delete(only(instance), by=alice, may_release=False, now=now)
+        outcome = actions.delete(only(instance), may_release=False, context=acting(alice, now))
         instance.refresh_from_db()
         assert [done.id for done in outcome.done] == [instance.pk]
         assert instance.recycled_at == now
-        return instance.purge_at - now, instance.retention
+        return instance.purge_at - now, basis(instance)
 
     return kept
 
@@ -158,7 +165,7 @@ def test_each_of_a_batch_gets_the_time_of_its_own(
     make_rule("env", "test", DAY)
     instances = [make_tagged("env=prod"), make_tagged("env=test"), make_tagged()]
 
-    actions.delete(Instance.objects.all(), by=alice, may_release=False, now=now)
+    actions.delete(Instance.objects.all(), may_release=False, context=acting(alice, now))
 
     assert [only(each).get().purge_at - now for each in instances] == [7 * DAY, DAY, 2 * HOUR]
 
@@ -172,7 +179,7 @@ def test_what_the_times_cost_does_not_depend_on_how_many_are_deleted(
         make_tagged("env=prod", f"number={number}")
 
     with CaptureQueriesContext(connection) as queries:
-        outcome = actions.delete(Instance.objects.all(), by=alice, may_release=False)
+        outcome = actions.delete(Instance.objects.all(), may_release=False, context=acting(alice))
 
     asked = [
         query["sql"]
@@ -189,7 +196,7 @@ def test_no_rule_gives_pay_as_you_go_a_bin(alice, make_rule, make_tagged, now):
     make_rule("env", "prod", 7 * DAY)
     instance = make_tagged("env=prod", billing_mode=BillingMode.HOURLY)
 
-    actions.delete(only(instance), by=alice, may_release=True, now=now)
+    actions.delete(only(instance), may_release=True, context=acting(alice, now))
 
     assert only(instance).get().state == State.PURGED
 
@@ -201,7 +208,7 @@ def test_an_expired_subscription_is_kept_for_seven_days_whatever_the_rules_say(
     make_rule("env", "prod", 30 * DAY)
     instance = make_tagged("env=prod", billing_mode=BillingMode.MONTHLY, expires_at=now)
 
-    actions.expire_due(now=now)
+    actions.expire_due(context=acting(None, now))
 
     assert only(instance).get().purge_at == now + 7 * DAY
 
@@ -222,10 +229,10 @@ def test_what_lies_in_the_bin_keeps_its_time_whatever_is_changed_later(
     Account.objects.update(keep_for=30 * DAY)
     account.tags.all().delete()
     only(instance).update(name="renamed", name_folded="renamed")
-    actions.purge_due(now=end - MOMENT)
+    actions.purge_due(context=acting(None, end - MOMENT))
 
     instance.refresh_from_db()
-    assert (instance.state, instance.purge_at, instance.retention) == (
+    assert (instance.state, instance.purge_at, basis(instance)) == (
         State.RECYCLED,
         end,
         "rule env=prod",
@@ -237,7 +244,10 @@ def test_it_is_purged_at_the_time_that_was_stamped(kept, make_rule, make_tagged,
     instance = make_tagged("env=prod")
     kept(instance)
 
-    early, due = actions.purge_due(now=now + 7 * DAY - MOMENT), actions.purge_due(now=now + 7 * DAY)
+    early, due = (
+        actions.purge_due(context=acting(None, now + 7 * DAY - MOMENT)),
+        actions.purge_due(context=acting(None, now + 7 * DAY)),
+    )
 
     assert (early.done, [done.id for done in due.done]) == ([], [instance.pk])
 
@@ -247,12 +257,12 @@ def test_a_second_stay_in_the_bin_has_a_time_of_its_own(kept, alice, make_rule, 
     instance = make_tagged("env=prod")
     kept(instance)
 
-    actions.restore(only(instance), by=alice, now=now)
+    actions.restore(only(instance), context=acting(alice, now))
     back = only(instance).get()
     # The tag went with the first delete.
     assert kept(instance) == (2 * HOUR, "standard")
 
-    assert (back.purge_at, back.retention) == (None, "")
+    assert (back.purge_at, back.retention_kind, back.retention_subject) == (None, None, None)
 
 
 def test_a_refused_restore_moves_no_clock(kept, victor, mallory, make_instance):
@@ -261,9 +271,25 @@ def test_a_refused_restore_moves_no_clock(kept, victor, mallory, make_instance):
     was = only(instance).values().get()
 
     for user in (victor, mallory):
-        actions.restore(only(instance), by=user)
+        actions.restore(only(instance), context=acting(user))
 
     assert only(instance).values().get() == was
+
+
+def test_equals_signs_do_not_blur_which_rule_it_was(kept, account, make_rule, make_instance):
+    shown = set()
+    for key, value in (("a=b", "c"), ("a", "b=c"), ("a=b=c", "")):
+        RetentionRule.objects.all().delete()
+        make_rule(key, value, 7 * DAY)
+        tag, _ = account.tags.get_or_create(key=key, value=value)
+        instance = make_instance()
+        InstanceTag.objects.create(instance=instance, tag=tag)
+        kept(instance)
+
+        assert instance.retention_subject.split("\n") == [key, value]
+        shown.add(instance.kept)
+
+    assert shown == {"rule a=b=c, 7 days"}
 
 
 # --- Extend ---------------------------------------------------------------------------------------
@@ -272,12 +298,12 @@ def test_a_refused_restore_moves_no_clock(kept, victor, mallory, make_instance):
 def test_an_operator_extends_an_entry_and_is_named(oscar, recycled, now):
     end = recycled.purge_at
 
-    outcome = actions.extend(only(recycled), by=oscar, longer=DAY, now=now)
+    outcome = actions.extend(only(recycled), longer=DAY, context=acting(oscar, now))
 
     event = Event.objects.get()
     recycled.refresh_from_db()
     assert [done.id for done in outcome.done] == [recycled.pk]
-    assert (recycled.purge_at, recycled.retention, recycled.state) == (
+    assert (recycled.purge_at, basis(recycled), recycled.state) == (
         end + DAY,
         "extended oscar",
         State.RECYCLED,
@@ -292,9 +318,12 @@ def test_an_operator_extends_an_entry_and_is_named(oscar, recycled, now):
 
 def test_an_extended_entry_outlives_its_first_end_and_not_its_second(oscar, recycled):
     end = recycled.purge_at
-    actions.extend(only(recycled), by=oscar, longer=DAY, now=end - MOMENT)
+    actions.extend(only(recycled), longer=DAY, context=acting(oscar, end - MOMENT))
 
-    early, due = actions.purge_due(now=end + DAY - MOMENT), actions.purge_due(now=end + DAY)
+    early, due = (
+        actions.purge_due(context=acting(None, end + DAY - MOMENT)),
+        actions.purge_due(context=acting(None, end + DAY)),
+    )
 
     assert (early.done, [done.id for done in due.done]) == ([], [recycled.pk])
 
@@ -310,7 +339,7 @@ def test_nothing_is_kept_longer_than_thirty_days_in_all(oscar, make_instance, no
         for more in (timedelta(0), MOMENT)
     )
 
-    outcome = actions.extend(Instance.objects.all(), by=oscar, longer=DAY, now=now)
+    outcome = actions.extend(Instance.objects.all(), longer=DAY, context=acting(oscar, now))
 
     assert [done.id for done in outcome.done] == [fits.pk]
     assert [(refused.id, refused.refusal) for refused in outcome.refused] == [
@@ -323,13 +352,13 @@ def test_nothing_is_kept_longer_than_thirty_days_in_all(oscar, make_instance, no
 @pytest.mark.parametrize("longer", [timedelta(0), -HOUR])
 def test_an_extension_makes_nothing_shorter(oscar, recycled, longer):
     with pytest.raises(ValueError, match="longer"):
-        actions.extend(only(recycled), by=oscar, longer=longer)
+        actions.extend(only(recycled), longer=longer, context=acting(oscar))
 
     assert only(recycled).get().purge_at == recycled.purge_at
 
 
 def test_from_its_end_on_nothing_is_extended(oscar, recycled):
-    outcome = actions.extend(only(recycled), by=oscar, longer=DAY, now=recycled.purge_at)
+    outcome = actions.extend(only(recycled), longer=DAY, context=acting(oscar, recycled.purge_at))
 
     assert refusals(outcome) == [Refusal.PAST_DEADLINE]
 
@@ -346,11 +375,14 @@ def test_from_its_end_on_nothing_is_extended(oscar, recycled):
 def test_only_what_lies_in_the_bin_is_extended(alice, make_instance, state, refusal):
     instance = make_instance(state)
 
-    assert refusals(actions.extend(only(instance), by=alice, longer=DAY)) == [refusal]
+    assert refusals(actions.extend(only(instance), longer=DAY, context=acting(alice))) == [refusal]
 
 
 def test_a_viewer_and_a_stranger_extend_nothing(victor, mallory, recycled):
-    outcomes = [actions.extend(only(recycled), by=user, longer=DAY) for user in (victor, mallory)]
+    outcomes = [
+        actions.extend(only(recycled), longer=DAY, context=acting(user))
+        for user in (victor, mallory)
+    ]
 
     assert [refusals(outcome) for outcome in outcomes] == [[Refusal.ROLE], [Refusal.ROLE]]
     assert only(recycled).get().purge_at == recycled.purge_at
@@ -362,7 +394,7 @@ def test_entries_with_many_different_ends_are_extended_in_one_go(oscar, make_ins
         for number in range(1, 15)
     ]
 
-    outcome = actions.extend(Instance.objects.all(), by=oscar, longer=DAY, now=now)
+    outcome = actions.extend(Instance.objects.all(), longer=DAY, context=acting(oscar, now))
 
     assert len(outcome.done) == len(entries)
     assert [only(each).get().purge_at for each in entries] == [
@@ -406,8 +438,8 @@ def one_of_each(make_instance, now):
 def test_a_dry_run_answers_as_the_action_then_does_and_changes_nothing(
     request, one_of_each, now, verb, who
 ):
-    by = request.getfixturevalue(who)
-    call, options = getattr(actions, verb), {**VERBS[verb], "by": by, "now": now}
+    call, options = getattr(actions, verb), dict(VERBS[verb])
+    options["context"] = acting(request.getfixturevalue(who), now, reason=options.pop("reason", ""))
     before = list(Instance.objects.order_by("pk").values())
 
     foretold = call(Instance.objects.all(), **options, dry_run=True)
@@ -421,7 +453,7 @@ def test_a_dry_run_answers_as_the_action_then_does_and_changes_nothing(
 
 def test_a_dry_run_locks_nothing(alice, one_of_each):
     with CaptureQueriesContext(connection) as queries:
-        actions.restore(Instance.objects.all(), by=alice, dry_run=True)
+        actions.restore(Instance.objects.all(), dry_run=True, context=acting(alice))
 
     assert not [
         query["sql"]

@@ -10,11 +10,10 @@ from django.urls import reverse
 
 from recycle import actions
 from recycle.actions.keeping import Forecast, add_rule, forecast, keep, remove_rules
-from recycle.actions.resources import Context
+from recycle.labels import duration_label, retention_label
 from recycle.models import Account, Event, Instance, InstanceTag, RetentionRule, Tag
-from recycle.models.instance import duration_label, kept_label
 from recycle.policy import Refusal
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -50,7 +49,7 @@ def said(response):
 
 
 def test_a_change_of_the_time_is_an_event_that_says_from_what_to_what(alice, account, now):
-    context = Context(by=alice, now=now)
+    context = acting(alice, now)
 
     first = keep(only(account), 3 * DAY, context=context)
     again = keep(only(account), 3 * DAY, context=context)
@@ -59,8 +58,8 @@ def test_a_change_of_the_time_is_an_event_that_says_from_what_to_what(alice, acc
     assert (len(first.done), len(back.done)) == (1, 1)
     assert [refused.refusal for refused in again.refused] == [Refusal.ALREADY]
     assert [event.detail["retention"] for event in Event.objects.order_by("id")] == [
-        {"tag": "", "before": None, "after": 259_200},
-        {"tag": "", "before": 259_200, "after": None},
+        {"before": None, "after": 259_200},
+        {"before": 259_200, "after": None},
     ]
     event = Event.objects.latest("id")
     assert (event.action, event.kind, event.by_name, event.instance_id) == (
@@ -72,7 +71,7 @@ def test_a_change_of_the_time_is_an_event_that_says_from_what_to_what(alice, acc
 
 
 def test_rules_are_set_set_anew_and_removed(alice, account, now):
-    context = Context(by=alice, now=now)
+    context = acting(alice, now)
 
     def rule(keep_for):
         return RetentionRule(account=account, key="env", value="prod", keep_for=keep_for)
@@ -86,16 +85,16 @@ def test_rules_are_set_set_anew_and_removed(alice, account, now):
     remove_rules(RetentionRule.objects.all(), context=context)
 
     assert [event.detail["retention"] for event in Event.objects.order_by("id")] == [
-        {"tag": "env=prod", "before": None, "after": 86_400},
-        {"tag": "env=prod", "before": 86_400, "after": 0},
-        {"tag": "env=prod", "before": 0, "after": None},
+        {"key": "env", "value": "prod", "before": None, "after": 86_400},
+        {"key": "env", "value": "prod", "before": 86_400, "after": 0},
+        {"key": "env", "value": "prod", "before": 0, "after": None},
     ]
     assert not RetentionRule.objects.exists()
 
 
 def test_only_administrators_of_the_account_change_it(oscar, mallory, account, rule, now):
     for stranger in (oscar, mallory):
-        context = Context(by=stranger, now=now)
+        context = acting(stranger, now)
         outcomes = [
             keep(only(account), DAY, context=context),
             add_rule(RetentionRule(account=account, key="a"), context=context),
@@ -112,12 +111,12 @@ def test_what_lies_in_the_bin_keeps_the_time_it_was_promised(alice, account, mak
     instance = make_instance()
     account.keep_for = 10 * DAY
     account.save()
-    actions.delete(only(instance), by=alice, may_release=False, now=now)
+    actions.delete(only(instance), may_release=False, context=acting(alice, now))
 
-    keep(only(account), None, context=Context(by=alice, now=now + HOUR))
+    keep(only(account), None, context=acting(alice, now + HOUR))
 
     instance.refresh_from_db()
-    assert (instance.purge_at, instance.retention) == (now + 10 * DAY, "account")
+    assert (instance.purge_at, instance.retention_kind) == (now + 10 * DAY, "account")
 
 
 # --- What a change would mean ---------------------------------------------------------------------
@@ -133,13 +132,13 @@ def history(alice, account, make_instance, now):
             tag, _ = Tag.objects.get_or_create(account=account, key="env", value="prod")
             InstanceTag.objects.create(instance=instance, tag=tag)
         start = now - timedelta(days=days)
-        actions.delete(only(instance), by=alice, may_release=False, now=start)
+        actions.delete(only(instance), may_release=False, context=acting(alice, start))
         if back is not None:
-            actions.restore(only(instance), by=alice, now=start + timedelta(hours=back))
+            actions.restore(only(instance), context=acting(alice, start + timedelta(hours=back)))
         elif purged is not None:
-            actions.purge(only(instance), by=alice, now=start + timedelta(hours=purged))
+            actions.purge(only(instance), context=acting(alice, start + timedelta(hours=purged)))
         elif days > 0.1:
-            actions.purge_due(now=start + timedelta(days=31))
+            actions.purge_due(context=acting(None, start + timedelta(days=31)))
 
     return delete
 
@@ -447,7 +446,7 @@ def test_the_page_costs_the_same_whatever_the_rules(alices, account):
 
 
 def test_the_operation_log_tells_what_was_changed(alices, alice, account, rule, now):
-    context = Context(by=alice, now=now)
+    context = acting(alice, now)
     keep(only(account), 3 * DAY, context=context)
     remove_rules(RetentionRule.objects.all(), context=context)
 
@@ -488,16 +487,18 @@ def test_the_admin_records_the_same_events(client, account, django_user_model):
 
 
 @pytest.mark.parametrize(
-    ("basis", "time", "words"),
+    ("kind", "subject", "time", "words"),
     [
-        ("standard", 2 * HOUR, "standard, 2 hours"),
-        ("rule env=prod", 7 * DAY, "rule env=prod, 7 days"),
-        ("account", 36 * HOUR, "set for the account, 1 day 12 hours"),
-        ("extended alice", 3 * HOUR, "extended by alice, 3 hours"),
+        ("standard", "", 2 * HOUR, "standard, 2 hours"),
+        ("rule", "env\nprod", 7 * DAY, "rule env=prod, 7 days"),
+        ("rule", "env\n", 7 * DAY, "rule env, 7 days"),
+        ("rule", "a=b\nc", 7 * DAY, "rule a=b=c, 7 days"),
+        ("account", "", 36 * HOUR, "set for the account, 1 day 12 hours"),
+        ("extended", "alice", 3 * HOUR, "extended by alice, 3 hours"),
     ],
 )
-def test_where_the_time_comes_from_is_said_in_words(basis, time, words):
-    assert kept_label(basis, time) == words
+def test_where_the_time_comes_from_is_said_in_words(kind, subject, time, words):
+    assert retention_label(kind, subject, time) == words
 
 
 @pytest.mark.parametrize(

@@ -72,6 +72,7 @@ def spelled(name):
     return [name, as_seen(name), f" {unicodedata.normalize('NFD', as_seen(name))}\u00a0"]
 
 
+@pytest.mark.slow
 def test_every_dialog_that_asks_is_one_we_know(alice_in, subjects):
     """The tests below are about all of them: a dialog that begins to ask belongs among them."""
     verbs = [

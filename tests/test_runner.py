@@ -1,14 +1,20 @@
-"""The PostgreSQL that `manage.py test` starts for itself."""
+"""What `manage.py test` starts for itself, and what it leaves out when it is to be quick."""
 
 import os
+import re
 import shutil
+import subprocess
+import sys
+from collections import Counter
 
 import psycopg
 import pytest
 
+from console.bootstrap import PROJECT
 from tests import postgres
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(
     os.name == "nt" or os.geteuid() != 0, reason="only root runs it as somebody else"
 )
@@ -35,3 +41,26 @@ def test_postgresql_starts_where_everything_was_installed_for_root_alone(tmp_pat
             assert connection.execute("SELECT 6 * 7").fetchone() == (42,)
     finally:
         os.umask(before)
+
+
+def cases(*options: str) -> Counter[str]:
+    """How often each test of a few files would run."""
+    files = ("tests/test_audit.py", "tests/test_weak_secrets.py", "tests/test_freshness.py")
+    command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", *options, *files]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    return Counter(re.findall(r"::(\w+)", done.stdout))
+
+
+@pytest.mark.slow
+def test_fast_leaves_out_what_is_slow_and_further_cases_on_a_database():
+    whole, fast = cases(), cases("--fast")
+
+    for slow_or_browser in (
+        "test_up_refuses_a_weak_key_before_anything_starts",
+        "test_back_shows_the_present_where_one_was",
+    ):
+        assert (whole[slow_or_browser] > 1, fast[slow_or_browser]) == (True, 0)
+    with_rows = "test_a_name_that_nobody_has_may_be_a_password_and_is_not_kept"
+    assert (whole[with_rows], fast[with_rows]) == (4, 1)
+    without = "test_a_weak_key_is_told_why"
+    assert whole[without] == fast[without] > 1

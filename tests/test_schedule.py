@@ -17,6 +17,7 @@ from recycle.actions import schedule
 from recycle.lifecycle import State
 from recycle.models import ElasticIP, Event, Instance, InstanceTag, RealServer, Sweep, Tag, Volume
 from recycle.policy import BillingMode
+from tests.conftest import acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -110,10 +111,10 @@ def test_a_second_pass_changes_nothing(scheduled, make_instance, make_due, make_
     bind(make_instance(State.EXPIRED, expires_at=now - 8 * DAY, purge_at=now - DAY))
     make_instance(State.PURGED, purged_at=now - 91 * DAY)
     before = everything()
-    scheduled(now=now)
+    scheduled(context=acting(None, now))
     once = everything()
 
-    scheduled(now=now)
+    scheduled(context=acting(None, now))
 
     assert once != before
     assert everything() == once
@@ -123,7 +124,7 @@ def test_a_purge_of_an_expired_subscription_lets_its_relationships_go(make_insta
     expired = make_instance(State.EXPIRED, expires_at=now - 8 * DAY, purge_at=now - DAY)
     bind(expired)
 
-    outcome = actions.purge_due(now=now)
+    outcome = actions.purge_due(context=acting(None, now))
 
     assert [done.id for done in outcome.done] == [expired.pk]
     assert not RealServer.objects.exists()
@@ -142,7 +143,7 @@ def test_an_expiry_stops_it_keeps_its_relationships_and_counts_seven_days_from_e
     bind(late)
     bound = everything()[2:]
 
-    actions.expire_due(now=now)
+    actions.expire_due(context=acting(None, now))
 
     late.refresh_from_db()
     assert (late.state, late.purge_at) == (State.EXPIRED, now + 5 * DAY)
@@ -156,7 +157,10 @@ def test_a_backlog_is_worked_off_in_bounded_batches_longest_overdue_first(
     backlog = [make_due(overdue=HOUR * hours) for hours in (3, 9, 1, 7, 5, 8, 2, 6, 4)]
     order = [instance.pk for instance in sorted(backlog, key=lambda instance: instance.purge_at)]
 
-    passes = [{done.id for done in actions.purge_due(now=now, limit=4).done} for _ in range(4)]
+    passes = [
+        {done.id for done in actions.purge_due(limit=4, context=acting(None, now)).done}
+        for _ in range(4)
+    ]
 
     assert passes == [set(order[:4]), set(order[4:8]), set(order[8:]), set()]
     assert Event.objects.count() == len(backlog)
@@ -166,7 +170,10 @@ def test_subscriptions_expire_in_bounded_batches_longest_overdue_first(make_run_
     backlog = [make_run_out(overdue=HOUR * hours) for hours in (2, 3, 1)]
     order = [instance.pk for instance in sorted(backlog, key=lambda instance: instance.expires_at)]
 
-    passes = [{done.id for done in actions.expire_due(now=now, limit=2).done} for _ in range(3)]
+    passes = [
+        {done.id for done in actions.expire_due(limit=2, context=acting(None, now)).done}
+        for _ in range(3)
+    ]
 
     assert passes == [set(order[:2]), set(order[2:]), set()]
 
@@ -184,7 +191,7 @@ def test_a_pass_over_many_chunks_does_all_of_them_once(monkeypatch, make_due, no
     monkeypatch.setattr(moving, "CHUNK", 3)
     due = [make_due() for _ in range(8)]
 
-    outcome = actions.purge_due(now=now)
+    outcome = actions.purge_due(context=acting(None, now))
 
     assert sorted(done.id for done in outcome.done) == sorted(instance.pk for instance in due)
     assert set(Event.objects.values_list("batch", flat=True)) == {outcome.batch}
@@ -193,8 +200,8 @@ def test_a_pass_over_many_chunks_does_all_of_them_once(monkeypatch, make_due, no
 def test_a_moment_before_its_end_nothing_is_due(make_due, make_run_out, now):
     due, run_out = make_due(), make_run_out()
 
-    actions.purge_due(now=now - timedelta(microseconds=1))
-    actions.expire_due(now=now - timedelta(microseconds=1))
+    actions.purge_due(context=acting(None, now - timedelta(microseconds=1)))
+    actions.expire_due(context=acting(None, now - timedelta(microseconds=1)))
 
     assert (state_of(due), state_of(run_out)) == (State.RECYCLED, State.ACTIVE)
 
@@ -224,7 +231,7 @@ def test_a_missing_deadline_means_never(unchecked, make_instance, now, state):
     unchecked()
     Instance.objects.update(purge_at=None)
 
-    outcome = actions.purge_due(now=now + 1000 * DAY)
+    outcome = actions.purge_due(context=acting(None, now + 1000 * DAY))
 
     assert (outcome.done, outcome.failed) == ([], [])
     assert state_of(instance) == state
@@ -239,7 +246,7 @@ def test_a_poisoned_row_waits_and_neither_holds_up_nor_rolls_back_its_neighbours
     first, bad, last = (make_due(overdue=hours * HOUR) for hours in (3, 2, 1))
     Poison([bad])
 
-    outcome = actions.purge_due(now=now)
+    outcome = actions.purge_due(context=acting(None, now))
 
     bad.refresh_from_db()
     assert {done.id for done in outcome.done} == {first.pk, last.pk}
@@ -260,7 +267,7 @@ def test_a_poisoned_subscription_waits_as_well(quiet, make_run_out, now):
     bad, good = make_run_out(overdue=HOUR), make_run_out()
     Poison([bad])
 
-    outcome = actions.expire_due(now=now)
+    outcome = actions.expire_due(context=acting(None, now))
 
     bad.refresh_from_db()
     assert [done.id for done in outcome.done] == [good.pk]
@@ -273,7 +280,7 @@ def test_what_failed_keeps_what_is_bound_to_it(quiet, make_instance, bind, now):
     before = everything()[1:]
     Poison([expired])
 
-    actions.purge_due(now=now)
+    actions.purge_due(context=acting(None, now))
 
     assert everything()[1:] == before
 
@@ -283,7 +290,7 @@ def test_the_wait_doubles_from_a_minute_to_a_day(quiet, make_due, now):
     Poison([bad])
     waits = []
     for attempt in range(1, 15):
-        actions.purge_due(now=now)
+        actions.purge_due(context=acting(None, now))
         bad.refresh_from_db()
         assert bad.attempts == attempt
         waits.append(bad.retry_at - now)
@@ -296,9 +303,9 @@ def test_the_wait_doubles_from_a_minute_to_a_day(quiet, make_due, now):
 def test_a_row_that_waits_is_left_alone_until_its_next_try(quiet, make_due, now):
     bad = make_due()
     Poison([bad])
-    actions.purge_due(now=now)
+    actions.purge_due(context=acting(None, now))
 
-    outcome = actions.purge_due(now=now + MINUTE - timedelta(microseconds=1))
+    outcome = actions.purge_due(context=acting(None, now + MINUTE - timedelta(microseconds=1)))
 
     assert (outcome.done, outcome.failed) == ([], [])
     assert Instance.objects.get().attempts == 1
@@ -307,10 +314,10 @@ def test_a_row_that_waits_is_left_alone_until_its_next_try(quiet, make_due, now)
 def test_a_retry_succeeds_once_the_trouble_is_over(quiet, make_due, now):
     bad = make_due()
     poison = Poison([bad])
-    actions.purge_due(now=now)
+    actions.purge_due(context=acting(None, now))
     poison.lift()
 
-    outcome = actions.purge_due(now=now + MINUTE)
+    outcome = actions.purge_due(context=acting(None, now + MINUTE))
 
     bad.refresh_from_db()
     assert [done.id for done in outcome.done] == [bad.pk]
@@ -323,7 +330,7 @@ def test_many_poisoned_rows_in_front_do_not_starve_the_rest(quiet, make_due, now
     good = [make_due() for _ in range(5)]
     Poison(bad)
 
-    passes = [actions.purge_due(now=now, limit=3) for _ in range(4)]
+    passes = [actions.purge_due(limit=3, context=acting(None, now)) for _ in range(4)]
 
     assert sum(len(each.failed) for each in passes) == len(bad)
     assert {done.id for each in passes for done in each.done} == {instance.pk for instance in good}
@@ -333,7 +340,7 @@ def test_a_row_that_cannot_even_be_marked_holds_up_nobody(quiet, make_due, now):
     bad, good = make_due(overdue=HOUR), make_due()
     Poison([bad], event="UPDATE")
 
-    outcome = actions.purge_due(now=now)
+    outcome = actions.purge_due(context=acting(None, now))
 
     assert [done.id for done in outcome.done] == [good.pk]
     assert [failed.id for failed in outcome.failed] == [bad.pk]
@@ -348,7 +355,7 @@ def test_what_is_asked_for_by_a_person_fails_for_the_poisoned_row_alone(
         bind(instance)
     Poison([bad])
 
-    outcome = actions.delete(Instance.objects.all(), by=alice, may_release=False, now=now)
+    outcome = actions.delete(Instance.objects.all(), may_release=False, context=acting(alice, now))
 
     bad.refresh_from_db()
     assert [failed.id for failed in outcome.failed] == [bad.pk]
@@ -366,12 +373,12 @@ def test_what_is_asked_for_by_a_person_fails_for_the_poisoned_row_alone(
 
 def test_tombstones_are_forgotten_and_their_events_stay_with_name_and_id(make_due, now):
     instance = make_due(name="db-primary")
-    actions.purge_due(now=now)
+    actions.purge_due(context=acting(None, now))
 
-    forgotten = actions.forget_tombstones(now=now + 91 * DAY)
+    forgotten = actions.forget_tombstones(context=acting(None, now + 91 * DAY))
 
     event = Event.objects.get()
-    assert forgotten == 1
+    assert [each.id for each in forgotten.done] == [instance.pk]
     assert not Instance.objects.exists()
     assert (event.instance_id, event.instance_name, event.action) == (
         instance.pk,
@@ -385,7 +392,7 @@ def test_a_tombstone_is_kept_for_as_long_as_it_is_set(settings, make_instance, n
     settings.TOMBSTONE_DAYS = days
     make_instance(State.PURGED, purged_at=now - timedelta(days=30, seconds=1))
 
-    actions.forget_tombstones(now=now)
+    actions.forget_tombstones(context=acting(None, now))
 
     assert Instance.objects.count() == left
 
@@ -394,7 +401,7 @@ def test_only_tombstones_are_forgotten(make_instance, make_due, now):
     for state in (State.ACTIVE, State.STOPPED, State.EXPIRED, State.RECYCLED):
         make_instance(state, now=now - 400 * DAY)
 
-    assert actions.forget_tombstones(now=now) == 0
+    assert actions.forget_tombstones(context=acting(None, now)).done == []
     assert Instance.objects.count() == 4
 
 
@@ -405,9 +412,9 @@ def test_tombstones_are_forgotten_in_bounded_batches_oldest_first(monkeypatch, m
     ]
     oldest = sorted(stones, key=lambda stone: stone.purged_at)
 
-    forgotten = actions.forget_tombstones(now=now, limit=3)
+    forgotten = actions.forget_tombstones(limit=3, context=acting(None, now))
 
-    assert forgotten == 3
+    assert len(forgotten.done) == 3
     assert set(Instance.objects.values_list("pk", flat=True)) == {stone.pk for stone in oldest[3:]}
 
 
@@ -415,10 +422,10 @@ def test_a_tombstone_that_cannot_be_forgotten_waits_and_holds_up_nobody(quiet, m
     bad, *good = (make_instance(State.PURGED, purged_at=now - DAY * days) for days in (97, 96, 95))
     Poison([bad], event="DELETE")
 
-    forgotten = actions.forget_tombstones(now=now)
+    forgotten = actions.forget_tombstones(context=acting(None, now))
 
     left = Instance.objects.get()
-    assert forgotten == len(good)
+    assert len(forgotten.done) == len(good)
     assert (left, left.attempts, left.retry_at) == (bad, 1, now + MINUTE)
     assert Sweep.objects.get(name="forget_tombstones").failed == 1
 
@@ -429,9 +436,9 @@ def test_a_tombstone_that_cannot_be_forgotten_waits_and_holds_up_nobody(quiet, m
 @pytest.mark.parametrize("name", ["purge_due", "expire_due", "forget_tombstones"])
 def test_every_pass_says_that_it_came_by_even_with_nothing_to_do(name, now):
     scheduled = getattr(actions, name)
-    scheduled(now=now - MINUTE)
+    scheduled(context=acting(None, now - MINUTE))
 
-    scheduled(now=now)
+    scheduled(context=acting(None, now))
 
     heartbeat = Sweep.objects.get()
     assert (heartbeat.name, heartbeat.ran_at, heartbeat.done, heartbeat.failed) == (name, now, 0, 0)
@@ -443,7 +450,7 @@ def test_the_heartbeat_counts_what_was_done_and_what_failed(quiet, make_due, now
     make_due()
     Poison([bad])
 
-    actions.purge_due(now=now)
+    actions.purge_due(context=acting(None, now))
 
     heartbeat = Sweep.objects.get(name="purge_due")
     assert (heartbeat.done, heartbeat.failed) == (2, 1)
@@ -464,7 +471,7 @@ def test_a_pass_that_breaks_off_leaves_no_heartbeat(monkeypatch, now):
     monkeypatch.setattr(schedule, "carry_out", broken)
 
     with pytest.raises(RuntimeError):
-        actions.purge_due(now=now)
+        actions.purge_due(context=acting(None, now))
 
     assert not Sweep.objects.exists()
 
@@ -542,7 +549,7 @@ def test_a_batch_that_changes_each_row_in_its_own_way_still_writes_all(
     ]
 
     with transaction.atomic():
-        outcome = actions.renew(Instance.objects.all(), by=alice, months=1, now=now)
+        outcome = actions.renew(Instance.objects.all(), months=1, context=acting(alice, now))
 
     assert len(outcome.done) == len(expired)
     ends = list(Instance.objects.order_by("expires_at").values_list("expires_at", flat=True))
@@ -558,7 +565,7 @@ def test_an_instance_that_a_join_names_twice_is_worked_on_once(alice, account, m
         )
     named_twice = Instance.objects.filter(instance_tags__tag__key__in=["env", "team"])
 
-    outcome = actions.stop(named_twice, by=alice, now=now)
+    outcome = actions.stop(named_twice, context=acting(alice, now))
 
     assert [done.id for done in outcome.done] == [instance.pk]
     assert Event.objects.count() == 1
@@ -576,7 +583,7 @@ def test_an_event_tells_of_relationships_in_one_way_on_either_database(
     }
     behind = RealServer.objects.select_related("listener").get().listener
 
-    actions.delete(Instance.objects.all(), by=alice, may_release=False, now=now)
+    actions.delete(Instance.objects.all(), may_release=False, context=acting(alice, now))
 
     told = Event.objects.get().detail
     assert {row["id"] for kind in ("eips", "volumes", "real_servers") for row in told[kind]} == ids

@@ -33,7 +33,7 @@ from recycle.models import (
 from recycle.models.folded import FoldedField
 from recycle.policy import Role
 from recycle.text import fold
-from tests.conftest import make_user
+from tests.conftest import acting, make_user
 from tests.folding import BESIDE, bypasses
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -252,13 +252,14 @@ def test_events_that_the_database_writes_from_the_rows_carry_them(account, make_
     person = make_user("Ölga", account, Role.ADMINISTRATOR)
     instance = make_instance(name="Ärger")
 
-    actions.stop(Instance.objects.filter(pk=instance.pk), by=person, now=now)
+    actions.stop(Instance.objects.filter(pk=instance.pk), context=acting(person, now))
 
     assert {
         (event.instance_name_folded, event.by_name_folded) for event in Event.objects.all()
     } == {("ärger", "ölga")}
 
 
+@pytest.mark.slow
 def test_the_demo_and_the_admin_write_them(client, settings, db):
     call_command("demo", verbosity=0)
     client.force_login(User.objects.get(username="demo"))

@@ -75,6 +75,7 @@ def test_without_a_login_every_address_but_the_public_ones_leads_to_it(client, d
     assert let_in == PUBLIC
 
 
+@pytest.mark.slow
 def test_a_stranger_finds_no_instance_at_any_address(client, mallory, make_instance):
     instances = [make_instance(state, name=f"secret-{state}") for state in State]
     client.force_login(mallory)

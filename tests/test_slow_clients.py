@@ -24,7 +24,10 @@ import pytest
 
 from console.bootstrap import PROJECT
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="signals, and looks into /proc")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="signals, and looks into /proc"),
+]
 
 PATIENCE = 60
 SLOW, IDLE, ROWS = 50, 500, 1_500

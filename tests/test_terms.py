@@ -19,7 +19,7 @@ from recycle.lifecycle import State
 from recycle.models import Account, Instance
 from recycle.policy import RENEWAL_MONTHS, BillingMode, Refusal
 from recycle.terms import term
-from tests.conftest import HTMX
+from tests.conftest import HTMX, acting
 
 pytestmark = pytest.mark.django_db
 
@@ -111,7 +111,7 @@ def test_a_renewal_counts_in_the_accounts_zone_and_keeps_its_day(
     instance = make_instance(billing_mode=BillingMode.MONTHLY, expires_at=at(begins))
 
     for _month in range(2):
-        actions.renew(only(instance), by=alice, months=1, now=at("2027-01-20 08:00"))
+        actions.renew(only(instance), months=1, context=acting(alice, at("2027-01-20 08:00")))
 
     assert only(instance).get().expires_at == at(ends)
 
@@ -121,7 +121,7 @@ def test_what_ended_begins_a_term_of_its_own(alice, make_instance):
     times = {"expires_at": at("2027-02-05 12:00"), "purge_at": at("2027-02-12 12:00")}
     instance = make_instance(State.EXPIRED, anchor_day=31, **times)
 
-    actions.renew(only(instance), by=alice, months=1, now=now)
+    actions.renew(only(instance), months=1, context=acting(alice, now))
 
     renewed = only(instance).get()
     assert (renewed.expires_at, renewed.anchor_day) == (at("2027-03-10 08:00"), 10)
@@ -136,7 +136,7 @@ def test_an_order_is_paid_for_until_the_same_day(alice, account, zone, instance_
         months=1,
     )
 
-    actions.create(order, by=alice, now=at("2027-01-31 00:30"))
+    actions.create(order, context=acting(alice, at("2027-01-31 00:30")))
 
     made = Instance.objects.get()
     assert (made.expires_at, made.anchor_day) == (at("2027-02-28 00:30"), 31)
@@ -149,10 +149,12 @@ def test_nobody_pays_more_than_ten_years_ahead(alice, make_instance, now):
     )
 
     for dry_run in (True, False):
-        outcome = actions.renew(only(instance), by=alice, months=2, now=now, dry_run=dry_run)
+        outcome = actions.renew(
+            only(instance), months=2, dry_run=dry_run, context=acting(alice, now)
+        )
         assert [refused.refusal for refused in outcome.refused] == [Refusal.TOO_FAR]
 
-    assert actions.renew(only(instance), by=alice, months=1, now=now).done
+    assert actions.renew(only(instance), months=1, context=acting(alice, now)).done
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 import recycle.forms
 import recycle.forms.resources
+import recycle.forms.verbs
 from recycle.lifecycle import State
 from recycle.models import Event, Instance, LoadBalancer, Tag
 from recycle.models.folded import FoldedField
@@ -58,6 +59,7 @@ OURS = {
     ("Event", "by_name"), ("Event", "instance_name"), ("Event", "resource_id"),
     ("Event", "resource_name"),
     ("Instance", "held_by"), ("Instance", "last_error"), ("Instance", "retention"),
+    ("Instance", "retention_subject"),
     ("Sweep", "name"),
     ("Session", "session_key"), ("Session", "session_data"),
     ("Instance", "system_disk_type"), ("Volume", "type"), ("Volume", "mount_point"),
@@ -88,6 +90,7 @@ def test_what_shows_something_is_taken(text):
     check_text(text)
 
 
+@pytest.mark.slow
 @given(st.text(min_size=1))
 def test_nothing_that_is_taken_controls_anything(text):
     try:
@@ -112,7 +115,9 @@ def test_every_field_that_is_kept_is_checked():
     """A form that keeps text, and a model that holds it, refuse what cannot be seen: none was
     forgotten.
     """
-    found = forms_of(recycle.forms) | forms_of(recycle.forms.resources)
+    found = (
+        forms_of(recycle.forms) | forms_of(recycle.forms.verbs) | forms_of(recycle.forms.resources)
+    )
     unchecked = {
         f"{form.__name__}.{name}"
         for form in found
@@ -245,6 +250,7 @@ def test_what_a_search_tells_apart(one, other):
 ODD = {"ı"}
 
 
+@pytest.mark.slow
 def test_no_letter_of_unicode_depends_on_its_case_or_composition():
     every = [chr(code) for code in range(0x110000) if not 0xD800 <= code < 0xE000]
     spelled = [

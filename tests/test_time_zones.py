@@ -74,6 +74,7 @@ def everything(alice, make_instance, bind, make_tag):
     return pages
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 @pytest.mark.parametrize("tz", [*LEGACY, UNKNOWN])
 def test_no_statement_names_the_zone_of_the_browser(

@@ -25,7 +25,7 @@ from recycle.models.folded import FoldedField
 from recycle.policy import BillingMode, Role
 from recycle.views import errors
 from tests.client import Client
-from tests.conftest import HTMX, make_user
+from tests.conftest import HTMX, acting, make_user
 
 ZH = "zh-hans"
 NOBODY = UUID(int=7)
@@ -210,7 +210,9 @@ def everything(make_instance, bind, alice: User, now) -> list[Instance]:
         bind(instance)
     gone = make_instance(State.ACTIVE)
     bind(gone)
-    actions.delete(Instance.objects.filter(pk=gone.pk), by=alice, may_release=False, now=now)
+    actions.delete(
+        Instance.objects.filter(pk=gone.pk), may_release=False, context=acting(alice, now)
+    )
     failing = {"attempts": 1, "retry_at": now, "last_error": "1"}
     instances.append(make_instance(State.RECYCLED, **failing))
     instances.append(gone)

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from recycle import actions
-from recycle.actions.resources import Context, addresses, volumes
+from recycle.actions.resources import addresses, volumes
 from recycle.actions.undo import ON_ITS_WAY, UNDO_FOR
 from recycle.lifecycle import State
 from recycle.models import (
@@ -24,6 +24,7 @@ from recycle.models import (
     Zone,
 )
 from recycle.policy import BillingMode, Refusal, Role
+from tests.conftest import acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -39,13 +40,13 @@ def delete(now):
     """Delete instances by somebody, and hand back the batch."""
 
     def delete(*instances, by, at=now):
-        return actions.delete(only(*instances), by=by, may_release=True, now=at).batch
+        return actions.delete(only(*instances), may_release=True, context=acting(by, at)).batch
 
     return delete
 
 
-def undo(batch, **options):
-    undone = actions.undo(batch, **options)
+def undo(batch, *, context):
+    undone = actions.undo(batch, context=context)
     assert undone is not None
     return undone
 
@@ -62,7 +63,7 @@ def test_undo_brings_back_a_running_bound_instance(oscar, make_instance, bind, d
     )
     batch = delete(instance, by=oscar)
 
-    undone = undo(batch, by=oscar, now=now + SECOND)
+    undone = undo(batch, context=acting(oscar, now + SECOND))
 
     instance.refresh_from_db()
     assert (instance.state, instance.recycled_at, instance.purge_at) == (State.ACTIVE, None, None)
@@ -84,7 +85,7 @@ def test_what_was_stopped_comes_back_stopped(oscar, make_instance, delete, now):
     running, stopped = make_instance(), make_instance(State.STOPPED)
     batch = delete(running, stopped, by=oscar)
 
-    undo(batch, by=oscar, now=now + SECOND)
+    undo(batch, context=acting(oscar, now + SECOND))
 
     assert only(running).get().state == State.ACTIVE
     assert only(stopped).get().state == State.STOPPED
@@ -96,11 +97,11 @@ def test_what_was_taken_meanwhile_is_left_to_the_taker_and_named(
     instance, taker = make_instance(), make_instance(name="taker")
     bind(instance)
     batch = delete(instance, by=oscar)
-    context = Context(by=oscar, now=now + SECOND)
+    context = acting(oscar, now + SECOND)
     addresses.associate(ElasticIP.objects.all(), taker, context=context)
     volumes.remove(Volume.objects.filter(name="data"), context=context)
 
-    undone = undo(batch, by=oscar, now=now + 2 * SECOND)
+    undone = undo(batch, context=acting(oscar, now + 2 * SECOND))
 
     refused = {
         result.former.kind: (result.refusal, result.blocker)
@@ -119,8 +120,8 @@ def test_at_the_last_moment_it_is_undone_and_after_it_refused(oscar, make_instan
     first, second = delete(early, by=oscar), delete(late, by=oscar)
     end = now + UNDO_FOR + ON_ITS_WAY
 
-    undone = undo(first, by=oscar, now=end)
-    refused = undo(second, by=oscar, now=end + timedelta(microseconds=1))
+    undone = undo(first, context=acting(oscar, end))
+    refused = undo(second, context=acting(oscar, end + timedelta(microseconds=1)))
 
     assert names(undone.restored.done) == [early.name]
     assert refused.refusal is Refusal.TOO_LATE
@@ -135,17 +136,17 @@ def test_only_who_deleted_it_or_an_administrator_may_undo(
     instance = make_instance()
     batch = delete(instance, by=oscar)
 
-    assert undo(batch, by=olga, now=now).refusal is Refusal.NOT_YOURS
+    assert undo(batch, context=acting(olga, now)).refusal is Refusal.NOT_YOURS
     assert only(instance).get().state == State.RECYCLED
-    assert undo(batch, by=alice, now=now).refusal is None
+    assert undo(batch, context=acting(alice, now)).refusal is None
     assert only(instance).get().state == State.ACTIVE
 
 
 def test_a_stranger_learns_nothing_of_a_batch(mallory, oscar, make_instance, delete, now):
     batch = delete(make_instance(), by=oscar)
 
-    assert actions.undo(batch, by=mallory, now=now) is None
-    assert actions.undo(uuid4(), by=oscar, now=now) is None
+    assert actions.undo(batch, context=acting(mallory, now)) is None
+    assert actions.undo(uuid4(), context=acting(oscar, now)) is None
 
 
 def test_who_lost_the_role_meanwhile_restores_nothing(oscar, make_instance, delete, now):
@@ -153,7 +154,7 @@ def test_who_lost_the_role_meanwhile_restores_nothing(oscar, make_instance, dele
     batch = delete(instance, by=oscar)
     oscar.memberships.update(role=Role.VIEWER)
 
-    undone = undo(batch, by=User.objects.get(pk=oscar.pk), now=now)
+    undone = undo(batch, context=acting(User.objects.get(pk=oscar.pk), now))
 
     assert [refused.refusal for refused in undone.restored.refused] == [Refusal.ROLE]
     assert undone.configured == []
@@ -167,15 +168,15 @@ def test_only_what_still_lies_in_the_bin_from_that_very_delete_comes_back(
         make_instance(name=name) for name in ("still", "back", "purged", "twice")
     )
     batch = delete(still, back, purged, again, by=oscar)
-    actions.restore(only(back, again), by=oscar, now=now)
-    actions.purge(only(purged), by=alice, now=now)
+    actions.restore(only(back, again), context=acting(oscar, now))
+    actions.purge(only(purged), context=acting(alice, now))
     delete(again, by=alice, at=now + SECOND)
 
-    undone = undo(batch, by=oscar, now=now + 2 * SECOND)
+    undone = undo(batch, context=acting(oscar, now + 2 * SECOND))
 
     assert names(undone.restored.done) == ["still"]
     assert {refused.name: refused.refusal for refused in undone.restored.refused} == {
-        "back": Refusal.STOPPED, "purged": Refusal.GONE, "twice": Refusal.CHANGED,
+        "back": Refusal.BACK, "purged": Refusal.GONE, "twice": Refusal.CHANGED,
     }  # fmt: skip
     assert only(again).get().state == State.RECYCLED
     assert only(back).get().state == State.STOPPED
@@ -185,12 +186,12 @@ def test_undone_twice_the_second_time_does_nothing(oscar, make_instance, bind, d
     instance = make_instance()
     bind(instance)
     batch = delete(instance, by=oscar)
-    undo(batch, by=oscar, now=now)
+    undo(batch, context=acting(oscar, now))
     events = Event.objects.count()
 
-    second = undo(batch, by=oscar, now=now)
+    second = undo(batch, context=acting(oscar, now))
 
-    assert [refused.refusal for refused in second.restored.refused] == [Refusal.RUNNING]
+    assert [refused.refusal for refused in second.restored.refused] == [Refusal.BACK]
     assert (second.configured, second.started.done) == ([], [])
     assert Event.objects.count() == events
 
@@ -200,11 +201,11 @@ def test_what_was_released_at_once_is_no_undo(oscar, make_instance, delete, now)
     mixed = delete(binned, released, by=oscar)
     gone = delete(make_instance(billing_mode=BillingMode.HOURLY), by=oscar)
 
-    undone = undo(mixed, by=oscar, now=now)
+    undone = undo(mixed, context=acting(oscar, now))
 
     assert names(undone.restored.done) == [binned.name]
     assert undone.restored.refused == []
-    assert actions.undo(gone, by=oscar, now=now) is None
+    assert actions.undo(gone, context=acting(oscar, now)) is None
 
 
 def test_where_the_zone_is_sold_out_meanwhile_it_stays_in_the_bin(
@@ -217,7 +218,7 @@ def test_where_the_zone_is_sold_out_meanwhile_it_stays_in_the_bin(
     make_instance()
     Zone.objects.filter(pk=zone.pk).update(vcpu_capacity=used)
 
-    undone = undo(batch, by=oscar, now=now)
+    undone = undo(batch, context=acting(oscar, now))
 
     assert [refused.refusal for refused in undone.restored.refused] == [Refusal.SOLD_OUT]
     assert undone.configured == []
@@ -230,5 +231,5 @@ def test_more_than_can_be_done_while_somebody_waits_is_refused(
     monkeypatch.setattr(import_module("recycle.actions.undo"), "MOST_UNDONE", 2)
     batch = delete(*(make_instance() for _ in range(3)), by=oscar)
 
-    assert undo(batch, by=oscar, now=now).refusal is Refusal.TOO_LARGE
+    assert undo(batch, context=acting(oscar, now)).refusal is Refusal.TOO_LARGE
     assert Instance.objects.in_bin().count() == 3

@@ -83,6 +83,7 @@ def start(tmp_path, *command, **variables):
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("host", ["0.0.0.0", "::"])
 def test_up_refuses_a_weak_key_before_anything_starts(tmp_path, host):
     # Also when only the names of this machine itself are answered to: a client can claim any of
@@ -102,6 +103,7 @@ def test_up_refuses_a_weak_key_before_anything_starts(tmp_path, host):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("hosts", "code"), [("console.example.com", 1), ("localhost,127.0.0.1", 0)]
 )

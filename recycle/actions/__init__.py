@@ -1,6 +1,7 @@
 """The verbs: the only code that writes the state of an instance or a binding."""
 
 from recycle.actions.again import configure, plan
+from recycle.actions.context import Context
 from recycle.actions.create import create
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.schedule import expire_due, forget_tombstones, purge_due
@@ -23,6 +24,7 @@ from recycle.actions.verbs import (
 
 __all__ = [
     "Blocker",
+    "Context",
     "Done",
     "Failed",
     "Outcome",

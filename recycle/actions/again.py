@@ -6,43 +6,21 @@ that somebody picked. Both ask the functions of `resources`: the plan of what it
 under its locks. Neither takes anything away from anybody, and nothing of this happens by itself.
 """
 
-from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from copy import copy
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Any
-from uuid import UUID
 
 from django.db.models import OuterRef, Subquery, TextChoices
 from django.utils.translation import gettext_lazy as _
 
 from recycle.actions.bindings import described
+from recycle.actions.context import Context
+from recycle.actions.former import KINDS, Former, Relationships
 from recycle.actions.outcome import Blocker, Outcome
-from recycle.actions.resources import Context, addresses, balancers, tags, volumes
-from recycle.actions.resources.base import No, may
+from recycle.actions.resources.base import No
 from recycle.lifecycle import ResourceAction
-from recycle.models import (
-    ElasticIP,
-    Event,
-    Instance,
-    InstanceQuerySet,
-    Kind,
-    Listener,
-    RealServer,
-    Tag,
-    User,
-    Volume,
-)
+from recycle.models import Event, InstanceQuerySet, Kind
 from recycle.policy import Refusal
-
-# In this order they are shown and bound.
-KINDS = {
-    Kind.REAL_SERVER: "real_servers",
-    Kind.EIP: "eips",
-    Kind.VOLUME: "volumes",
-    Kind.TAG: "tags",
-}
 
 
 class Prospect(TextChoices):
@@ -53,36 +31,6 @@ class Prospect(TextChoices):
     TAKEN = "taken", _("Taken")
     GONE = "gone", _("Gone")
     IMPOSSIBLE = "impossible", _("Not possible")
-
-
-@dataclass(frozen=True, slots=True)
-class Former:
-    """A relationship that an instance had, as the event of its end keeps it."""
-
-    instance: Instance
-    event: Event
-    kind: Kind
-    detail: Mapping[str, Any]
-
-    @property
-    def key(self) -> str:
-        return f"{self.instance.pk}.{self.kind.value}.{self.detail['id']}"
-
-    @property
-    def name(self) -> str:
-        detail = self.detail
-        if self.kind is Kind.REAL_SERVER:
-            return f"{detail['load_balancer_name']} {detail['protocol']}:{detail['listener_port']}"
-        if self.kind is Kind.EIP:
-            return str(detail["address"])
-        if self.kind is Kind.VOLUME:
-            return detail["name"] or str(self.id)
-        return f"{detail['key']}={detail['value']}" if detail["value"] else str(detail["key"])
-
-    @property
-    def id(self) -> UUID:
-        """Of the volume, the address or the listener. A tag is known by its key and value."""
-        return UUID(self.detail["listener" if self.kind is Kind.REAL_SERVER else "id"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,26 +79,25 @@ class Result:
         return self.refusal is None and not self.failed
 
 
-def plan(instances: InstanceQuerySet, *, by: User, now: datetime) -> list[Line]:
+def plan(instances: InstanceQuerySet, *, context: Context) -> list[Line]:
     """Each former relationship of these instances, in the order of the instances. Changes and locks
     nothing.
 
     Costs eight queries, however many instances there are.
     """
-    context = Context(by=by, now=now)
     rows = list(
         instances.select_related("zone").annotate(bound=described(), cancelled=_last_cancelled())
     )
     formers = list(_formers(rows))
-    facts = _Facts(by, rows, formers)
+    facts = _read(rows, formers, context)
     # The same, with each line of the plan carried out before the next is asked.
-    ahead = facts.copy()
+    ahead = {kind: each.copy() for kind, each in facts.items()}
     lines = []
     for former in formers:
-        no = facts.why_not(former, context)
-        later = None if no else ahead.why_not(former, context)
+        no = _why_not(facts[former.kind], former, context)
+        later = None if no else _why_not(ahead[former.kind], former, context)
         if no is None and later is None:
-            ahead.bind(former)
+            ahead[former.kind].pretend(former)
         refusal, blocker = (no.refusal, Blocker.of(no.blocker)) if no else (None, None)
         lines.append(
             Line(former, refusal, blocker, rival=Blocker.of(later.blocker) if later else None)
@@ -158,48 +105,48 @@ def plan(instances: InstanceQuerySet, *, by: User, now: datetime) -> list[Line]:
     return _with_ends(lines)
 
 
-def configure(lines: Iterable[Line], *, by: User, now: datetime) -> list[Result]:
+def _read(
+    rows: Sequence[Any], formers: Sequence[Former], context: Context
+) -> dict[Kind, Relationships]:
+    return {
+        kind: relationships(context.person, rows, [each for each in formers if each.kind is kind])
+        for kind, relationships in KINDS.items()
+    }
+
+
+def _why_not(relationships: Relationships, former: Former, context: Context) -> No | None:
+    if not context.may(ResourceAction.BIND, former.instance.account_id):
+        return No(Refusal.ROLE)
+    return relationships.why_not(former)
+
+
+def configure(lines: Iterable[Line], *, context: Context, dry_run: bool = False) -> list[Result]:
     """Bind what these lines name, each on its own: whatever becomes of one, the others are
     tried.
     """
-    context = Context(by=by, now=now)
+    if dry_run:
+        return _foretell([line.former for line in lines], context)
     return [_carry_out(line.former, context) for line in lines]
 
 
+def _foretell(formers: Sequence[Former], context: Context) -> list[Result]:
+    """What would become of each, were those before it bound."""
+    rows = list({former.instance.pk: former.instance for former in formers}.values())
+    facts = _read(rows, formers, context)
+    results = []
+    for former in formers:
+        if no := _why_not(facts[former.kind], former, context):
+            results.append(Result(former, no.refusal, Blocker.of(no.blocker)))
+        else:
+            facts[former.kind].pretend(former)
+            results.append(Result(former))
+    return results
+
+
 def _carry_out(former: Former, context: Context) -> Result:
-    if not may(context, former.instance.account_id):
+    if not context.may(ResourceAction.BIND, former.instance.account_id):
         return Result(former, Refusal.ROLE)
-    return _result(former, _bind(former, context))
-
-
-def _bind(former: Former, context: Context) -> Outcome:
-    by, instance, detail = context.by, former.instance, former.detail
-    if former.kind is Kind.EIP:
-        return addresses.associate(
-            ElasticIP.objects.visible_to(by).filter(pk=former.id), instance, context=context
-        )
-    if former.kind is Kind.VOLUME:
-        return volumes.attach(
-            Volume.objects.visible_to(by).filter(pk=former.id),
-            instance,
-            context=context,
-            delete_with_instance=bool(detail["delete_with_instance"]),
-            wanted=detail["mount_point"],
-        )
-    itself = Instance.objects.visible_to(by).filter(pk=instance.pk)
-    if former.kind is Kind.REAL_SERVER:
-        behind = Listener(pk=former.id)
-        return balancers.register(
-            behind, itself, port=detail["port"], weight=detail["weight"], context=context
-        )
-    tag = Tag.objects.filter(
-        account=instance.account_id, key=detail["key"], value=detail["value"]
-    ).first()
-    return (
-        tags.add(tag, itself, context=context)
-        if tag
-        else Outcome(ResourceAction.BIND, context.batch)
-    )
+    return _result(former, KINDS[former.kind].bind(former, context))
 
 
 def _result(former: Former, outcome: Outcome) -> Result:
@@ -227,8 +174,9 @@ def _formers(rows: Sequence[Any]) -> Iterator[Former]:
     events = Event.objects.in_bulk([row.cancelled for row in rows if row.cancelled])
     for row in rows:
         if event := events.get(row.cancelled):
-            for kind, name in KINDS.items():
-                for each in sorted(event.detail.get(name) or [], key=_order):
+            for kind, relationships in KINDS.items():
+                found = event.detail.get(relationships.found_in) or []
+                for each in sorted(found, key=_order):
                     yield Former(row, event, kind, each)
 
 
@@ -265,107 +213,5 @@ def _with_ends(lines: list[Line]) -> list[Line]:
 
 
 def _names_of_end(former: Former) -> list[tuple[Kind, str]]:
-    """What the event would be about: the thing itself, or what it went with."""
-    if former.kind is Kind.TAG:
-        return [(Kind.TAG, str(former.detail["id"]))]
-    if former.kind is Kind.REAL_SERVER:
-        balancer = UUID(former.detail["load_balancer"])
-        return [(Kind.LISTENER, str(former.id)), (Kind.LOAD_BALANCER, str(balancer))]
-    return [(former.kind, str(former.id))]
-
-
-class _Facts:
-    """What the deciding functions look at, read for a whole plan at once."""
-
-    def __init__(self, by: User, rows: Sequence[Any], formers: Sequence[Former]) -> None:
-        wanted = defaultdict(list)
-        for former in formers:
-            wanted[former.kind].append(former)
-        ids = {
-            kind: [former.id for former in wanted[kind]] for kind in KINDS if kind is not Kind.TAG
-        }
-        self.addresses = {
-            row.pk: row
-            for row in ElasticIP.objects.visible_to(by)
-            .filter(pk__among=ids[Kind.EIP])
-            .select_related("instance", "load_balancer")
-        }
-        self.volumes = {
-            row.pk: row
-            for row in Volume.objects.visible_to(by)
-            .filter(pk__among=ids[Kind.VOLUME])
-            .select_related("instance")
-        }
-        self.listeners = {
-            row.pk: row
-            for row in Listener.objects.visible_to(by)
-            .filter(pk__among=ids[Kind.REAL_SERVER])
-            .select_related("load_balancer")
-        }
-        self.servers = {
-            (row.listener_id, row.address, row.port): row
-            for row in RealServer.objects.filter(
-                listener__id__among=list(self.listeners),
-                address__in={row.private_ip for row in rows},
-            ).select_related("instance")
-        }
-        tags = Tag.objects.visible_to(by).filter(
-            key__in={former.detail["key"] for former in wanted[Kind.TAG]}
-        )
-        self.tags = {(row.account_id, row.key, row.value): row for row in tags}
-        # What the instances have at present.
-        self.addressed = {row.pk for row in rows if row.bound["eips"]}
-        self.mounted = {
-            row.pk: [each["mount_point"] for each in row.bound["volumes"] or []] for row in rows
-        }
-        self.tagged = {row.pk: {each["id"] for each in row.bound["tags"] or []} for row in rows}
-
-    def copy(self) -> "_Facts":
-        other = copy(self)
-        other.addresses = {pk: copy(row) for pk, row in self.addresses.items()}
-        other.volumes = {pk: copy(row) for pk, row in self.volumes.items()}
-        other.servers, other.addressed = dict(self.servers), set(self.addressed)
-        other.tagged = {pk: set(ids) for pk, ids in self.tagged.items()}
-        other.mounted = {pk: list(points) for pk, points in self.mounted.items()}
-        return other
-
-    def why_not(self, former: Former, context: Context) -> No | None:
-        instance = former.instance
-        if not may(context, instance.account_id):
-            return No(Refusal.ROLE)
-        if former.kind is Kind.EIP:
-            address = self.addresses.get(former.id)
-            return addresses.why_not_associate(
-                address, instance, has_one=instance.pk in self.addressed
-            )
-        if former.kind is Kind.VOLUME:
-            return volumes.why_not_attach(
-                self.volumes.get(former.id), instance, taken=self.mounted[instance.pk]
-            )
-        if former.kind is Kind.REAL_SERVER:
-            same = self.servers.get(self._place(former))
-            return balancers.why_not_register(self.listeners.get(former.id), instance, same=same)
-        return tags.why_not_add(self._tag(former), instance, has=self.tagged[instance.pk])
-
-    def bind(self, former: Former) -> None:
-        """As if it were done."""
-        instance = former.instance
-        if former.kind is Kind.EIP:
-            self.addresses[former.id].instance = instance
-            self.addressed.add(instance.pk)
-        elif former.kind is Kind.VOLUME:
-            taken = self.mounted[instance.pk]
-            self.volumes[former.id].instance = instance
-            taken.append(volumes.mount_point(taken, former.detail["mount_point"]))
-        elif former.kind is Kind.REAL_SERVER:
-            self.servers[self._place(former)] = RealServer(instance=instance)
-        elif tag := self._tag(former):
-            self.tagged[instance.pk].add(tag.pk)
-
-    def _place(self, former: Former) -> tuple[UUID, str, int]:
-        return former.id, former.instance.private_ip, former.detail["port"]
-
-    def _tag(self, former: Former) -> Tag | None:
-        return self.tags.get(
-            (former.instance.account_id, former.detail["key"], former.detail["value"])
-        )
+    """What the event of its end may be about, as events name it."""
+    return [(kind, str(key)) for kind, key in KINDS[former.kind].removed_with(former)]

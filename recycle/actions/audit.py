@@ -6,15 +6,15 @@ without the other.
 """
 
 import logging
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Callable, Iterable
 from ipaddress import IPv6Address, ip_address
 from typing import Any
 
 from django.db import OperationalError, transaction
 from django.db.models import F, Model, QuerySet
 
-from recycle.actions.resources.base import Context
+from recycle.actions.context import Context
+from recycle.actions.outcome import Done, Outcome
 from recycle.actions.sessions import end_sessions
 from recycle.lifecycle import ResourceAction
 from recycle.models import (
@@ -28,7 +28,6 @@ from recycle.models import (
     Listener,
     LoadBalancer,
     Membership,
-    Origin,
     Tag,
     User,
     Volume,
@@ -40,7 +39,7 @@ from recycle.waiting import waiting_at_most
 logger = logging.getLogger(__name__)
 
 # A field's name, its value before and its value after.
-Changes = dict[str, tuple[Any, Any]]
+FieldChanges = dict[str, tuple[Any, Any]]
 
 # What an event about a membership says otherwise.
 SAID = frozenset({"id", "user", "account"})
@@ -60,7 +59,7 @@ OF_ACCOUNT: dict[type[Model], tuple[str, Callable[[Any], int]]] = {
 
 
 def record(
-    action: ResourceAction, row: Model, context: Context, changes: Changes | None = None
+    action: ResourceAction, row: Model, changes: FieldChanges | None = None, *, context: Context
 ) -> None:
     """Write that a row was made, changed or deleted, where it belongs.
 
@@ -68,13 +67,13 @@ def record(
     """
     comes_or_goes = isinstance(row, Account) and action is not ResourceAction.UPDATE
     if type(row) in OF_ACCOUNT and not comes_or_goes:
-        _record_in_account(action, row, context, changes)
+        _record_in_account(action, row, changes, context)
     else:
-        record_in_installation(AuditAction(action.value), row, context, changes)
+        record_in_installation(AuditAction(action.value), row, changes, context=context)
 
 
 def record_in_installation(
-    action: AuditAction, row: Model, context: Context, changes: Changes | None = None
+    action: AuditAction, row: Model, changes: FieldChanges | None = None, *, context: Context
 ) -> None:
     AuditEvent.objects.create(
         at=context.now,
@@ -83,12 +82,12 @@ def record_in_installation(
         subject_id=str(row.pk),
         subject_name=str(row),
         detail=_detail(changes),
-        **context.by.signature,
+        **context.signature,
     )
 
 
 def _record_in_account(
-    action: ResourceAction, row: Model, context: Context, changes: Changes | None
+    action: ResourceAction, row: Model, changes: FieldChanges | None, context: Context
 ) -> None:
     kind, account_of = OF_ACCOUNT[type(row)]
     named: Model = row
@@ -109,11 +108,11 @@ def _record_in_account(
         action=action,
         detail=_detail(changes),
         **about,
-        **context.by.signature,
+        **context.signature,
     )
 
 
-def _detail(changes: Changes | None) -> dict[str, Any]:
+def _detail(changes: FieldChanges | None) -> dict[str, Any]:
     told = {
         name: [_plain(before), _plain(after)] for name, (before, after) in (changes or {}).items()
     }
@@ -122,7 +121,7 @@ def _detail(changes: Changes | None) -> dict[str, Any]:
 
 def changes_of(
     model: type[Model], names: list[str], before: dict[str, Any], after: dict[str, Any]
-) -> Changes:
+) -> FieldChanges:
     """What a form changed: of its fields those that the model keeps, without any secret."""
     kept = {field.name for field in model._meta.concrete_fields} - SECRETS
     if model is Membership:
@@ -141,7 +140,7 @@ def _plain(value: Any) -> Any:
 # --- Logins ---------------------------------------------------------------------------------------
 
 
-def failed_login(user: User | None, *, now: datetime, origin: Origin) -> None:
+def failed_login(user: User | None, *, context: Context) -> None:
     """Write that somebody could not log in as `user`; None: with a name that nobody has.
 
     Such a name is not kept: it may be a password in the wrong field. And since nobody has to be
@@ -152,21 +151,24 @@ def failed_login(user: User | None, *, now: datetime, origin: Origin) -> None:
         "action": AuditAction.LOGIN_FAILED,
         "kind": "user",
         "subject_id": str(user.pk) if user else "",
-        "address": _network(origin.address),
+        "address": _network(context.origin.address),
     }
     try:
         # Long enough for others who fail at the same time. Whoever guesses must not hold a thread
         # while somebody writes for long.
         with waiting_at_most(2), transaction.atomic():
-            recent = AuditEvent.objects.filter(**about, at__gt=now - FOLDED_FOR).order_by("-id")
+            recent = AuditEvent.objects.filter(**about, at__gt=context.now - FOLDED_FOR).order_by(
+                "-id"
+            )
             last = recent.values_list("pk", flat=True).first()
             if last is not None:
-                AuditEvent.objects.filter(pk=last).update(count=F("count") + 1, last_at=now)
+                AuditEvent.objects.filter(pk=last).update(count=F("count") + 1, last_at=context.now)
             else:
                 AuditEvent.objects.create(
-                    at=now,
+                    at=context.now,
                     subject_name=user.get_username() if user else "",
-                    request_id=origin.request_id,
+                    request_id=context.origin.request_id,
+                    edge=context.edge.value,
                     **about,
                 )
     except OperationalError as error:
@@ -183,30 +185,45 @@ def _network(address: str | None) -> str | None:
 # --- People ---------------------------------------------------------------------------------------
 
 
-def save_password(user: User, context: Context, *, keep: str | None = None) -> None:
+def save_password(
+    user: User, *, keep: str | None = None, context: Context, dry_run: bool = False
+) -> Outcome:
     """Keep a new password of `user`, and end their sessions but the one with the key `keep`.
 
     `set_password` has hashed it before: that takes half a second, in which nobody else could write
     on SQLite.
     """
+    outcome = _updated([user], context)
+    if dry_run:
+        return outcome
     with transaction.atomic():
         user.save(update_fields=["password"])
-        end_sessions(user, but=keep)
-        record_in_installation(AuditAction.PASSWORD, user, context)
+        end_sessions(user, but=keep, context=context)
+        record_in_installation(AuditAction.PASSWORD, user, context=context)
+    return outcome
 
 
-def deactivate(users: QuerySet[User], *, context: Context) -> list[User]:
+def deactivate(users: QuerySet[User], *, context: Context, dry_run: bool = False) -> Outcome:
     """End the sessions of users, and let them log in no more; what they did keeps their names.
 
-    Answers those who were active.
+    Done is only who was active.
     """
+    # In one order for everybody, or two who deactivate the same people at once could deadlock.
+    active = User.objects.filter(pk__in=users.order_by().values("pk"), is_active=True).order_by(
+        "pk"
+    )
+    if dry_run:
+        return _updated(active, context)
     with transaction.atomic():
-        # In one order for everybody, or two who deactivate the same people at once could deadlock.
-        active = User.objects.filter(pk__in=users.order_by().values("pk"), is_active=True)
-        locked = list(active.order_by("pk").select_for_update(no_key=True))
+        locked = list(active.select_for_update(no_key=True))
         for user in locked:
             user.is_active = False
             user.save(update_fields=["is_active"])
-            end_sessions(user, but=None)
-            record(ResourceAction.UPDATE, user, context, {"is_active": (True, False)})
-    return locked
+            end_sessions(user, but=None, context=context)
+            record(ResourceAction.UPDATE, user, {"is_active": (True, False)}, context=context)
+    return _updated(locked, context)
+
+
+def _updated(users: Iterable[User], context: Context) -> Outcome:
+    done = [Done(user.pk, user.get_username(), ResourceAction.UPDATE) for user in users]
+    return Outcome(ResourceAction.UPDATE, context.batch, done)

@@ -2,7 +2,7 @@
 at a time.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -49,6 +49,37 @@ def described() -> JSONObject:
         ),
         tags=_listed(InstanceTag.objects.all(), id="tag_id", key="tag__key", value="tag__value"),
     )
+
+
+# By what a relationship is known again: bound anew, a real server and a tag have another id.
+KNOWN_BY = {
+    "real_servers": ("listener", "address", "port"),
+    "eips": ("id",),
+    "volumes": ("id",),
+    "tags": ("key", "value"),
+}
+
+# The relationships of one instance by kind, as `described` tells them.
+Described = Mapping[str, Sequence[Mapping[str, Any]] | None]
+
+
+def missing(former: Described, present: Described) -> dict[str, list[Mapping[str, Any]]]:
+    """What of former relationships is not bound at present, by kind; empty when all of it is."""
+
+    def keys(bound: Described, kind: str) -> list[tuple[Any, ...]]:
+        return [tuple(each[name] for name in KNOWN_BY[kind]) for each in bound.get(kind) or ()]
+
+    left = {}
+    for kind in KNOWN_BY:
+        there = set(keys(present, kind))
+        gone = [
+            each
+            for each, key in zip(former.get(kind) or (), keys(former, kind), strict=True)
+            if key not in there
+        ]
+        if gone:
+            left[kind] = gone
+    return left
 
 
 def cancel(ids: Sequence[UUID], *, released: bool) -> None:

@@ -15,12 +15,12 @@ from uuid import UUID, uuid4, uuid5
 
 from django.db import IntegrityError, transaction
 from django.db.models import Model, QuerySet
-from django.utils import timezone
 
+from recycle.actions.context import Context
 from recycle.actions.limits import Limit, Quota, Room
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.resources.addresses import free_public
-from recycle.actions.resources.base import Context, event, lock
+from recycle.actions.resources.base import event, look_up
 from recycle.actions.resources.volumes import MOUNT_POINTS
 from recycle.lifecycle import ResourceAction, State
 from recycle.models import (
@@ -32,15 +32,25 @@ from recycle.models import (
     InstanceType,
     Kind,
     Tag,
-    User,
     Volume,
     Zone,
 )
-from recycle.policy import MOST_TAGS, BillingMode, Refusal, Role
+from recycle.policy import MOST_TAGS, POLICIES, Refusal
 from recycle.terms import term
 
 # Times an order is tried when somebody who holds no lock of ours takes an address in between.
 TRIES = 3
+# What the console's own names begin with.
+UNNAMED = "KSC-IN-"
+
+
+def numbered(name: str, first: int, count: int) -> list[str]:
+    """The names of so many instances: web-01, web-02, ...; a single one has the name alone."""
+    if count == 1:
+        return [name]
+    last = first + count - 1
+    width = max(2, len(str(last)))
+    return [f"{name}-{number:0{width}}" for number in range(first, last + 1)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,36 +91,35 @@ class Order:
     protected: bool = False
     token: UUID = field(default_factory=uuid4)
 
+    @property
+    def expires(self) -> bool:
+        return POLICIES[self.billing_mode].expires
+
     def ids(self) -> list[UUID]:
         return [uuid5(self.token, str(index)) for index in range(self.count)]
 
     def names(self) -> list[str]:
         if not self.name:
-            return [f"KSC-IN-{_letters(10)}" for _ in range(self.count)]
-        if self.count == 1:
-            return [self.name]
-        last = self.number + self.count - 1
-        width = max(2, len(str(last)))
-        return [f"{self.name}-{number:0{width}}" for number in range(self.number, last + 1)]
+            return [f"{UNNAMED}{_letters(10)}" for _ in range(self.count)]
+        return numbered(self.name, self.number, self.count)
 
 
-def create(
-    order: Order, *, by: User, now: datetime | None = None, dry_run: bool = False
-) -> Outcome:
+def create(order: Order, *, context: Context, dry_run: bool = False) -> Outcome:
     """Make the instances, running, with all that is ordered for them, in one transaction; or
     nothing.
     """
-    now = now or timezone.now()
+    # Sent again, it is the same batch.
+    context = replace(context, batch=order.token)
     if dry_run:
-        return _judge(order, by, lock_rows=False)[0]
+        return _judge(order, context, lock_rows=False)[0]
     for left in reversed(range(TRIES)):
         try:
             with transaction.atomic():
-                return _make(order, by, now)
+                return _make(order, context)
         except IntegrityError as error:
             # An address or a tag was taken by somebody who does not lock the account. Look again.
             if not left:
-                outcome = Outcome(ResourceAction.CREATE, order.token)
+                outcome = Outcome(ResourceAction.CREATE, context.batch)
                 outcome.failed.append(Failed(order.token, order.name, str(error)))
                 return outcome
     raise AssertionError
@@ -120,14 +129,14 @@ def _letters(length: int) -> str:
     return "".join(secrets.choice(string.ascii_uppercase + string.digits) for _ in range(length))
 
 
-def _judge(order: Order, by: User, *, lock_rows: bool) -> tuple[Outcome, Order, list[str]]:
+def _judge(order: Order, context: Context, *, lock_rows: bool) -> tuple[Outcome, Order, list[str]]:
     """What stands in the way, the order with its rows as they are now, and the private addresses.
 
     Locks in the order of all actions: what will be bound, then zone and account.
     """
-    outcome = Outcome(ResourceAction.CREATE, order.token)
+    outcome = Outcome(ResourceAction.CREATE, context.batch)
     refuse = outcome.refused.append
-    if by.role_in(order.account.pk) < Role.OPERATOR:
+    if not context.may(ResourceAction.CREATE, order.account.pk):
         refuse(Refused(order.account.pk, order.account.name, Refusal.ROLE))
         return outcome, order, []
     if order.address:
@@ -141,7 +150,7 @@ def _judge(order: Order, by: User, *, lock_rows: bool) -> tuple[Outcome, Order, 
         order.zone.pk, order.instance_type, order.count
     )
     quota = Quota(order.account.pk, lock=lock_rows)
-    if lock_rows and Instance.objects.filter(pk=order.ids()[0]).exists():
+    if Instance.objects.filter(pk=order.ids()[0]).exists():
         # Sent twice. Asked under the lock: of two at once, one is the first.
         outcome.refused = [Refused(order.token, order.name, Refusal.ALREADY)]
         return outcome, order, []
@@ -167,7 +176,7 @@ def _address(order: Order, *, lock_rows: bool) -> ElasticIP | None:
     assert order.address
     # Without joins: a row that had to be waited for is read anew, what is joined to it is not.
     rows = ElasticIP.objects.all()
-    return lock(rows, order.address.pk) if lock_rows else rows.filter(pk=order.address.pk).first()
+    return look_up(rows, order.address.pk, lock=lock_rows)
 
 
 def _why_not_address(order: Order, address: ElasticIP | None) -> Refused | None:
@@ -233,16 +242,16 @@ def _networks(addresses: set[IPv4Address]) -> set[IPv4Network]:
     return {IPv4Network((int(address) & ~0xFF, 24)) for address in addresses}
 
 
-def _make(order: Order, by: User, now: datetime) -> Outcome:
-    outcome, order, private = _judge(order, by, lock_rows=True)
+def _make(order: Order, context: Context) -> Outcome:
+    outcome, order, private = _judge(order, context, lock_rows=True)
     if outcome.refused:
         return outcome
+    now = context.now
     subnet, vpc = order.subnet_id or uuid4(), order.vpc_id
     if order.subnet_id is None and vpc is None:
         vpc = uuid4()
     group = order.security_group_id or uuid4()
-    subscribed = order.billing_mode == BillingMode.MONTHLY
-    paid = term(now, order.months, order.account.billing_zone) if subscribed else None
+    paid = term(now, order.months, order.account.billing_zone) if order.expires else None
     instances = [
         Instance(
             id=pk,
@@ -272,7 +281,7 @@ def _make(order: Order, by: User, now: datetime) -> Outcome:
         )
     ]
     Instance.objects.bulk_create(instances)
-    log = _Log(order, by, now)
+    log = _Log(order, context)
     for instance in instances:
         log.add_instance(instance)
     _make_volumes(order, instances, now, log)
@@ -285,9 +294,9 @@ def _make(order: Order, by: User, now: datetime) -> Outcome:
 class _Log:
     """The events of one order, written together at its end."""
 
-    def __init__(self, order: Order, by: User, now: datetime) -> None:
+    def __init__(self, order: Order, context: Context) -> None:
         self.account = order.account
-        self.context = Context(by=by, now=now, batch=order.token)
+        self.context = context
         self.events: list[Event] = []
 
     def add_instance(self, instance: Instance) -> None:
@@ -301,7 +310,8 @@ class _Log:
                 instance_id=instance.pk,
                 instance_name=instance.name,
                 to_state=instance.state,
-                **context.by.signature,
+                reason=context.reason,
+                **context.signature,
             )
         )
 

@@ -1,21 +1,25 @@
-"""How long an account keeps instances in the bin: set it, and say beforehand what that would mean.
+"""How long instances are kept in the bin: read for those that enter it, set for an account, and
+what setting it would mean.
 
 What lies in the bin already is not touched: its time was promised when it entered.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import attrgetter
 from typing import Any
 from uuid import UUID
 
 from django.db.models import OuterRef, QuerySet, Subquery
 
+from recycle.actions.context import Context
 from recycle.actions.outcome import Outcome
-from recycle.actions.resources.base import Context, No, each
-from recycle.lifecycle import Action, ResourceAction
-from recycle.models import Account, Event, Instance, RetentionRule
-from recycle.policy import POLICIES, Refusal, Role, retention
+from recycle.actions.resources.base import Item, No, each
+from recycle.lifecycle import Action, ResourceAction, Right
+from recycle.models import Account, Event, Instance, InstanceTag, RetentionRule
+from recycle.policy import STANDARDS, Refusal, Retention, retention
 
 # What a forecast looks back on.
 LOOKBACK = timedelta(days=30)
@@ -23,36 +27,76 @@ LOOKBACK = timedelta(days=30)
 EXCLUDED = 0
 
 
-def keep(accounts: QuerySet[Account], keep_for: timedelta | None, *, context: Context) -> Outcome:
+class Retentions:
+    """What accounts and tags make of the time of these instances in the bin. Costs three statements
+    at most.
+    """
+
+    def __init__(self, instances: Sequence[Instance]) -> None:
+        accounts = {instance.account_id for instance in instances}
+        self.account_keeps = dict(
+            Account.objects.filter(pk__in=accounts).values_list("pk", "keep_for")
+        )
+        self.rules: dict[int, list[RetentionRule]] = defaultdict(list)
+        for rule in RetentionRule.objects.filter(account__in=accounts).order_by("pk"):
+            self.rules[rule.account_id].append(rule)
+        self.tags: dict[object, set[tuple[str, str]]] = defaultdict(set)
+        if self.rules:
+            tagged = InstanceTag.objects.filter(
+                instance__id__among=[instance.pk for instance in instances]
+            )
+            for instance, key, value in tagged.values_list("instance", "tag__key", "tag__value"):
+                self.tags[instance].add((key, value))
+
+    def of(self, instance: Instance) -> Retention | None:
+        """None where there is no bin."""
+        return retention(
+            instance.billing_mode,
+            self.account_keeps.get(instance.account_id),
+            self.rules.get(instance.account_id, ()),
+            self.tags.get(instance.pk, ()),
+        )
+
+
+# --- Setting it -----------------------------------------------------------------------------------
+
+
+def keep(
+    accounts: QuerySet[Account],
+    keep_for: timedelta | None,
+    *,
+    context: Context,
+    dry_run: bool = False,
+) -> Outcome:
     """Set the time of accounts; None is the standard of each billing mode."""
 
     def step(account: Account) -> No | None:
-        if no := _may_not(context, account.pk):
-            return no
-        locked = _lock(account.pk)
+        locked = _account(account.pk, lock=not dry_run)
         if locked.keep_for == keep_for:
             return No(Refusal.ALREADY)
-        _record(context, locked.pk, "", _seconds(locked.keep_for), _seconds(keep_for))
+        if dry_run:
+            return None
+        _record(context, locked.pk, None, _seconds(locked.keep_for), _seconds(keep_for))
         locked.keep_for = keep_for
         locked.save(update_fields=["keep_for"])
         return None
 
-    return each(ResourceAction.UPDATE, accounts, context, step)
+    return _each(accounts, step, context, dry_run, account_of=attrgetter("pk"))
 
 
-def add_rule(rule: RetentionRule, *, context: Context) -> Outcome:
+def add_rule(rule: RetentionRule, *, context: Context, dry_run: bool = False) -> Outcome:
     """Add a rule that is not saved yet, or give the one of this tag another time."""
 
     def step(rule: RetentionRule) -> No | None:
-        if no := _may_not(context, rule.account_id):
-            return no
-        _lock(rule.account_id)
+        _account(rule.account_id, lock=not dry_run)
         same = RetentionRule.objects.filter(
             account=rule.account_id, key=rule.key, value=rule.value
         ).first()
         if same is not None and same.keep_for == rule.keep_for:
             return No(Refusal.ALREADY)
-        _record(context, rule.account_id, str(rule), _of_rule(same), _of_rule(rule))
+        if dry_run:
+            return None
+        _record(context, rule.account_id, rule, _of_rule(same), _of_rule(rule))
         if same is None:
             rule.save(force_insert=True)
         else:
@@ -60,30 +104,47 @@ def add_rule(rule: RetentionRule, *, context: Context) -> Outcome:
             same.save(update_fields=["keep_for"])
         return None
 
-    return each(ResourceAction.UPDATE, [rule], context, step)
+    return _each([rule], step, context, dry_run)
 
 
-def remove_rules(rules: QuerySet[RetentionRule], *, context: Context) -> Outcome:
+def remove_rules(
+    rules: QuerySet[RetentionRule], *, context: Context, dry_run: bool = False
+) -> Outcome:
     def step(rule: RetentionRule) -> No | None:
-        if no := _may_not(context, rule.account_id):
-            return no
-        _lock(rule.account_id)
+        _account(rule.account_id, lock=not dry_run)
         locked = RetentionRule.objects.filter(pk=rule.pk).first()
         if locked is None:
             return No(Refusal.GONE)
-        _record(context, locked.account_id, str(locked), _of_rule(locked), None)
+        if dry_run:
+            return None
+        _record(context, locked.account_id, locked, _of_rule(locked), None)
         locked.delete()
         return None
 
-    return each(ResourceAction.UPDATE, rules, context, step)
+    return _each(rules, step, context, dry_run)
 
 
-def _may_not(context: Context, account_id: int) -> No | None:
-    return None if context.by.role_in(account_id) >= Role.ADMINISTRATOR else No(Refusal.ROLE)
+def _each(
+    items: Iterable[Item],
+    step: Callable[[Item], No | None],
+    context: Context,
+    dry_run: bool,
+    **account: Any,
+) -> Outcome:
+    return each(
+        ResourceAction.UPDATE,
+        items,
+        step,
+        context=context,
+        dry_run=dry_run,
+        needs=Right.RETENTION,
+        **account,
+    )
 
 
-def _lock(account_id: int) -> Account:
-    return Account.objects.select_for_update(no_key=True).get(pk=account_id)
+def _account(pk: int, *, lock: bool) -> Account:
+    accounts = Account.objects.all()
+    return (accounts.select_for_update(no_key=True) if lock else accounts).get(pk=pk)
 
 
 def _seconds(keep_for: timedelta | None) -> int | None:
@@ -97,16 +158,22 @@ def _of_rule(rule: RetentionRule | None) -> int | None:
 
 
 def _record(
-    context: Context, account_id: int, tag: str, before: int | None, after: int | None
+    context: Context,
+    account_id: int,
+    rule: RetentionRule | None,
+    before: int | None,
+    after: int | None,
 ) -> None:
-    """`tag` empty: the account's own time."""
+    """Write the event of a change of this rule, or of the account's own time when it is None."""
+    tag = {"key": rule.key, "value": rule.value} if rule else {}
     Event.objects.create(
         account_id=account_id,
         at=context.now,
         batch=context.batch,
+        reason=context.reason,
         action=ResourceAction.UPDATE,
-        **context.by.signature,
-        detail={"retention": {"tag": tag, "before": before, "after": after}},
+        **context.signature,
+        detail={"retention": {**tag, "before": before, "after": after}},
     )
 
 
@@ -115,9 +182,7 @@ def _record(
 
 @dataclass(frozen=True, slots=True)
 class Forecast:
-    """What the deletions of the last 30 days would have come to, as it is now and as it
-    would be.
-    """
+    """What the deletions of LOOKBACK would have come to, as it is now and as it would be."""
 
     deletions: int = 0
     longer: int = 0
@@ -156,7 +221,7 @@ def forecast(
     now: datetime,
 ) -> Forecast:
     """Compare how `account` keeps by `rules` with a time and rules it does not have yet, over its
-    last 30 days.
+    LOOKBACK.
 
     Only what the events tell counts: each deletion with the tags it had then, and who took it out
     again. A stay ends at `now` at the latest.
@@ -203,9 +268,9 @@ def _deletions(account: Account, since: datetime, now: datetime) -> Iterable[Del
         .order_by("-id")
         .values_list("instance_id", "at", "action", "by_name", "mode", "gb", "detail__tags")
     )
-    # Of rows that have been forgotten, the billing mode is known all the same: only one leads into
-    # the bin.
-    default = next(mode for mode, policy in POLICIES.items() if policy.keep_for is not None)
+    # Of rows that have been forgotten nobody knows the billing mode: the one that keeps things for
+    # the shortest time stands for it.
+    default = min(STANDARDS, key=lambda mode: STANDARDS[mode])
     left: dict[UUID | None, tuple[datetime, str]] = {}
     for pk, at, action, by_name, mode, gb, tags in events.iterator():
         if action != Action.RECYCLE:

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
+from typing import Any, ClassVar
 from uuid import UUID
 
 from django.db import DatabaseError, OperationalError, transaction
@@ -27,11 +27,12 @@ from django.db.models import DateTimeField as DateTime
 from django.db.models.functions import Cast
 
 from recycle.actions import bindings
+from recycle.actions.context import Context
 from recycle.actions.outcome import Done, Failed, Outcome, Refused
 from recycle.lifecycle import TRANSITIONS, UNBOUND, Action, State
-from recycle.models import Event, Instance, InstanceQuerySet, Origin, User
+from recycle.models import Event, Instance, InstanceQuerySet
 from recycle.models.sql import insert_from
-from recycle.policy import Refusal, Role, deletion_of, why_not
+from recycle.policy import Refusal, deletion_of, why_not
 from recycle.text import fold
 
 logger = logging.getLogger(__name__)
@@ -64,20 +65,16 @@ Row = tuple[UUID, str]
 Changes = Mapping[str, Any]
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Move:
-    """One request, or one pass of the schedule: what is done to whom, by whom, when and why. A verb
-    is a subclass.
-    """
+    """One action on some instances. A verb is a subclass, and adds what it needs to know."""
 
-    action: Action
-    instances: InstanceQuerySet
-    # None: the schedule.
-    by: User | None
-    now: datetime
-    reason: str = ""
+    action: ClassVar[Action]
     # The schedule passes over what somebody else holds; it will come by again.
-    skip_locked: bool = False
+    skip_locked: ClassVar[bool] = False
+
+    instances: InstanceQuerySet
+    context: Context
 
     def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
         """Read what the rules need beside the rows of this chunk; with `lock`, so that it stays
@@ -85,34 +82,34 @@ class Move:
         """
 
     def refuses(self, instance: Instance) -> Refusal | None:
-        role = self.by.role_in(instance.account_id) if self.by else Role.SYSTEM
-        return why_not(self.action, instance, role=role, now=self.now)
+        role = self.context.role_in(instance.account_id)
+        return why_not(self.action, instance, role=role, now=self.context.now)
 
     def changes(self, instance: Instance, target: State) -> Changes:
         """The new values beside the state."""
         return {}
 
 
-def carry_out(move: Move, *, limit: int | None = None) -> Outcome:
+def carry_out(move: Move, *, dry_run: bool, limit: int | None = None) -> Outcome:
     """Work through the instances of `move`, `limit` of them at most. Whatever happens to one, the
-    others go on.
+    others go on. A dry run answers the same, by the same rules, and locks and changes nothing.
 
-    Costs three statements a chunk, six more where relationships are cancelled, and what `prepare`
-    costs.
+    Costs three statements a chunk, one or two more for each kind of relationship where these are
+    cancelled, and what `prepare` costs.
     """
-    outcome = Outcome(move.action)
+    if dry_run:
+        return _preview(move, limit)
+    outcome = Outcome(move.action, move.context.batch)
     # A join of the caller's may name an instance twice; it is worked on once.
     rows = iter(dict(move.instances.values_list("pk", "name")[:limit]).items())
     while chunk := list(islice(rows, CHUNK)):
-        outcome.extend(_carry_out_chunk(move, chunk, outcome.batch))
+        outcome.extend(_carry_out_chunk(move, chunk))
     return outcome
 
 
-def preview(move: Move, *, limit: int | None = None) -> Outcome:
-    """What `carry_out` would answer now, by the same rules. Locks and changes nothing; reads all at
-    once.
-    """
-    outcome = Outcome(move.action)
+def _preview(move: Move, limit: int | None) -> Outcome:
+    """Reads all at once."""
+    outcome = Outcome(move.action, move.context.batch)
     rows = move.instances.select_related(None).only(*JUDGED)[:limit]
     instances = list({instance.pk: instance for instance in rows}.values())
     move.prepare(instances, lock=False)
@@ -126,21 +123,21 @@ def preview(move: Move, *, limit: int | None = None) -> Outcome:
     return outcome
 
 
-def _carry_out_chunk(move: Move, chunk: Sequence[Row], batch: UUID) -> Outcome:
+def _carry_out_chunk(move: Move, chunk: Sequence[Row]) -> Outcome:
     try:
         with transaction.atomic():
-            return _write(move, chunk, batch)
+            return _write(move, chunk)
     except OperationalError:
         # Not the rows' fault: the database is gone or overloaded. What was committed stays, the
         # rest was not touched.
         raise
     except DatabaseError as error:
         if len(chunk) == 1:
-            return _fail(move, chunk[0], str(error), batch)
+            return _fail(move, chunk[0], str(error))
         # One bad row must not roll back its neighbours.
-        outcome = Outcome(move.action, batch)
+        outcome = Outcome(move.action, move.context.batch)
         for row in chunk:
-            outcome.extend(_carry_out_chunk(move, [row], batch))
+            outcome.extend(_carry_out_chunk(move, [row]))
         return outcome
 
 
@@ -148,8 +145,8 @@ def _asked(move: Move, ids: Sequence[UUID]) -> InstanceQuerySet:
     return move.instances.select_related(None).filter(pk__among=ids).only(*JUDGED)
 
 
-def _write(move: Move, chunk: Sequence[Row], batch: UUID) -> Outcome:
-    outcome = Outcome(move.action, batch)
+def _write(move: Move, chunk: Sequence[Row]) -> Outcome:
+    outcome = Outcome(move.action, move.context.batch)
     # The caller's own question and the rules are asked again of the locked rows: what was read
     # before may be stale.
     asked = _asked(move, [pk for pk, _ in chunk]).locked(skip_locked=move.skip_locked)
@@ -161,7 +158,7 @@ def _write(move: Move, chunk: Sequence[Row], batch: UUID) -> Outcome:
         ]
     move.prepare(locked, lock=True)
     for action, instances in _judge(move, locked, outcome).items():
-        _transit(move, action, instances, batch)
+        _transit(move, action, instances)
     return outcome
 
 
@@ -182,7 +179,7 @@ def _judge(
     return approved
 
 
-def _transit(move: Move, action: Action, instances: Sequence[Instance], batch: UUID) -> None:
+def _transit(move: Move, action: Action, instances: Sequence[Instance]) -> None:
     targets = TRANSITIONS[action]
     ids = [instance.pk for instance in instances]
     # What enters the bin or its end from anywhere else; a verb may lead some there and leave others
@@ -194,61 +191,47 @@ def _transit(move: Move, action: Action, instances: Sequence[Instance], batch: U
     ]
     cancels = bool(bound)
 
-    _record(move, action, ids, batch, cancels=cancels)
+    _record(move.context, action, ids, cancels=cancels)
     if cancels:
         bindings.cancel(bound, released=State.PURGED in targets.values())
     _update(
-        (instance, {"state": target, "changed_at": move.now, **move.changes(instance, target)})
+        (
+            instance,
+            {"state": target, "changed_at": move.context.now, **move.changes(instance, target)},
+        )
         for instance in instances
         for target in (targets[State(instance.state)],)
     )
 
 
-def _record(move: Move, action: Action, ids: Sequence[UUID], batch: UUID, *, cancels: bool) -> None:
+def _record(context: Context, action: Action, ids: Sequence[UUID], *, cancels: bool) -> None:
     """One event for each instance, written by the database from the rows as they still are."""
     rows = Instance.objects.filter(pk__among=ids).order_by("pk")
-    origin = move.by.origin if move.by else Origin()
-    by_name = move.by.get_username() if move.by else ""
+    by, origin = context.by, context.origin
+    by_name = by.get_username() if by else ""
     to_state = Case(
         *(When(state=source, then=Value(target)) for source, target in TRANSITIONS[action].items())
     )
-    insert_from(
-        Event,
-        rows.annotate(
-            at=Value(move.now, DateTime()),
-            batch=Value(batch, UUIDField()),
-            action=Value(action.value),
-            instance_id=F("pk"),
-            instance_name=F("name"),
-            instance_name_folded=F("name_folded"),
-            from_state=F("state"),
-            to_state=Cast(to_state, CharField()),
-            by_id=Cast(Value(move.by and move.by.pk), BigIntegerField()),
-            by_name=Value(by_name),
-            by_name_folded=Value(fold(by_name)),
-            address=Cast(Value(origin.address), GenericIPAddressField()),
-            request_id=Cast(Value(origin.request_id, UUIDField()), UUIDField()),
-            reason=Value(move.reason),
-            detail=bindings.described() if cancels else Value({}, JSONField()),
-        ).values(
-            "account_id",
-            "at",
-            "batch",
-            "action",
-            "instance_id",
-            "instance_name",
-            "instance_name_folded",
-            "from_state",
-            "to_state",
-            "by_id",
-            "by_name",
-            "by_name_folded",
-            "address",
-            "request_id",
-            "reason",
-            "detail",
-        ),
-    )
+    columns: dict[str, Any] = {
+        "account_id": F("account_id"),
+        "at": Value(context.now, DateTime()),
+        "batch": Value(context.batch, UUIDField()),
+        "action": Value(action.value),
+        "instance_id": F("pk"),
+        "instance_name": F("name"),
+        "instance_name_folded": F("name_folded"),
+        "from_state": F("state"),
+        "to_state": Cast(to_state, CharField()),
+        "by_id": Cast(Value(by and by.pk), BigIntegerField()),
+        "by_name": Value(by_name),
+        "by_name_folded": Value(fold(by_name)),
+        "address": Cast(Value(origin.address), GenericIPAddressField()),
+        "request_id": Cast(Value(origin.request_id, UUIDField()), UUIDField()),
+        "edge": Value(context.edge.value),
+        "reason": Value(context.reason),
+        "detail": bindings.described() if cancels else Value({}, JSONField()),
+    }
+    insert_from(Event, rows, columns)
 
 
 def _update(changed: Iterator[tuple[Instance, dict[str, Any]]]) -> None:
@@ -272,12 +255,12 @@ def _update(changed: Iterator[tuple[Instance, dict[str, Any]]]) -> None:
     )
 
 
-def _fail(move: Move, row: Row, error: str, batch: UUID) -> Outcome:
+def _fail(move: Move, row: Row, error: str) -> Outcome:
     pk, name = row
     logger.error("%s of instance %s failed: %s", move.action, pk, error.strip())
-    if move.by is None:
-        try_later(pk, error, move.now)
-    return Outcome(move.action, batch, failed=[Failed(pk, name, error)])
+    if move.context.by is None:
+        try_later(pk, error, move.context.now)
+    return Outcome(move.action, move.context.batch, failed=[Failed(pk, name, error)])
 
 
 def try_later(pk: UUID, error: str, now: datetime) -> None:

@@ -8,8 +8,8 @@ from django.db.models import Model
 from recycle.lifecycle import Action, ResourceAction
 from recycle.policy import Refusal
 
-# UUIDs, and the numbers of tags.
-Key = UUID | int
+# UUIDs, the numbers of tags, and the handles of sessions.
+Key = UUID | int | str
 
 
 @dataclass(frozen=True, slots=True)

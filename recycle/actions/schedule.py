@@ -3,20 +3,19 @@ by their locks.
 """
 
 import logging
-from collections.abc import Sequence
-from datetime import datetime, timedelta
+from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from itertools import islice
-from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Q
-from django.utils import timezone
 
-from recycle.actions.move import CHUNK, Changes, Move, carry_out, try_later
-from recycle.actions.outcome import Outcome
+from recycle.actions.context import Context
+from recycle.actions.move import CHUNK, Changes, Move, Row, carry_out, try_later
+from recycle.actions.outcome import Done, Failed, Outcome
 from recycle.actions.verbs import NO_RETRY
-from recycle.lifecycle import Action, State
+from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance, InstanceQuerySet, Sweep
 from recycle.policy import end_of_expired
 
@@ -27,85 +26,79 @@ LIMIT = 20 * CHUNK
 
 
 class PurgeDue(Move):
+    action = Action.PURGE
+    skip_locked = True
+
     def changes(self, instance: Instance, target: State) -> Changes:
-        return {"purged_at": self.now, "retry_at": None}
+        return {"purged_at": self.context.now, "retry_at": None}
 
 
 class ExpireDue(Move):
+    action = Action.EXPIRE
+    skip_locked = True
+
     def changes(self, instance: Instance, target: State) -> Changes:
         return {"no_fees": False, "purge_at": end_of_expired(instance), **NO_RETRY}
 
 
-def purge_due(*, now: datetime | None = None, limit: int = LIMIT) -> Outcome:
+def purge_due(*, context: Context, dry_run: bool = False, limit: int = LIMIT) -> Outcome:
     """Delete for good what has reached its end, longest overdue first."""
-    now = now or timezone.now()
-    return _pass(
-        "purge_due", PurgeDue, Action.PURGE, Instance.objects.due_for_purge(now), now, limit
-    )
+    due = PurgeDue(Instance.objects.due_for_purge(context.now), context)
+    outcome = carry_out(due, dry_run=dry_run, limit=limit)
+    return outcome if dry_run else ran("purge_due", outcome, context)
 
 
-def expire_due(*, now: datetime | None = None, limit: int = LIMIT) -> Outcome:
+def expire_due(*, context: Context, dry_run: bool = False, limit: int = LIMIT) -> Outcome:
     """Stop the subscriptions that ran out; their relationships are kept until their end."""
-    now = now or timezone.now()
-    return _pass(
-        "expire_due", ExpireDue, Action.EXPIRE, Instance.objects.due_to_expire(now), now, limit
-    )
+    due = ExpireDue(Instance.objects.due_to_expire(context.now), context)
+    outcome = carry_out(due, dry_run=dry_run, limit=limit)
+    return outcome if dry_run else ran("expire_due", outcome, context)
 
 
-def _pass(
-    name: str,
-    verb: type[Move],
-    action: Action,
-    instances: InstanceQuerySet,
-    now: datetime,
-    limit: int,
-) -> Outcome:
-    outcome = carry_out(
-        verb(action=action, instances=instances, by=None, now=now, skip_locked=True), limit=limit
-    )
-    ran(name, now, done=len(outcome.done), failed=len(outcome.failed))
-    return outcome
-
-
-def forget_tombstones(*, now: datetime | None = None, limit: int = LIMIT) -> int:
-    """Delete the rows of instances that are gone for TOMBSTONE_DAYS; their events stay. Returns how
-    many.
-    """
-    now = now or timezone.now()
-    retry = Q(retry_at=None) | Q(retry_at__lte=now)
+def forget_tombstones(*, context: Context, dry_run: bool = False, limit: int = LIMIT) -> Outcome:
+    """Delete the rows of instances that are gone for TOMBSTONE_DAYS; their events stay."""
+    retry = Q(retry_at=None) | Q(retry_at__lte=context.now)
     tombstones = Instance.objects.purged_before(
-        now - timedelta(days=settings.TOMBSTONE_DAYS)
+        context.now - timedelta(days=settings.TOMBSTONE_DAYS)
     ).filter(retry)
-    ids = iter(list(tombstones.values_list("pk", flat=True)[:limit]))
-    forgotten = failed = 0
-    while chunk := list(islice(ids, CHUNK)):
-        gone, left = _forget(tombstones, chunk, now)
-        forgotten += gone
-        failed += left
-    ran("forget_tombstones", now, done=forgotten, failed=failed)
-    return forgotten
+    outcome = Outcome(ResourceAction.REMOVE, context.batch)
+    rows = iter(list(tombstones.values_list("pk", "name")[:limit]))
+    while chunk := list(islice(rows, CHUNK)):
+        outcome.extend(
+            _forgotten(chunk, context) if dry_run else _forget(tombstones, chunk, context)
+        )
+    return outcome if dry_run else ran("forget_tombstones", outcome, context)
 
 
-def _forget(tombstones: InstanceQuerySet, chunk: Sequence[UUID], now: datetime) -> tuple[int, int]:
-    """How many are gone, and how many the database did not let go."""
+def _forgotten(rows: Iterable[Row], context: Context) -> Outcome:
+    done = [Done(pk, name, ResourceAction.REMOVE) for pk, name in rows]
+    return Outcome(ResourceAction.REMOVE, context.batch, done)
+
+
+def _forget(tombstones: InstanceQuerySet, chunk: Sequence[Row], context: Context) -> Outcome:
     try:
         with transaction.atomic():
-            locked = tombstones.filter(pk__among=chunk).locked(skip_locked=True)
-            ids = list(locked.values_list("pk", flat=True))
-            Instance.objects.filter(pk__among=ids).delete()
-            return len(ids), 0
+            asked = tombstones.filter(pk__among=[pk for pk, _name in chunk])
+            rows = list(asked.locked(skip_locked=True).values_list("pk", "name"))
+            Instance.objects.filter(pk__among=[pk for pk, _name in rows]).delete()
+            return _forgotten(rows, context)
     except OperationalError:
         raise
     except DatabaseError as error:
+        outcome = Outcome(ResourceAction.REMOVE, context.batch)
         if len(chunk) == 1:
-            logger.error("instance %s cannot be forgotten: %s", chunk[0], str(error).strip())
-            try_later(chunk[0], str(error), now)
-            return 0, 1
-        gone, left = zip(*(_forget(tombstones, [pk], now) for pk in chunk), strict=True)
-        return sum(gone), sum(left)
+            [(pk, name)] = chunk
+            logger.error("instance %s cannot be forgotten: %s", pk, str(error).strip())
+            try_later(pk, str(error), context.now)
+            outcome.failed.append(Failed(pk, name, str(error)))
+        else:
+            for row in chunk:
+                outcome.extend(_forget(tombstones, [row], context))
+        return outcome
 
 
-def ran(name: str, now: datetime, *, done: int, failed: int) -> None:
-    Sweep.objects.update_or_create(
-        name=name, defaults={"ran_at": now, "done": done, "failed": failed}
-    )
+def ran(name: str, outcome: Outcome, context: Context) -> Outcome:
+    """Note when a pass ran last and what came of it; the outcome once more."""
+    numbers = {"done": len(outcome.done), "failed": len(outcome.failed)}
+    Sweep.objects.update_or_create(name=name, defaults={"ran_at": context.now, **numbers})
+    return outcome

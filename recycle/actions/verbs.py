@@ -1,39 +1,36 @@
 """What people do to instances. Each takes a queryset, and answers for each instance in it.
 
-`by` is the user who acts; their role in each instance's account is asked at that moment. Beside
-what a verb needs, all take the options in `Options`.
+The role of who acts is asked in each instance's account at that moment. With `limit`, so many
+instances are worked through at most; a dry run only says what would become of them.
 """
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import Any, ClassVar, TypedDict, Unpack
+from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
-from django.utils import timezone
-
+from recycle.actions.context import Context
+from recycle.actions.keeping import Retentions
 from recycle.actions.limits import Room
-from recycle.actions.move import Changes, Move, carry_out, preview
+from recycle.actions.move import Changes, Move, carry_out
 from recycle.actions.outcome import Outcome
-from recycle.actions.retention import Retentions
 from recycle.lifecycle import Action, State
-from recycle.models import Account, Instance, InstanceQuerySet, InstanceType, User
-from recycle.policy import GRACE, LONGEST_KEEP, LONGEST_TERM, Refusal, deletion_of, why_not_no_fees
+from recycle.models import Account, Instance, InstanceQuerySet, InstanceType
+from recycle.policy import (
+    GRACE,
+    LONGEST_KEEP,
+    LONGEST_TERM,
+    Refusal,
+    RetentionKind,
+    deletion_of,
+    why_not_no_fees,
+)
 from recycle.terms import Term, term
 from recycle.text import fold
 
 # What a failed try of the schedule left behind is over once somebody acts.
 NO_RETRY: Mapping[str, Any] = {"retry_at": None, "attempts": 0, "last_error": ""}
-
-
-class Options(TypedDict, total=False):
-    # The one moment of the request; the clock's when not given.
-    now: datetime
-    reason: str
-    # How many instances are worked through at most.
-    limit: int
-    # Only say what would become of them.
-    dry_run: bool
 
 
 class Powering(Move):
@@ -60,12 +57,15 @@ class Powering(Move):
 
 
 class Start(Powering):
+    action = Action.START
+
     def changes(self, instance: Instance, target: State) -> Changes:
         return {"no_fees": False}
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Stop(Move):
+    action = Action.STOP
     no_fees: bool
 
     def refuses(self, instance: Instance) -> Refusal | None:
@@ -75,8 +75,13 @@ class Stop(Move):
         return {"no_fees": self.no_fees}
 
 
-@dataclass(kw_only=True)
+class Restart(Move):
+    action = Action.RESTART
+
+
+@dataclass
 class Delete(Move):
+    action = Action.DELETE
     may_release: bool
 
     def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
@@ -89,23 +94,25 @@ class Delete(Move):
         return Refusal.UNCONFIRMED if released and not self.may_release else None
 
     def changes(self, instance: Instance, target: State) -> Changes:
-        retention = self.retentions.of(instance)
+        retention, now, by = self.retentions.of(instance), self.context.now, self.context.by
         if retention is None:
-            return {"no_fees": False, "purged_at": self.now}
+            return {"no_fees": False, "purged_at": now}
         return {
             "no_fees": False,
-            "recycled_at": self.now,
-            "recycled_by": self.by,
-            "recycled_by_name": self.by.get_username() if self.by else None,
-            "recycled_by_name_folded": fold(self.by.get_username()) if self.by else None,
-            "purge_at": self.now + retention.keep_for,
-            "retention": retention.basis,
+            "recycled_at": now,
+            "recycled_by": by,
+            "recycled_by_name": by.get_username() if by else None,
+            "recycled_by_name_folded": fold(by.get_username()) if by else None,
+            "purge_at": now + retention.keep_for,
+            "retention_kind": retention.kind,
+            "retention_subject": retention.subject,
             **NO_RETRY,
         }
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Renew(Move):
+    action = Action.RENEW
     months: int
 
     def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
@@ -115,9 +122,8 @@ class Renew(Move):
     def refuses(self, instance: Instance) -> Refusal | None:
         if refusal := super().refuses(instance):
             return refusal
-        return (
-            Refusal.TOO_FAR if self._term(instance).expires_at > self.now + LONGEST_TERM else None
-        )
+        too_far = self._term(instance).expires_at > self.context.now + LONGEST_TERM
+        return Refusal.TOO_FAR if too_far else None
 
     def changes(self, instance: Instance, target: State) -> Changes:
         new = self._term(instance)
@@ -129,17 +135,20 @@ class Renew(Move):
         }
 
     def _term(self, instance: Instance) -> Term:
-        return renewed(instance, self.months, zone=self.zones[instance.account_id], now=self.now)
+        zone = self.zones[instance.account_id]
+        return renewed(instance, self.months, zone=zone, now=self.context.now)
 
 
 class Restore(Powering):
+    action = Action.RESTORE
     LEFT: ClassVar[Mapping[str, Any]] = {
         "recycled_at": None,
         "recycled_by": None,
         "recycled_by_name": None,
         "recycled_by_name_folded": None,
         "purge_at": None,
-        "retention": "",
+        "retention_kind": None,
+        "retention_subject": None,
         **NO_RETRY,
     }
 
@@ -148,12 +157,15 @@ class Restore(Powering):
 
 
 class Purge(Move):
+    action = Action.PURGE
+
     def changes(self, instance: Instance, target: State) -> Changes:
-        return {"purged_at": self.now}
+        return {"purged_at": self.context.now}
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Extend(Move):
+    action = Action.EXTEND
     longer: timedelta
 
     def refuses(self, instance: Instance) -> Refusal | None:
@@ -165,7 +177,11 @@ class Extend(Move):
         )
 
     def changes(self, instance: Instance, target: State) -> Changes:
-        return {"purge_at": self._end(instance), "retention": f"extended {self.by}"}
+        return {
+            "purge_at": self._end(instance),
+            "retention_kind": RetentionKind.EXTENDED,
+            "retention_subject": str(self.context.by),
+        }
 
     def _end(self, instance: Instance) -> datetime:
         assert instance.purge_at is not None
@@ -173,42 +189,49 @@ class Extend(Move):
 
 
 class Protect(Move):
+    action = Action.PROTECT
+
     def changes(self, instance: Instance, target: State) -> Changes:
         return {"protected": True}
 
 
-class Suspended(Move):
-    """A verb that lets the end of the time come again: never at once, so that somebody can still
-    act.
+class Resuming(Move):
+    """A verb after which the end of the time comes again: never at once, so that somebody can
+    still act.
     """
 
     def end(self, instance: Instance) -> Changes:
         return (
             {}
             if instance.purge_at is None
-            else {"purge_at": max(instance.purge_at, self.now + GRACE)}
+            else {"purge_at": max(instance.purge_at, self.context.now + GRACE)}
         )
 
 
-class Unprotect(Suspended):
+class Unprotect(Resuming):
+    action = Action.UNPROTECT
+
     def changes(self, instance: Instance, target: State) -> Changes:
         return {"protected": False, **self.end(instance)}
 
 
-@dataclass(kw_only=True)
+@dataclass
 class Hold(Move):
+    action = Action.HOLD
     review_on: date | None
 
     def changes(self, instance: Instance, target: State) -> Changes:
         return {
-            "held_at": self.now,
-            "held_by": str(self.by),
-            "hold_reason": self.reason,
+            "held_at": self.context.now,
+            "held_by": str(self.context.by),
+            "hold_reason": self.context.reason,
             "hold_review_on": self.review_on,
         }
 
 
-class Unhold(Suspended):
+class Unhold(Resuming):
+    action = Action.UNHOLD
+
     def changes(self, instance: Instance, target: State) -> Changes:
         return {
             "held_at": None,
@@ -219,25 +242,47 @@ class Unhold(Suspended):
         }
 
 
-def start(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
-    return _do(Start, Action.START, instances, by, options)
+def start(
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    dry_run: bool = False,
+    limit: int | None = None,
+) -> Outcome:
+    return carry_out(Start(instances, context), dry_run=dry_run, limit=limit)
 
 
 def stop(
-    instances: InstanceQuerySet, *, by: User, no_fees: bool = False, **options: Unpack[Options]
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    no_fees: bool = False,
+    dry_run: bool = False,
+    limit: int | None = None,
 ) -> Outcome:
     """Stop instances; with `no_fees`, give back vCPU and memory and charge nothing for them
     meanwhile.
     """
-    return _do(Stop, Action.STOP, instances, by, options, no_fees=no_fees)
+    return carry_out(Stop(instances, context, no_fees=no_fees), dry_run=dry_run, limit=limit)
 
 
-def restart(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
-    return _do(Move, Action.RESTART, instances, by, options)
+def restart(
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    dry_run: bool = False,
+    limit: int | None = None,
+) -> Outcome:
+    return carry_out(Restart(instances, context), dry_run=dry_run, limit=limit)
 
 
 def delete(
-    instances: InstanceQuerySet, *, by: User, may_release: bool, **options: Unpack[Options]
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    may_release: bool,
+    dry_run: bool = False,
+    limit: int | None = None,
 ) -> Outcome:
     """Do what the billing mode makes of a delete: into the recycle bin, released at once, or
     refused.
@@ -245,24 +290,43 @@ def delete(
     Without `may_release` nothing is released: what was announced as recoverable is never lost
     because the billing mode changed in between.
     """
-    return _do(Delete, Action.DELETE, instances, by, options, may_release=may_release)
+    return carry_out(
+        Delete(instances, context, may_release=may_release), dry_run=dry_run, limit=limit
+    )
 
 
 def renew(
-    instances: InstanceQuerySet, *, by: User, months: int, **options: Unpack[Options]
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    months: int,
+    dry_run: bool = False,
+    limit: int | None = None,
 ) -> Outcome:
     """Give subscriptions more calendar months, counted as in `renewed`; expired ones run again."""
-    return _do(Renew, Action.RENEW, instances, by, options, months=months)
+    return carry_out(Renew(instances, context, months=months), dry_run=dry_run, limit=limit)
 
 
-def restore(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
+def restore(
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    dry_run: bool = False,
+    limit: int | None = None,
+) -> Outcome:
     """Take instances out of the bin; they come back stopped, with nothing bound."""
-    return _do(Restore, Action.RESTORE, instances, by, options)
+    return carry_out(Restore(instances, context), dry_run=dry_run, limit=limit)
 
 
-def purge(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
+def purge(
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    dry_run: bool = False,
+    limit: int | None = None,
+) -> Outcome:
     """Delete instances in the bin for good, before their time."""
-    return _do(Purge, Action.PURGE, instances, by, options)
+    return carry_out(Purge(instances, context), dry_run=dry_run, limit=limit)
 
 
 def renewed(instance: Instance, months: int, *, zone: ZoneInfo, now: datetime) -> Term:
@@ -276,58 +340,62 @@ def renewed(instance: Instance, months: int, *, zone: ZoneInfo, now: datetime) -
 
 
 def extend(
-    instances: InstanceQuerySet, *, by: User, longer: timedelta, **options: Unpack[Options]
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    longer: timedelta,
+    dry_run: bool = False,
+    limit: int | None = None,
 ) -> Outcome:
-    """Keep instances in the bin longer than was promised, 30 days from when they entered
+    """Keep instances in the bin longer than was promised, LONGEST_KEEP from when they entered
     at most.
     """
     if longer <= timedelta(0):
         raise ValueError("An extension makes the time longer.")
-    return _do(Extend, Action.EXTEND, instances, by, options, longer=longer)
+    return carry_out(Extend(instances, context, longer=longer), dry_run=dry_run, limit=limit)
 
 
-def protect(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
+def protect(
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    dry_run: bool = False,
+    limit: int | None = None,
+) -> Outcome:
     """From now on nobody and nothing deletes these instances."""
-    return _do(Protect, Action.PROTECT, instances, by, options)
+    return carry_out(Protect(instances, context), dry_run=dry_run, limit=limit)
 
 
-def unprotect(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
-    return _do(Unprotect, Action.UNPROTECT, instances, by, options)
+def unprotect(
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    dry_run: bool = False,
+    limit: int | None = None,
+) -> Outcome:
+    return carry_out(Unprotect(instances, context), dry_run=dry_run, limit=limit)
 
 
 def hold(
     instances: InstanceQuerySet,
     *,
-    by: User,
+    context: Context,
     review_on: date | None = None,
-    **options: Unpack[Options],
+    dry_run: bool = False,
+    limit: int | None = None,
 ) -> Outcome:
-    """Place a legal hold, for which `reason` is not empty: from now on nothing deletes these
+    """Place a legal hold, for which the reason is not empty: from now on nothing deletes these
     instances for good.
     """
-    return _do(Hold, Action.HOLD, instances, by, options, review_on=review_on)
+    return carry_out(Hold(instances, context, review_on=review_on), dry_run=dry_run, limit=limit)
 
 
-def unhold(instances: InstanceQuerySet, *, by: User, **options: Unpack[Options]) -> Outcome:
-    """End a legal hold. What lies in the bin is kept for 15 minutes more at least."""
-    return _do(Unhold, Action.UNHOLD, instances, by, options)
-
-
-def _do(
-    verb: type[Move],
-    action: Action,
+def unhold(
     instances: InstanceQuerySet,
-    by: User,
-    options: Options,
-    **parameters: Any,
+    *,
+    context: Context,
+    dry_run: bool = False,
+    limit: int | None = None,
 ) -> Outcome:
-    now = options.get("now") or timezone.now()
-    move = verb(
-        action=action,
-        instances=instances,
-        by=by,
-        now=now,
-        reason=options.get("reason", ""),
-        **parameters,
-    )
-    return (preview if options.get("dry_run") else carry_out)(move, limit=options.get("limit"))
+    """End a legal hold. What lies in the bin is kept for 15 minutes more at least."""
+    return carry_out(Unhold(instances, context), dry_run=dry_run, limit=limit)

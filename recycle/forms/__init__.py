@@ -2,9 +2,10 @@
 
 from recycle.forms.again import AgainForm
 from recycle.forms.audit import AuditFilter
-from recycle.forms.create import CreateForm
+from recycle.forms.create import CreateForm, filled_in
+from recycle.forms.dialog import DialogForm, SelectionDialogForm
+from recycle.forms.filters import OverviewForm, PlanFilter
 from recycle.forms.lists import (
-    NO_FEES,
     BinFilter,
     ExpiredFilter,
     InstanceFilter,
@@ -13,39 +14,31 @@ from recycle.forms.lists import (
     LogFilter,
 )
 from recycle.forms.login import EndSessionForm, LoginForm, PasswordForm
-from recycle.forms.named import MAX_NAMED, BackForm, NamedForm
-from recycle.forms.page import OverviewForm, PageForm, PlanPage
-from recycle.forms.places import dialog_link, own_address
+from recycle.forms.named import MAX_NAMED, NamedForm
+from recycle.forms.offer import offered
+from recycle.forms.places import FilteredPage, dialog_link, own_address
 from recycle.forms.preferences import ColumnsForm, ThemeForm, TipForm
 from recycle.forms.retention import ConfirmedForm, KeepForField, KeepForm, RuleForm
-from recycle.forms.selection import (
-    LISTS,
-    MAX_SELECTED,
-    ExtendForm,
-    HoldForm,
-    RenewForm,
-    RestoreForm,
-    SelectionForm,
-    StopForm,
-)
+from recycle.forms.scope import Scope
+from recycle.forms.selection import LISTS, MAX_SELECTED, SelectionForm
 from recycle.forms.undo import UndoForm
+from recycle.forms.verbs import FORMS
 
 __all__ = [
+    "FORMS",
     "LISTS",
     "MAX_NAMED",
     "MAX_SELECTED",
-    "NO_FEES",
     "AgainForm",
     "AuditFilter",
-    "BackForm",
     "BinFilter",
     "ColumnsForm",
     "ConfirmedForm",
     "CreateForm",
+    "DialogForm",
     "EndSessionForm",
     "ExpiredFilter",
-    "ExtendForm",
-    "HoldForm",
+    "FilteredPage",
     "InstanceFilter",
     "InstanceListForm",
     "KeepForField",
@@ -55,17 +48,17 @@ __all__ = [
     "LoginForm",
     "NamedForm",
     "OverviewForm",
-    "PageForm",
     "PasswordForm",
-    "PlanPage",
-    "RenewForm",
-    "RestoreForm",
+    "PlanFilter",
     "RuleForm",
+    "Scope",
+    "SelectionDialogForm",
     "SelectionForm",
-    "StopForm",
     "ThemeForm",
     "TipForm",
     "UndoForm",
     "dialog_link",
+    "filled_in",
+    "offered",
     "own_address",
 ]

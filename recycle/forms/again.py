@@ -44,7 +44,7 @@ class AgainForm(SelectionForm):
         if self.errors or not batch:
             return super().clean()
         acted_on = Event.objects.filter(instance_id=OuterRef("pk"), batch=batch)
-        instances = self.request.shell.instances().filter(Exists(acted_on)).order_by("name", "pk")
+        instances = self.scope.instances().filter(Exists(acted_on)).order_by("name", "pk")
         skip = data["skip"] or 0
         ids = list(instances.values_list("pk", flat=True)[skip : skip + MOST_PLANNED + 1])
         if not ids:

@@ -1,6 +1,5 @@
 """What the Audit Log takes from its address."""
 
-from ipaddress import ip_address
 from typing import Any
 
 from django import forms
@@ -8,14 +7,12 @@ from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy
 
 from recycle.forms.lists import LogFilter
-from recycle.forms.search import has
+from recycle.forms.search import address_is, has
 from recycle.models import AuditAction
 
 
 class AuditFilter(LogFilter):
     """The log of the installation: like the Operation Log, but by address instead of by batch."""
-
-    url = "recycle:audit"
 
     # How a form leaves out a field of its parent's.
     batch = None  # type: ignore[assignment]
@@ -29,8 +26,7 @@ class AuditFilter(LogFilter):
     def narrow(self, rows: QuerySet[Any]) -> QuerySet[Any]:
         rows = super().narrow(rows)
         if address := self.cleaned_data["ip"]:
-            # As the log writes it, whichever way it was typed.
-            rows = rows.filter(address=str(ip_address(address)))
+            rows = rows.filter(address_is("address", address))
         return rows
 
     def about(self, text: str) -> Q:

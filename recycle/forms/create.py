@@ -1,27 +1,21 @@
 """What somebody wants made: one form for the instances and everything that comes with them."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from ipaddress import ip_network
-from itertools import groupby
 from typing import Any
 from uuid import UUID, uuid4
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Count, Min
 from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from recycle.actions.create import Disk, Order
+from recycle.actions.create import UNNAMED, Disk, Order, numbered
 from recycle.actions.resources.volumes import MOST_VOLUMES
-from recycle.forms.scope import check_account
+from recycle.forms.offer import NEW, Offer
+from recycle.forms.scope import Scope, check_account
 from recycle.forms.text import TextField
-from recycle.http import Request
-from recycle.lifecycle import State
-from recycle.models import ElasticIP, Instance, InstanceType, Tag, Zone
 from recycle.offer import (
     BANDWIDTH_MBPS,
     DATA_DISKS,
@@ -33,14 +27,11 @@ from recycle.offer import (
 from recycle.policy import MOST_TAGS, RENEWAL_MONTHS, BillingMode
 from recycle.text import check_text
 
-NEW = "new"
-# Subnets, groups and addresses offered to choose from.
-OFFERED = 200
 LONGEST_NAME = 64
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DiskRow:
     """A data disk as it was entered."""
 
     type: str
@@ -49,16 +40,51 @@ class Row:
     error: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class Subnet:
-    # None: a new one.
-    id: UUID | None
-    vpc_id: UUID | None
-    label: str
+def filled_in(data: QueryDict, scope: Scope, offer: Offer) -> QueryDict:
+    """What somebody begins with who has only just come here, perhaps by a link that chooses
+    something already.
+    """
+    data = data.copy()
+    defaults = {
+        "billing_mode": BillingMode.DAILY.value,
+        "zone": next(iter(offer.zones), ""),
+        "shown_zone": "",
+        "instance_type": next(iter(offer.types), ""),
+        "image": next(iter(IMAGES)),
+        "system_disk_type": SYSTEM_DISKS[0],
+        "system_disk_gb": "40",
+        "eip": "",
+        "bandwidth": "5",
+        "number": "1",
+        "count": "1",
+        "token": str(uuid4()),
+        "scope": str(scope),
+    }
+    for name, value in defaults.items():
+        data.setdefault(name, value)
+    return data
+
+
+def with_likeliest_network(data: QueryDict, offer: Offer) -> QueryDict:
+    """The likeliest choice in a zone that was just chosen: the subnet that most instances stand
+    in.
+    """
+    data = data.copy()
+    data["shown_zone"] = data.get("zone", "")
+    if data.get("subnet") not in offer.subnets:
+        data["subnet"] = next(iter(offer.subnets))
+    vpc = offer.subnets[str(data["subnet"])].vpc_id
+    if offer.groups.get(data.get("security_group", ""), NEW) != vpc:
+        data["security_group"] = next(
+            (key for key, of in offer.groups.items() if vpc and of == vpc), NEW
+        )
+    if data.get("eip") not in ("", NEW, *offer.addresses):
+        data["eip"] = ""
+    return data
 
 
 class CreateForm(forms.Form):
-    """Create Instance. What can be chosen in the network depends on the zone."""
+    """Create Instance, out of what the account is offered."""
 
     billing_mode = forms.ChoiceField(
         label=gettext_lazy("Billing mode"), choices=BillingMode.choices
@@ -103,154 +129,21 @@ class CreateForm(forms.Form):
     # The account the page was made for.
     scope = forms.CharField(required=False, max_length=64)
 
+    # What a name begins with that nobody chose.
+    unnamed = UNNAMED
     data: QueryDict
 
-    def __init__(self, data: QueryDict, *, request: Request) -> None:
-        data = data.copy()
-        self.request = request
-        shell = request.shell
-        assert shell.account
-        self.account = shell.account
-        self.zones = {
-            zone.pk: zone
-            for zone in shell.zones
-            if not shell.region or zone.region_id == shell.region.pk
-        }
-        self.types = {
-            kind.pk: kind
-            for kind in InstanceType.objects.order_by("family", "vcpu", "memory_gb", "name")
-        }
-        self.known_tags = {
-            tag.pk: tag
-            for tag in Tag.objects.visible_to(request.user)
-            .of(self.account)
-            .order_by("key", "value")
-        }
-        if request.method == "GET" and "token" not in data:
-            # Somebody has only just come here, perhaps by a link that chooses something already.
-            self._prefill(data, shell.scope)
+    def __init__(self, data: QueryDict, *, scope: Scope, offer: Offer) -> None:
+        self.asked_in, self.offer = scope, offer
         # Without script the zone may have changed while the network shows the old one's.
         self.zone_changed = data.get("shown_zone", "") != data.get("zone", "")
-        super().__init__(data)
-        self._offer_network()
-        for name, choices in (
-            ("zone", [(zone, zone) for zone in self.zones]),
-            ("instance_type", [(kind, kind) for kind in self.types]),
-            ("subnet", [(key, subnet.label) for key, subnet in self.subnets.items()]),
-            ("security_group", list(self.group_labels.items())),
-            (
-                "eip",
-                [*self.eip_words, *((str(pk), str(eip)) for pk, eip in self.addresses.items())],
-            ),
-            ("tags", [(pk, str(tag)) for pk, tag in self.known_tags.items()]),
-        ):
+        super().__init__(with_likeliest_network(data, offer) if self.zone_changed else data)
+        for name, choices in offer.choices().items():
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)
             field.choices = choices
 
-    def _prefill(self, data: QueryDict, scope: str) -> None:
-        defaults = {
-            "billing_mode": BillingMode.DAILY.value,
-            "zone": next(iter(self.zones), ""),
-            "instance_type": next(iter(self.types), ""),
-            "image": next(iter(IMAGES)),
-            "system_disk_type": SYSTEM_DISKS[0],
-            "system_disk_gb": "40",
-            "eip": "",
-            "bandwidth": "5",
-            "number": "1",
-            "count": "1",
-            "token": str(uuid4()),
-            "scope": scope,
-        }
-        for name, value in defaults.items():
-            data.setdefault(name, value)
-        data.setdefault("shown_zone", "")
-
-    # --- Network ----------------------------------------------------------------------------------
-
-    @property
-    def chosen_zone(self) -> Zone | None:
-        return self.zones.get(self.data.get("zone", ""))
-
-    def _offer_network(self) -> None:
-        """The subnets of the chosen zone, and what its region has of VPCs, security groups and free
-        addresses.
-        """
-        zone = self.chosen_zone
-        rows = Instance.objects.visible_to(self.request.user).filter(account=self.account)
-        rows = rows.exclude(state=State.PURGED).order_by()
-        region = rows.filter(zone__region=zone.region_id) if zone else rows.none()
-        used = (
-            region.filter(zone=zone)
-            .values("subnet_id", "vpc_id")
-            .annotate(n=Count("pk"), low=Min("private_ip"))
-        )
-        groups = (
-            region.values_list("vpc_id", "security_group_ids")
-            .annotate(n=Count("pk"))
-            .order_by("-n")
-        )
-        grouped = list(groups[:OFFERED])
-        self.subnets: dict[str, Subnet] = {}
-        for row in used.order_by("-n", "subnet_id")[:OFFERED]:
-            label = _("%(id)s · %(network)s · %(n)d instances") % {
-                "id": _short(row["subnet_id"]), "network": _network(row["low"]), "n": row["n"],
-            }  # fmt: skip
-            self.subnets[str(row["subnet_id"])] = Subnet(row["subnet_id"], row["vpc_id"], label)
-        for vpc in dict.fromkeys(vpc for vpc, _found, _n in grouped if vpc):
-            self.subnets[f"{NEW}:{vpc}"] = Subnet(
-                None, vpc, _("New subnet in VPC %(id)s") % {"id": _short(vpc)}
-            )
-        self.subnets[NEW] = Subnet(None, None, _("New subnet in a new VPC"))
-        # A group belongs to the VPC of the instances that are in it.
-        self.groups: dict[str, UUID | None] = {}
-        for vpc, found, _n in grouped:
-            for group in found:
-                self.groups.setdefault(str(group), vpc)
-        free = ElasticIP.objects.visible_to(self.request.user).of(self.account)
-        free = free.filter(
-            region=zone.region_id if zone else None, instance=None, load_balancer=None
-        )
-        self.addresses = {str(eip.pk): eip for eip in free.order_by("address")[:OFFERED]}
-        self.eip_words = [("", _("None")), (NEW, _("A new one for each instance"))]
-        if self.zone_changed:
-            self._choose_network()
-        self.group_labels = {
-            group: f"{_short(group)} · VPC {_short(vpc)}" for group, vpc in self.groups.items()
-        } | {NEW: _("A new one")}
-
-    def _choose_network(self) -> None:
-        """The likeliest choice in a zone that was just chosen: the subnet that most instances stand
-        in.
-        """
-        self.data["shown_zone"] = self.data.get("zone", "")
-        if self.data.get("subnet") not in self.subnets:
-            self.data["subnet"] = next(iter(self.subnets))
-        vpc = self.subnets[str(self.data["subnet"])].vpc_id
-        if self.groups.get(self.data.get("security_group", ""), NEW) != vpc:
-            self.data["security_group"] = next(
-                (key for key, of in self.groups.items() if vpc and of == vpc), NEW
-            )
-        if self.data.get("eip") not in ("", NEW, *self.addresses):
-            self.data["eip"] = ""
-
-    # --- Choices as the page shows them -----------------------------------------------------------
-
-    @property
-    def families(self) -> list[tuple[str, list[InstanceType]]]:
-        return [
-            (family, list(kinds))
-            for family, kinds in groupby(self.types.values(), key=lambda kind: kind.family)
-        ]
-
-    @property
-    def months_offered(self) -> Sequence[int]:
-        return RENEWAL_MONTHS
-
-    @property
-    def images(self) -> list[tuple[str, str]]:
-        return list(IMAGES.items())
+    # --- Data disks -------------------------------------------------------------------------------
 
     @property
     def disk_types(self) -> list[tuple[str, int, int]]:
@@ -261,19 +154,19 @@ class CreateForm(forms.Form):
         return len(self.rows) < MOST_VOLUMES
 
     @cached_property
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[DiskRow]:
         """The data disks as entered, with one more or one less where a button asks for that."""
         types, sizes = self.data.getlist("disk_type"), self.data.getlist("disk_size")
         deletes = set(self.data.getlist("disk_delete"))
         rows = [
-            Row(kind, size.strip(), str(index) in deletes, _disk_error(kind, size.strip()))
+            DiskRow(kind, size.strip(), str(index) in deletes, _disk_error(kind, size.strip()))
             for index, (kind, size) in enumerate(zip(types, sizes, strict=False))
         ]
         removed = self.data.get("remove_disk", "")
         if removed.isdecimal() and int(removed) < len(rows):
             del rows[int(removed)]
         if "add_disk" in self.data and len(rows) < MOST_VOLUMES:
-            rows.append(Row(next(iter(DATA_DISKS)), "100", delete=False))
+            rows.append(DiskRow(next(iter(DATA_DISKS)), "100", delete=False))
         return rows
 
     # --- What it means ----------------------------------------------------------------------------
@@ -301,7 +194,7 @@ class CreateForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
-        check_account(self, self.request)
+        check_account(self, self.asked_in)
         if len(self.data.getlist("disk_type")) > MOST_VOLUMES:
             self.add_error(
                 None, _("An instance takes %(n)d data disks at most.") % {"n": MOST_VOLUMES}
@@ -314,9 +207,9 @@ class CreateForm(forms.Form):
         self._check_network(data)
         if len(data.get("tags", ())) + len(data.get("new_tags", ())) > MOST_TAGS:
             self.add_error("new_tags", _("An instance has %(n)d tags at most.") % {"n": MOST_TAGS})
-        if {"name", "count"} <= data.keys() and data["name"] and data["count"] > 1:
-            longest = len(str(self._number() + data["count"] - 1))
-            if len(data["name"]) + 1 + max(2, longest) > LONGEST_NAME:
+        if {"name", "count"} <= data.keys() and data["name"]:
+            last = numbered(data["name"], self._number(), data["count"])[-1]
+            if len(last) > LONGEST_NAME:
                 self.add_error(
                     "name",
                     _("With its number, the name has more than %(n)d characters.")
@@ -331,12 +224,12 @@ class CreateForm(forms.Form):
     def _check_network(self, data: dict[str, Any]) -> None:
         if data.get("eip") == NEW and "bandwidth" in data and data["bandwidth"] is None:
             self.add_error("bandwidth", _("Say how many Mbps the EIP has."))
-        if data.get("eip") in self.addresses and data.get("count", 1) > 1:
+        if data.get("eip") in self.offer.addresses and data.get("count", 1) > 1:
             self.add_error("eip", _("An EIP that is there already goes to one instance only."))
         if data.get("subnet") and data.get("security_group"):
-            subnet, group = self.subnets[data["subnet"]], data["security_group"]
+            subnet, group = self.offer.subnets[data["subnet"]], data["security_group"]
             # New ones are made for the VPC; those of a VPC of its own do not reach into another.
-            if group != NEW and self.groups[group] != subnet.vpc_id:
+            if group != NEW and self.offer.groups[group] != subnet.vpc_id:
                 self.add_error(
                     "security_group",
                     _("It belongs to another VPC. Choose one of the subnet's VPC, or a new one."),
@@ -344,12 +237,12 @@ class CreateForm(forms.Form):
 
     def order(self) -> Order:
         """What the valid form asks for."""
-        data = self.cleaned_data
-        subnet = self.subnets[data["subnet"]]
+        data, offer = self.cleaned_data, self.offer
+        subnet = offer.subnets[data["subnet"]]
         return Order(
-            account=self.account,
-            zone=self.zones[data["zone"]],
-            instance_type=self.types[data["instance_type"]],
+            account=offer.account,
+            zone=offer.zones[data["zone"]],
+            instance_type=offer.types[data["instance_type"]],
             billing_mode=data["billing_mode"],
             months=data["months"] or 1,
             image_id=data["image"],
@@ -361,9 +254,9 @@ class CreateForm(forms.Form):
             security_group_id=None
             if data["security_group"] == NEW
             else UUID(data["security_group"]),
-            address=self.addresses.get(data["eip"]),
+            address=offer.addresses.get(data["eip"]),
             bandwidth_mbps=data["bandwidth"] if data["eip"] == NEW else 0,
-            tags=[self.known_tags[pk] for pk in data["tags"]],
+            tags=[offer.tags[pk] for pk in data["tags"]],
             new_tags=data["new_tags"],
             name=data["name"],
             number=self._number(),
@@ -385,13 +278,3 @@ def _disk_error(kind: str, size: str) -> str:
     ):
         return _("%(type)s has %(low)d to %(high)d GB.") % {"type": kind, "low": low, "high": high}
     return ""
-
-
-def _short(key: Any) -> str:
-    return f"{str(key)[:8]}…" if key else "–"
-
-
-def _network(address: str) -> str:
-    """The network of 254, or for IPv6 the /64, that an address lies in."""
-    network = ip_network(f"{address}/{64 if ':' in address else 24}", strict=False)
-    return str(network)

@@ -15,25 +15,24 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from recycle.days import within
-from recycle.forms.page import PageForm
+from recycle.forms.filters import FilterForm
+from recycle.forms.scope import Scope
 from recycle.forms.search import address_has, has, is_tag
-from recycle.http import Request
-from recycle.lifecycle import Action, ResourceAction, State
-from recycle.listing import Cursor, Page, paginate
+from recycle.lifecycle import LIVING, Action, ResourceAction
+from recycle.listing import Count, Cursor, Page, paginate
 from recycle.models import ElasticIP, Event, InstanceQuerySet, InstanceTag, Tag
-from recycle.models.instance import NO_FEES_LABEL
+from recycle.models.instance import statuses_of
 from recycle.models.tenancy import OwnedQuerySet
 from recycle.policy import BillingMode
 from recycle.text import fold
 
 PAGE_SIZES = (10, 20, 50, 100)
 DEFAULT_SIZE = 20
-NO_FEES = "no_fees"
 # A key of 128 characters, a value of 255, and the sign between them.
 LONGEST_TAG = 384
 
 
-class ListForm(PageForm):
+class ListForm(FilterForm):
     """What every list takes from its address: region, order, page. Subclasses add filters and
     `narrow`.
     """
@@ -54,18 +53,14 @@ class ListForm(PageForm):
     # Long enough for the longest name in any script.
     cursor = forms.CharField(required=False, max_length=2_000, widget=forms.HiddenInput)
 
-    def __init__(self, data: QueryDict, *, request: Request) -> None:
-        super().__init__(data, request=request)
+    def __init__(self, data: QueryDict, *, scope: Scope) -> None:
+        super().__init__(data, scope=scope)
+        # What "within an hour" is counted from.
+        self.now = scope.now
         self._choices("sort").choices = [("", ""), *((sort, sort) for sort in self.sorts)]
         if "zone" in self.fields:
-            region = self.shell.region
-            zones = [
-                zone.pk for zone in self.shell.zones if not region or zone.region_id == region.pk
-            ]
-            self._choices("zone").choices = [
-                ("", _("All zones")),
-                *((zone, zone) for zone in zones),
-            ]
+            zones = [(zone.pk, zone.pk) for zone in scope.zones]
+            self._choices("zone").choices = [("", _("All zones")), *zones]
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
@@ -89,14 +84,6 @@ class ListForm(PageForm):
             return str(self.data["cursor"])
         return super().as_text(name, value)
 
-    @property
-    def carried(self) -> list[tuple[str, str]]:
-        """What a new filter keeps of the address, though no field shows it; the page is
-        not kept.
-        """
-        hidden = {"account", *(field.name for field in self.hidden_fields())}
-        return [(name, value) for name, value in self.said(cursor=None).items() if name in hidden]
-
     def _check_order(self, first: str, last: str) -> None:
         """Say so where a span of days ends before it begins, instead of finding nothing."""
         start, end = self.cleaned_data.get(first), self.cleaned_data.get(last)
@@ -112,11 +99,6 @@ class ListForm(PageForm):
             if name not in {"sort", "size", "cursor"} and (value := self.data.get(name, ""))
         }
 
-    @property
-    def canonical(self) -> str:
-        """The same for the same filter, however the address spells it."""
-        return self.query(sort=None, size=None, cursor=None) if self.is_valid() else "invalid"
-
     def narrow(self, rows: Any) -> Any:
         raise NotImplementedError
 
@@ -125,7 +107,7 @@ class ListForm(PageForm):
         exist.
         """
         if not self.is_valid():
-            return Page(rows=[], previous=None, next=None, total=0, capped=False)
+            return Page(rows=[], previous=None, next=None, count=Count(0, capped=False))
         data = self.cleaned_data
         return paginate(
             self.narrow(rows), sort=data["sort"], size=data["size"], cursor=data["cursor"] or None
@@ -176,7 +158,6 @@ class InstanceListForm(ListForm):
 
 
 class InstanceFilter(InstanceListForm):
-    url = "recycle:instances"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "name", "-name")
     columns = {
@@ -191,13 +172,7 @@ class InstanceFilter(InstanceListForm):
     status = forms.ChoiceField(
         required=False,
         label=gettext_lazy("Status"),
-        choices=[
-            ("", gettext_lazy("All statuses")),
-            (State.ACTIVE.value, State.ACTIVE.label),
-            (State.STOPPED.value, State.STOPPED.label),
-            (NO_FEES, NO_FEES_LABEL),
-            (State.EXPIRED.value, State.EXPIRED.label),
-        ],
+        choices=[("", gettext_lazy("All statuses")), *statuses_of(LIVING)],
     )
     # As a person types it: KEY or KEY=VALUE.
     tag = forms.CharField(required=False, max_length=LONGEST_TAG, label=gettext_lazy("Tag"))
@@ -211,7 +186,7 @@ class InstanceFilter(InstanceListForm):
 
     @property
     def _tags(self) -> OwnedQuerySet[Tag]:
-        return Tag.objects.visible_to(self.shell.request.user).of(self.shell.account)
+        return Tag.objects.visible_to(self.scope.by).of(self.scope.account)
 
     def clean_tagged(self) -> int | None:
         pk: int | None = self.cleaned_data["tagged"]
@@ -224,9 +199,8 @@ class InstanceFilter(InstanceListForm):
     def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
         data = self.cleaned_data
         rows = super().narrow(rows.living())
-        if status := data["status"]:
-            state = State.STOPPED if status == NO_FEES else status
-            rows = rows.filter(state=state, no_fees=status == NO_FEES)
+        if data["status"]:
+            rows = rows.with_status(data["status"])
         on = InstanceTag.objects.filter(instance=OuterRef("pk"))
         if data["tag"]:
             rows = rows.filter(Exists(on.filter(tag__in=self._tags.filter(is_tag(data["tag"])))))
@@ -240,7 +214,6 @@ class InstanceFilter(InstanceListForm):
 
 
 class BinFilter(InstanceListForm):
-    url = "recycle:bin"
     default_sort = "-recycled_at"
     sorts = ("recycled_at", "-recycled_at", "purge_at", "-purge_at")
     columns = {
@@ -290,7 +263,6 @@ class BinFilter(InstanceListForm):
 
 
 class ExpiredFilter(InstanceListForm):
-    url = "recycle:expired"
     default_sort = "purge_at"
     sorts = ("purge_at", "-purge_at")
     columns = {
@@ -310,7 +282,6 @@ DETAILS = frozenset({"by", "ip", "request_id", "since", "until"})
 class LogFilter(ListForm):
     """The Operation Log. It is not divided by region: its instances may be gone."""
 
-    url = "recycle:log"
     by_region = False
     default_sort = "-id"
     sorts = ("-id", "id")

@@ -1,5 +1,6 @@
 """Logging in, and one's own password and sessions."""
 
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account.forms import LoginForm as AllauthLoginForm
@@ -11,17 +12,14 @@ from django.contrib.auth.password_validation import (
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
-from recycle.http import Request
-from recycle.login import take_attempt
 from recycle.models import User
-from recycle.passwords import Busy
 
 # More than anybody types, and far less than what takes long to look at.
-LONGEST = 1_000
+LONGEST_PASSWORD = 1_000
 
 
 def _password_field(label: Any) -> forms.CharField:
-    return forms.CharField(label=label, strip=False, max_length=LONGEST)
+    return forms.CharField(label=label, strip=False, max_length=LONGEST_PASSWORD)
 
 
 class LoginForm(AllauthLoginForm):  # type: ignore[misc]
@@ -40,9 +38,11 @@ class PasswordForm(forms.Form):
     new = _password_field(_("New password"))
     again = _password_field(_("New password once more"))
 
-    def __init__(self, *args: Any, request: Request, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, by: User, is_own: Callable[[str], bool], **kwargs: Any) -> None:
+        """`is_own` tells whether a password is that of `by`. It may raise a ValidationError."""
         super().__init__(*args, **kwargs)
-        self.request = request
+        self.by = by
+        self.is_own = is_own
 
     @property
     def rules(self) -> list[str]:
@@ -50,16 +50,8 @@ class PasswordForm(forms.Form):
 
     def clean_old(self) -> str:
         old: str = self.cleaned_data["old"]
-        attempt = take_attempt(self.request)
-        try:
-            right = self.request.user.check_password(old)
-        except Busy:
-            # Nobody has guessed anything.
-            attempt.rollback()
-            raise
-        if not right:
+        if not self.is_own(old):
             raise ValidationError(_("This is not your current password."), code="wrong")
-        attempt.rollback()
         return old
 
     def clean(self) -> dict[str, Any]:
@@ -76,7 +68,7 @@ class PasswordForm(forms.Form):
 
     def _judge(self, password: str) -> None:
         try:
-            validate_password(password, self.request.user)
+            validate_password(password, self.by)
         except ValidationError as error:
             self.add_error("new", error)
 

@@ -1,6 +1,5 @@
 """Rows named one by one: what every verb on selected rows takes."""
 
-from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -10,64 +9,21 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from recycle.forms.places import own_address
-from recycle.forms.scope import check_account
-from recycle.http import Request
-
 # Ids that one request may name.
 MAX_NAMED = 1_000
 
 
-class BackForm(forms.Form):
-    """Where the person came from and goes back to."""
-
-    # Left aside when it is too long or leads elsewhere: where somebody came from refuses no action.
-    back = forms.CharField(required=False)
-    # What the page was made for.
-    scope = forms.CharField(required=False, max_length=64)
-    # The dialog has been seen and answered.
-    confirmed = forms.BooleanField(required=False)
-    # What it said of each row: "id:word,id:word". Missing: no dialog was shown, or it was too much.
-    announced = forms.CharField(required=False)
-
-    data: QueryDict
-
-    def __init__(self, data: QueryDict, *, request: Request, home: str) -> None:
-        super().__init__(data)
-        self.request = request
-        self.home = home
-
-    def clean_back(self) -> str:
-        return own_address(self.cleaned_data["back"], self.request) or self.home
-
-    def clean_announced(self) -> dict[str, str] | None:
-        if "announced" not in self.data:
-            return None
-        pairs = (pair.partition(":") for pair in self.cleaned_data["announced"].split(",") if pair)
-        return {pk: word for pk, _colon, word in pairs}
-
-    def clean(self) -> dict[str, Any]:
-        # A link has no scope; a dialog and a list do.
-        if self.cleaned_data.get("scope"):
-            check_account(self, self.request)
-        return self.cleaned_data
-
-
-class NamedForm(BackForm):
+class NamedForm(forms.Form):
     """Rows named by their ids. An unknown or foreign one refuses the whole request."""
 
     ids = forms.Field(required=False)
 
-    def __init__(
-        self,
-        data: QueryDict,
-        *,
-        request: Request,
-        home: str,
-        rows: Callable[[Request], QuerySet[Any, Any]],
-    ) -> None:
-        super().__init__(data, request=request, home=home)
-        self.rows = rows(request)
+    data: QueryDict
+
+    def __init__(self, data: QueryDict, *, rows: QuerySet[Any, Any]) -> None:
+        """`rows` are all rows that can be named."""
+        super().__init__(data)
+        self.rows = rows
 
     def clean_ids(self) -> list[Any]:
         if self.data.get("all"):

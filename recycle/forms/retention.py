@@ -10,13 +10,13 @@ from django.http import QueryDict
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from recycle.forms.scope import check_account
+from recycle.forms.scope import Scope, check_account
 from recycle.forms.text import TextField
-from recycle.http import Request
-from recycle.models.instance import duration_label
-from recycle.policy import LONGEST_KEEP, STANDARD_KEEP
+from recycle.labels import duration_label, standard_label
+from recycle.policy import LONGEST_KEEP, STANDARDS
 
 HOUR, DAY = 3_600, 86_400
+MOST_HOURS = LONGEST_KEEP // timedelta(seconds=HOUR)
 UNITS = [(HOUR, gettext_lazy("hours")), (DAY, gettext_lazy("days"))]
 
 
@@ -25,7 +25,7 @@ class KeepForWidget(forms.MultiWidget):
 
     def __init__(self, attrs: dict[str, Any] | None = None) -> None:
         number = forms.NumberInput(
-            attrs={"min": 1, "max": 720, "class": "in", "aria-label": gettext_lazy("Number")}
+            attrs={"min": 1, "max": MOST_HOURS, "class": "in", "aria-label": gettext_lazy("Number")}
         )
         unit = forms.Select(
             choices=UNITS, attrs={"class": "in", "aria-label": gettext_lazy("Unit")}
@@ -40,11 +40,13 @@ class KeepForWidget(forms.MultiWidget):
 
 
 class KeepForField(forms.MultiValueField):
-    """A time in the recycle bin: longer than the standard, up to 30 days. Empty is None."""
+    """A time in the recycle bin: longer than the standard of some billing mode, up to LONGEST_KEEP.
+    Empty is None.
+    """
 
     def __init__(self, **kwargs: Any) -> None:
         fields = (
-            forms.IntegerField(required=False, min_value=1, max_value=720),
+            forms.IntegerField(required=False, min_value=1, max_value=MOST_HOURS),
             forms.TypedChoiceField(required=False, coerce=int, empty_value=None, choices=UNITS),
         )
         kwargs.setdefault("label", gettext_lazy("Time in the recycle bin"))
@@ -60,14 +62,14 @@ class KeepForField(forms.MultiValueField):
         if not data_list or data_list[0] is None:
             return None
         keep_for = timedelta(seconds=data_list[0] * (data_list[1] or DAY))
-        if not STANDARD_KEEP < keep_for <= LONGEST_KEEP:
+        if not min(STANDARDS.values()) < keep_for <= LONGEST_KEEP:
             raise ValidationError(
                 _(
                     "The time has to be longer than the standard, %(standard)s, and %(longest)s "
                     "at most."
                 )
                 % {
-                    "standard": duration_label(STANDARD_KEEP),
+                    "standard": standard_label(),
                     "longest": duration_label(LONGEST_KEEP),
                 }
             )
@@ -81,22 +83,22 @@ class ConfirmedForm(forms.Form):
     # The account the page was made for.
     scope = forms.CharField(required=False, max_length=64)
 
-    def __init__(self, data: QueryDict | None = None, *, request: Request) -> None:
+    def __init__(self, data: QueryDict, *, scope: Scope) -> None:
         super().__init__(data)
-        self.request = request
+        self.asked_in = scope
 
     def clean(self) -> dict[str, Any]:
-        check_account(self, self.request)
+        check_account(self, self.asked_in)
         return self.cleaned_data
 
 
-class KeepForm(ConfirmedForm):
+class KeepForm(forms.Form):
     """The time of the account."""
 
     keep_for = KeepForField()
 
 
-class RuleForm(ConfirmedForm):
+class RuleForm(forms.Form):
     """A rule for a tag."""
 
     key = TextField(max_length=128, label=gettext_lazy("Tag key"))
@@ -107,7 +109,7 @@ class RuleForm(ConfirmedForm):
     keep_for = KeepForField()
 
     def clean(self) -> dict[str, Any]:
-        data = super().clean()
+        data = self.cleaned_data
         if data.get("means") == "exclude":
             data["keep_for"] = None
             # What was typed beside it does not matter.

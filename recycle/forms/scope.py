@@ -1,15 +1,70 @@
-"""What a page was made for, when its form is sent."""
+"""What a form knows of whoever sends it, and what a page was made for when its form is sent."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cached_property
 
 from django import forms
 from django.utils.translation import gettext as _
 
-from recycle.http import Request
+from recycle.models import Account, Instance, InstanceQuerySet, Region, User, Zone
 
 
-def check_account(form: forms.Form, request: Request) -> None:
+@dataclass(frozen=True)
+class Scope:
+    """Who asks, about which account and region, and at which moment.
+
+    Whoever reads a form makes one: pages from the request, and anything else from what it has. The
+    database is read when something is asked for, and once.
+    """
+
+    by: User
+    # None: somebody who belongs to no account.
+    account: Account | None
+    now: datetime
+    # The region's code. One that is not known means all regions, as the empty one does.
+    code: str = ""
+
+    def __str__(self) -> str:
+        """As a page says what it was made for: "account:region", the latter empty for all."""
+        return f"{self.account.pk if self.account else ''}:{self.region.pk if self.region else ''}"
+
+    @cached_property
+    def all_zones(self) -> list[Zone]:
+        return list(Zone.objects.select_related("region").order_by("code"))
+
+    @property
+    def all_regions(self) -> list[Region]:
+        return list({zone.region.pk: zone.region for zone in self.all_zones}.values())
+
+    @property
+    def region(self) -> Region | None:
+        """The region that is asked about; None for all regions."""
+        return next((region for region in self.all_regions if region.pk == self.code), None)
+
+    @property
+    def zones(self) -> list[Zone]:
+        """The zones of the region, or of all regions."""
+        region = self.region
+        return [zone for zone in self.all_zones if not region or zone.region_id == region.pk]
+
+    @property
+    def regions(self) -> list[Region]:
+        return [self.region] if self.region else self.all_regions
+
+    def instances(self) -> InstanceQuerySet:
+        """The instances of the account, in every region."""
+        return Instance.objects.visible_to(self.by).filter(account=self.account)
+
+
+def account_of(scope: object) -> str:
+    """The first half of a scope as a page says it."""
+    return str(scope).partition(":")[0]
+
+
+def check_account(form: forms.Form, scope: Scope) -> None:
     """Refuse a form from a window that showed another account; its field is called `scope`."""
-    shown = form.cleaned_data.get("scope", "").partition(":")[0]
-    if shown != request.shell.scope.partition(":")[0]:
+    if account_of(form.cleaned_data.get("scope", "")) != account_of(scope):
         form.add_error(
             None, _("You have switched the account in another window. Nothing was changed.")
         )

@@ -2,6 +2,8 @@
 composition.
 """
 
+from ipaddress import ip_address
+
 from django.db.models import CharField, Q, Value
 from django.db.models.functions import Concat, Replace
 from django.db.models.lookups import Exact
@@ -52,6 +54,14 @@ def has_tag(text: str) -> Q:
         key, value = "=".join(parts[:at]).strip(), "=".join(parts[at:]).strip()
         found |= Q(key_folded__contains=key, value_folded__contains=value)
     return found
+
+
+def address_is(field: str, text: str) -> Q:
+    """The IP address is the one that `text` writes, in whichever of the ways there are for IPv6."""
+    try:
+        return Q(**{field: str(ip_address(text))})
+    except ValueError:
+        return NOTHING
 
 
 def address_has(field: str, text: str) -> Q:

@@ -1,4 +1,4 @@
-"""What is selected in a list, and what a verb asks beside it."""
+"""Which instances an action is about: named one by one, or all that match a list's filter."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -6,17 +6,16 @@ from uuid import UUID
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.utils import timezone
+from django.http import QueryDict
 from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import ngettext
 
 from recycle.forms.lists import BinFilter, ExpiredFilter, InstanceFilter, InstanceListForm
-from recycle.forms.named import MAX_NAMED, BackForm
-from recycle.forms.places import filter_of
-from recycle.forms.text import MAX_RETYPED, TextField
+from recycle.forms.named import MAX_NAMED
+from recycle.forms.scope import Scope
+from recycle.forms.text import TextField
 from recycle.models import InstanceQuerySet
-from recycle.policy import RENEWAL_MONTHS
 
 # Instances that one request works through.
 MAX_SELECTED = 10_000
@@ -32,19 +31,27 @@ LISTS: dict[str, type[InstanceListForm]] = {
 }
 
 
-class SelectionForm(BackForm):
+class SelectionForm(forms.Form):
     """Instances named one by one, or all that matched a list's filter when it was shown.
 
     Nothing here ever means more than what was named: an unknown or foreign id refuses the whole
-    request, and so does a form from a window that showed another account or region.
+    request.
     """
 
     ids = forms.Field(required=False)
     all = forms.BooleanField(required=False)
     as_of = forms.CharField(required=False, max_length=40)
     reason = TextField(required=False, max_length=200)
-    # Retyped name or number, where nothing brings the instance back.
-    confirm = forms.CharField(required=False, max_length=MAX_RETYPED)
+
+    data: QueryDict
+
+    def __init__(
+        self, data: QueryDict, *, scope: Scope, shown: InstanceListForm | None = None
+    ) -> None:
+        """`shown` is the filter that `all` is about; without one, `all` is refused."""
+        super().__init__(data)
+        self.scope = scope
+        self.shown = shown
 
     def clean_ids(self) -> list[UUID]:
         try:
@@ -58,7 +65,7 @@ class SelectionForm(BackForm):
                 _("At most %(max)d instances can be named at once. Select all that match instead.")
                 % {"max": MAX_NAMED}
             )
-        known = self.request.shell.instances().filter(pk__among=ids).count()
+        known = self.scope.instances().filter(pk__among=ids).count()
         if known < len(ids):
             raise ValidationError(
                 ngettext(
@@ -78,108 +85,42 @@ class SelectionForm(BackForm):
         except (ValueError, OverflowError):
             return None
         # No list has been shown at such a time.
-        if moment is None or moment > self.request.now + CLOCKS_DIFFER:
+        if moment is None or moment > self.scope.now + CLOCKS_DIFFER:
             return None
-        return min(moment, self.request.now)
+        return min(moment, self.scope.now)
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
         if self.errors:
             return data
-        # Instances named by id are the same in every region; "all that match" is not.
-        shown, present = data["scope"], self.request.shell.scope
-        if not data["all"]:
-            shown, present = shown.partition(":")[0], present.partition(":")[0]
-        if shown and shown != present:
-            raise ValidationError(
-                _(
-                    "You have switched the account or region in another window. Nothing was "
-                    "changed."
-                ),
-                code="scope",
-            )
         if data["all"]:
-            instances = self._all_that_match(data)
+            instances = self._all_that_match(data["as_of"])
         elif data["ids"]:
-            instances = self.request.shell.instances().filter(pk__among=data["ids"])
+            instances = self.scope.instances().filter(pk__among=data["ids"])
         else:
             raise ValidationError(_("Select at least one instance."), code="empty")
         # In one order: of more than MAX_SELECTED, the dialog and the action mean the same ones.
         data["instances"] = instances.order_by("name", "pk")
         return data
 
-    def _all_that_match(self, data: dict[str, Any]) -> InstanceQuerySet:
+    def _all_that_match(self, as_of: datetime | None) -> InstanceQuerySet:
         """What matched when the list was shown: whatever was acted on since then is left alone."""
-        invalid = ValidationError(
-            _("The filter of this list is not valid. Nothing was changed."), code="filter"
-        )
-        # The filter that was shown, and no other: the way home that stands in for a bad one would
-        # mean everything.
-        query = filter_of(self.data.get("back", ""), self.request)
-        if not isinstance(query, InstanceListForm) or not query.is_valid():
-            raise invalid
-        if not data["scope"] or data["as_of"] is None:
-            raise invalid
+        if self.shown is None or not self.shown.is_valid() or as_of is None:
+            raise ValidationError(
+                _("The filter of this list is not valid. Nothing was changed."), code="filter"
+            )
         # "Ends within 15 minutes" goes on from when the list was shown, not from now.
-        query.now = data["as_of"]
-        instances: InstanceQuerySet = query.narrow(self.request.shell.instances())
-        return instances.filter(changed_at__lte=data["as_of"])
+        self.shown.now = as_of
+        instances: InstanceQuerySet = self.shown.narrow(self.scope.instances())
+        return instances.filter(changed_at__lte=as_of)
 
+    def parameters(self, *, retyped: bool) -> dict[str, Any]:
+        """What the action takes beside the instances and the reason.
 
-class StopForm(SelectionForm):
-    mode = forms.ChoiceField(
-        required=False,
-        choices=[
-            ("KeepCharging", gettext_lazy("Retain and Charge")),
-            ("StopCharging", gettext_lazy("No Fees Upon Shutdown")),
-        ],
-    )
+        `retyped` says that what cannot be undone has been confirmed as such.
+        """
+        return {}
 
-
-class RestoreForm(SelectionForm):
-    # Go on to the plan of what the restored ones could be bound to again.
-    again = forms.BooleanField(required=False)
-
-
-class RenewForm(SelectionForm):
-    months = forms.TypedChoiceField(
-        required=False,
-        coerce=int,
-        empty_value=None,
-        choices=[(months, str(months)) for months in RENEWAL_MONTHS],
-    )
-
-    def clean_months(self) -> int:
-        return self.cleaned_data["months"] or 1
-
-
-class ExtendForm(SelectionForm):
-    hours = forms.TypedChoiceField(
-        required=False,
-        coerce=int,
-        empty_value=None,
-        choices=[
-            (1, gettext_lazy("1 hour")),
-            (6, gettext_lazy("6 hours")),
-            (24, gettext_lazy("1 day")),
-            (72, gettext_lazy("3 days")),
-            (168, gettext_lazy("7 days")),
-        ],
-    )
-
-    def clean_hours(self) -> int:
-        return self.cleaned_data["hours"] or 1
-
-
-class HoldForm(SelectionForm):
-    review_on = forms.DateField(required=False)
-
-    def clean(self) -> dict[str, Any]:
-        data = super().clean()
-        if data.get("confirmed"):
-            if not data.get("reason", "").strip():
-                self.add_error("reason", _("A legal hold needs a reason."))
-            review_on = data.get("review_on")
-            if review_on and review_on <= timezone.localdate(self.request.now):
-                self.add_error("review_on", _("The review has to be in the future."))
-        return data
+    def assumed(self) -> dict[str, Any]:
+        """The parameters of the dry run that a dialog shows before it has been answered."""
+        return self.parameters(retyped=True)

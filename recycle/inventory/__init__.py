@@ -28,22 +28,22 @@ What the answers say and what we make of it, where the two differ:
 """
 
 from recycle.inventory.answers import Source
-from recycle.inventory.kinds import DISKS_ALONE, KINDS, Entry, Kind, region_of
+from recycle.inventory.kinds import DISKS_ALONE, LISTINGS, Entry, Listing, region_of
 from recycle.inventory.notes import Notes, Remarks, Topic
 from recycle.inventory.place import Place, Problem
-from recycle.inventory.progress import Bar, Progress
+from recycle.inventory.progress import Progress, ProgressBar
 from recycle.inventory.reading import gather, kept
 
 __all__ = [
     "DISKS_ALONE",
-    "KINDS",
-    "Bar",
+    "LISTINGS",
     "Entry",
-    "Kind",
+    "Listing",
     "Notes",
     "Place",
     "Problem",
     "Progress",
+    "ProgressBar",
     "Remarks",
     "Source",
     "Topic",

@@ -12,8 +12,8 @@ from typing import IO, Any
 
 import ijson  # type: ignore[import-untyped]
 
-from recycle.inventory.pages import SAYINGS, TOTALS, Page
-from recycle.inventory.place import Place, Problem
+from recycle.inventory.pages import SAYS_MORE, TOTALS, AnswerPage
+from recycle.inventory.place import Place, Problem, plain
 from recycle.inventory.words import CONTAINERS, OTHER_ANSWERS
 
 STDIN = "-"
@@ -35,13 +35,13 @@ PACKED = {
 # More than any answer has; so that what we build can be walked safely.
 DEEPEST = 20
 
-Event = tuple[str, Any]
+Parsed = tuple[str, Any]
 OPENING: dict[str, Callable[[], Any]] = {"start_map": dict, "start_array": list}
 CLOSING = frozenset({"end_map", "end_array"})
 
 
 @dataclass(frozen=True, slots=True)
-class Item:
+class Listed:
     """One item of a list; `place.key` is the list's name."""
 
     place: Place
@@ -70,7 +70,7 @@ class Source:
             # Reading it will tell.
             return None
 
-    def read(self, keys: frozenset[str]) -> Iterator[Item | Page | Problem]:
+    def read(self, keys: frozenset[str]) -> Iterator[Listed | AnswerPage | Problem]:
         """Every item of the lists under `keys`, each answer after its items, and what is
         no answer.
         """
@@ -84,8 +84,8 @@ class Source:
                     yield from reader.read(stream)
         except OSError as error:
             yield Problem(self.name, error.strerror or str(error))
-        except (ijson.JSONError, UnicodeDecodeError) as error:
-            yield Problem(reader.place, f"this is not JSON ({_said(error)})")
+        except _UnreadableError as error:
+            yield Problem(reader.place, str(error))
 
     def _opened(self) -> AbstractContextManager[IO[bytes]]:
         return nullcontext(sys.stdin.buffer) if self.path == STDIN else Path(self.path).open("rb")
@@ -129,6 +129,28 @@ def _encoding(head: bytes) -> str:
     return ""
 
 
+class _UnreadableError(Exception):
+    """The parser cannot go on; what it says is for people."""
+
+
+def _parsed(file: _Stream) -> Iterator[Parsed]:
+    """The events of the parser. What it raises is told from what whoever reads them raises."""
+    # Neither iterated over nor given to `next`, for which Python takes short cuts: the parser
+    # written in C may return an event with an error set, and only a whole call notices that, with
+    # a SystemError.
+    following = iter(ijson.basic_parse(file, multiple_values=True)).__next__
+    while True:
+        try:
+            event = following()
+        except StopIteration:
+            return
+        except (ijson.JSONError, UnicodeDecodeError) as error:
+            raise _UnreadableError(f"this is not JSON ({_said(error)})") from error
+        except (ValueError, ArithmeticError, SystemError) as error:
+            raise _UnreadableError("a number from here on is longer than any") from error
+        yield event
+
+
 def _said(error: Exception) -> str:
     """The first line of what the parser says; the others draw an arrow."""
     said = error.args[0] if error.args else ""
@@ -146,8 +168,8 @@ class _Reader:
         # How far it has come, for what cannot be read any further.
         self.place = Place(name, 1)
 
-    def read(self, file: _Stream) -> Iterator[Item | Page | Problem]:
-        events: Iterator[Event] = ijson.basic_parse(file, multiple_values=True)
+    def read(self, file: _Stream) -> Iterator[Listed | AnswerPage | Problem]:
+        events = _parsed(file)
         number = 0
         for event in events:
             if event[0] == "start_array":
@@ -162,14 +184,14 @@ class _Reader:
             yield Problem(self.place.file, "there is no answer in it")
 
     def _answer(
-        self, events: Iterator[Event], event: Event, number: int
-    ) -> Iterator[Item | Page | Problem]:
+        self, events: Iterator[Parsed], event: Parsed, number: int
+    ) -> Iterator[Listed | AnswerPage | Problem]:
         answer = self.place = Place(self.place.file, number)
         if event[0] != "start_map":
             _pass_over(events, event)
             yield Problem(answer, "an answer is an object, this is not")
             return
-        page = Page(answer)
+        page = AnswerPage(answer)
         understood = False
         while (inner := next(events))[0] != "end_map":
             key = inner[1]
@@ -191,7 +213,7 @@ class _Reader:
             elif value[0] in OPENING:
                 understood = understood or key in OTHER_ANSWERS
                 _leave_out(events, value, key, key, page.unread)
-            elif key in SAYINGS:
+            elif key in SAYS_MORE:
                 page.says[key] = value[1]
         # "The list is not returned when there is nothing."
         if not understood and not any(page.says.get(name) == 0 for name in TOTALS):
@@ -199,22 +221,22 @@ class _Reader:
         yield page
 
     def _list(
-        self, events: Iterator[Event], answer: Place, key: str, page: Page
-    ) -> Iterator[Item | Problem]:
+        self, events: Iterator[Parsed], answer: Place, key: str, page: AnswerPage
+    ) -> Iterator[Listed | Problem]:
         index = 0
         page.lists[key] += 0
         while (event := next(events))[0] != "end_array":
             self.place = Place(answer.file, answer.answer, key, index)
             value, whole = _value(events, event)
             if whole:
-                yield Item(self.place, value)
+                yield Listed(self.place, value)
             else:
                 yield Problem(self.place, "is nested deeper than any answer")
             index += 1
         page.lists[key] += index
 
 
-def _pass_over(events: Iterator[Event], event: Event) -> None:
+def _pass_over(events: Iterator[Parsed], event: Parsed) -> None:
     if event[0] not in OPENING:
         return
     depth = 1
@@ -228,7 +250,7 @@ def _pass_over(events: Iterator[Event], event: Event) -> None:
 
 
 def _leave_out(
-    events: Iterator[Event], event: Event, name: str, path: str, unread: Counter[str]
+    events: Iterator[Parsed], event: Parsed, name: str, path: str, unread: Counter[str]
 ) -> None:
     """Pass over what nobody reads, and count what it holds, as `unread` of the fields does."""
     if event[0] == "start_array":
@@ -245,7 +267,7 @@ def _leave_out(
                 _leave_out(events, value, inner[1], f"{path}.{inner[1]}", unread)
 
 
-def _value(events: Iterator[Event], event: Event) -> tuple[Any, bool]:
+def _value(events: Iterator[Parsed], event: Parsed) -> tuple[Any, bool]:
     """The value that begins with this event, and whether that is all of it: too deep is
     left away.
     """
@@ -279,4 +301,4 @@ def _refusal(error: Any) -> str:
     if not isinstance(error, dict):
         error = {}
     said = ": ".join(str(error[name]) for name in ("Code", "Message") if error.get(name))
-    return f"the API refused the request ({said})" if said else "the API refused the request"
+    return f"the API refused the request ({plain(said)})" if said else "the API refused the request"

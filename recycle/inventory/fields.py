@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.core.exceptions import ValidationError
+from django.utils.ipv6 import clean_ipv6_address
 
-from recycle.inventory.place import shown
+from recycle.inventory.place import as_shown
 from recycle.inventory.words import CONTAINERS
 from recycle.text import check_text
 
@@ -46,7 +47,7 @@ class Fields:
         if isinstance(values, dict):
             self.values = values
         elif values is not None or not path:
-            self.problems.append((path, f"{shown(values)} is not an object"))
+            self.problems.append((path, f"{as_shown(values)} is not an object"))
 
     def __contains__(self, name: str) -> bool:
         """Whether the answer says anything about it; what is empty says nothing."""
@@ -60,7 +61,7 @@ class Fields:
         if value is None:
             return ""
         if len(value) > longest:
-            self.wrong(name, f"{shown(value)} is longer than {longest} characters")
+            self.wrong(name, f"{as_shown(value)} is longer than {longest} characters")
             return value
         if value.isascii() and value.isprintable() and not value.isspace():
             # Nearly all of them, and ten times as fast.
@@ -68,7 +69,7 @@ class Fields:
         try:
             check_text(value)
         except ValidationError as error:
-            self.wrong(name, f"{shown(value)}: {error.messages[0].rstrip('.')}")
+            self.wrong(name, f"{as_shown(value)}: {error.messages[0].rstrip('.')}")
         return value
 
     def number(self, name: str, *, least: int = 0, most: int = LARGEST) -> int:
@@ -83,7 +84,7 @@ class Fields:
             return None
         if not least <= value <= most:
             limit = f"less than {least}" if value < least else f"more than {most}"
-            self.wrong(name, f"{shown(value)} is {limit}")
+            self.wrong(name, f"{as_shown(value)} is {limit}")
         return value
 
     def flag(self, name: str) -> bool | None:
@@ -97,7 +98,7 @@ class Fields:
         if value is None:
             return None
         if not ID.fullmatch(value):
-            self.wrong(name, f"{shown(value)} is not a UUID")
+            self.wrong(name, f"{as_shown(value)} is not a UUID")
             return None
         return UUID(value)
 
@@ -112,7 +113,7 @@ class Fields:
             if moment.year not in YEARS:
                 raise ValueError
         except ValueError:
-            self.wrong(name, f"{shown(value)} is not a date")
+            self.wrong(name, f"{as_shown(value)} is not a date")
             return NO_DATE
         return moment.replace(tzinfo=moment.tzinfo or BEIJING).astimezone(UTC)
 
@@ -122,9 +123,11 @@ class Fields:
             return ""
         try:
             # A zone index ("%eth0") makes sense on one machine only.
-            return str(ip_address(value if "%" not in value else ""))
-        except ValueError:
-            self.wrong(name, f"{shown(value)} is not an IP address")
+            address = str(ip_address(value if "%" not in value else ""))
+            # One form for each, the one that the columns have.
+            return clean_ipv6_address(address) if ":" in address else address
+        except (ValueError, ValidationError):
+            self.wrong(name, f"{as_shown(value)} is not an IP address")
             return ""
 
     def word(self, name: str, words: Mapping[str, T], *, otherwise: T) -> T:
@@ -135,7 +138,7 @@ class Fields:
         if value is None:
             return otherwise
         if value not in words:
-            self.notes.append((self._path(name), f"{shown(value)} is not known"))
+            self.notes.append((self._path(name), f"{as_shown(value)} is not known"))
         return words.get(value, otherwise)
 
     def inner(self, name: str) -> "Fields":
@@ -176,7 +179,7 @@ class Fields:
         # To Python true is a whole number, to an answer it is not.
         if isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool)):
             return value
-        self.wrong(name, f"{shown(value)} is not {words}")
+        self.wrong(name, f"{as_shown(value)} is not {words}")
         return None
 
     def _path(self, name: str) -> str:

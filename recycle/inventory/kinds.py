@@ -1,5 +1,5 @@
 """What each list of an answer holds, and how its items become rows. A new list: a function and a
-line in KINDS.
+line in LISTINGS.
 """
 
 import re
@@ -13,14 +13,14 @@ from uuid import UUID
 from django.db import models
 
 from recycle.inventory.fields import LARGEST_SMALL, NO_ID, Fields
-from recycle.inventory.place import Place, Problem, shown
+from recycle.inventory.place import Place, Problem, as_shown
 from recycle.inventory.words import (
     ASSOCIATED,
     BARE_METAL,
+    CHARGE_TYPES,
     CHARGES,
     LEAVING,
     METHODS,
-    MODES,
     NESTED_SERVERS,
     NO_RULES,
     PROTOCOLS,
@@ -39,12 +39,12 @@ from recycle.models import (
     RealServer,
     Volume,
 )
-from recycle.policy import BillingMode
+from recycle.policy import POLICIES, BillingMode
 
 ZONE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-[a-z0-9]*[a-z]")
 # What the models have where an answer says nothing.
 SYSTEM_DISK_GB, LINE = 20, "BGP"
-PORTS = {"least": 1, "most": 65535}
+PORT_RANGE = {"least": 1, "most": 65535}
 DISKS_ALONE = "data disks without an EBS volume of their own"
 
 
@@ -111,7 +111,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class Listing:
     """A list of the answers: where it is found, what it becomes, and how its rows lead to their
     account.
     """
@@ -142,9 +142,9 @@ def _instance(fields: Fields, entry: Entry) -> None:
     charge = fields.text("ChargeType", longest=64, required=True)
     if charge in NO_RULES:
         entry.left_out = entry.left_out or NO_RULES[charge]
-    elif charge and charge not in MODES:
-        fields.wrong("ChargeType", f"{shown(charge)} is not one of {', '.join(MODES)}")
-    mode = MODES.get(charge, BillingMode.DAILY)
+    elif charge and charge not in CHARGE_TYPES:
+        fields.wrong("ChargeType", f"{as_shown(charge)} is not one of {', '.join(CHARGE_TYPES)}")
+    mode = CHARGE_TYPES.get(charge, BillingMode.DAILY)
     stopped_for_free = (
         fields.flag("ShutdownNoCharge") or fields.text("StoppedMode", longest=64) == "StopCharging"
     )
@@ -172,7 +172,11 @@ def _instance(fields: Fields, entry: Entry) -> None:
         "name": fields.text("InstanceName", longest=64, required=True),
         "state": state,
         "billing_mode": mode,
-        "no_fees": bool(stopped_for_free) and state == State.STOPPED and mode == BillingMode.HOURLY,
+        "no_fees": (
+            bool(stopped_for_free)
+            and state == State.STOPPED
+            and POLICIES[mode].no_fees_upon_shutdown
+        ),
         "image_id": fields.text("ImageId", longest=64),
         "system_disk_type": disk.text("DiskType", longest=32),
         "system_disk_gb": disk_gb,
@@ -181,7 +185,7 @@ def _instance(fields: Fields, entry: Entry) -> None:
         "vpc_id": primary.reference("VpcId") if primary else None,
         "security_group_ids": groups,
         "created_at": fields.moment("CreationDate"),
-        "expires_at": fields.moment("ServiceEndTime") if mode == BillingMode.MONTHLY else None,
+        "expires_at": fields.moment("ServiceEndTime") if POLICIES[mode].expires else None,
     }
 
 
@@ -215,7 +219,7 @@ def _zone(fields: Fields) -> str:
     name = "AvailabilityZone" if "AvailabilityZone" in fields else "AvailabilityZoneName"
     zone = fields.text(name, longest=32, required=True)
     if zone and not ZONE.fullmatch(zone):
-        fields.wrong(name, f"{shown(zone)} is not a zone: a region and a letter")
+        fields.wrong(name, f"{as_shown(zone)} is not a zone: a region and a letter")
     return zone
 
 
@@ -223,7 +227,7 @@ def _type(fields: Fields) -> str:
     name = fields.text("InstanceType", longest=32, required=True)
     if name and not 1 <= len(name.partition(".")[0]) <= 16:
         fields.wrong(
-            "InstanceType", f"{shown(name)} is not an instance type: a family, a dot and a size"
+            "InstanceType", f"{as_shown(name)} is not an instance type: a family, a dot and a size"
         )
     return name
 
@@ -253,7 +257,7 @@ def _listener(fields: Fields, entry: Entry) -> None:
         "load_balancer_id": fields.identity("LoadBalancerId"),
         "name": fields.text("ListenerName", longest=64),
         "protocol": PROTOCOLS.get(protocol),
-        "port": fields.number("ListenerPort", **PORTS),
+        "port": fields.number("ListenerPort", **PORT_RANGE),
         "method": fields.word("Method", METHODS, otherwise=Listener.Method.ROUND_ROBIN),
         "created_at": fields.moment("CreateTime"),
     }
@@ -273,7 +277,7 @@ def _real_server(fields: Fields, entry: Entry) -> None:
         "id": entry.id,
         "listener_id": fields.identity("ListenerId"),
         "address": fields.address("RealServerIp"),
-        "port": fields.number("RealServerPort", **PORTS),
+        "port": fields.number("RealServerPort", **PORT_RANGE),
         "weight": 1 if weight is None else weight,
     }
 
@@ -290,22 +294,21 @@ def _elastic_ip(fields: Fields, entry: Entry) -> None:
         "load_balancer_id": None,
         "created_at": fields.moment("CreateTime"),
     }
-    bound_to, to, interface = (
-        fields.text("InstanceType", longest=64),
-        fields.reference("InstanceId"),
-        fields.reference("NetworkInterfaceId"),
-    )
-    if not fields.word("State", ASSOCIATED, otherwise=bool(to or interface)):
+    bound = "InstanceId" in fields or "NetworkInterfaceId" in fields
+    if not fields.word("State", ASSOCIATED, otherwise=bound):
         return
+    bound_to = fields.text("InstanceType", longest=64)
     if bound_to == TO_LOAD_BALANCER:
-        entry.values["load_balancer_id"] = to or fields.identity("InstanceId")
+        entry.values["load_balancer_id"] = fields.identity("InstanceId")
     elif fields.text("HostType", longest=64) == BARE_METAL:
         entry.unread["bindings of EIPs to bare metal"] += 1
     elif bound_to in TO_INSTANCE:
-        entry.instance, entry.interface = to, interface
-        if to is None and interface is None:
-            fields.reference("InstanceId", required=True)
+        entry.instance, entry.interface = (
+            fields.reference("InstanceId", required="NetworkInterfaceId" not in fields),
+            fields.reference("NetworkInterfaceId"),
+        )
     else:
+        # What names it need not be a UUID.
         entry.unread[f"bindings of EIPs to {bound_to}"] += 1
 
 
@@ -315,8 +318,9 @@ def _volume(fields: Fields, entry: Entry) -> None:
     elif fields.text("VolumeStatus", longest=64) in LEAVING:
         entry.left_out = "EBS volumes that are being deleted"
     _tags_of_its_own(fields, entry)
-    attached = {fields.reference("InstanceId"): Fields({}, "-")}
-    attached |= {each.reference("InstanceId"): each for each in fields.each("Attachment")}
+    owner = fields.reference("InstanceId")
+    attached = {owner: Fields({}, "-")}
+    attached |= {each.reference("InstanceId") or owner: each for each in fields.each("Attachment")}
     attached.pop(None, None)
     mount_point = ""
     if len(attached) > 1:
@@ -356,11 +360,11 @@ def _tag(fields: Fields, entry: Entry) -> None:
 
 
 # In the order of what refers to what.
-KINDS = (
-    Kind(
+LISTINGS = (
+    Listing(
         "InstancesSet", "InstanceId", Instance, "account_id", ("instance", "instances"), _instance
     ),
-    Kind(
+    Listing(
         "LoadBalancerDescriptions",
         "LoadBalancerId",
         LoadBalancer,
@@ -368,7 +372,7 @@ KINDS = (
         ("load balancer", "load balancers"),
         _load_balancer,
     ),
-    Kind(
+    Listing(
         "ListenerSet",
         "ListenerId",
         Listener,
@@ -376,7 +380,7 @@ KINDS = (
         ("listener", "listeners"),
         _listener,
     ),
-    Kind(
+    Listing(
         "RealServerSet",
         "RegisterId",
         RealServer,
@@ -384,9 +388,9 @@ KINDS = (
         ("real server", "real servers"),
         _real_server,
     ),
-    Kind("AddressesSet", "AllocationId", ElasticIP, "account_id", ("EIP", "EIPs"), _elastic_ip),
-    Kind("Volumes", "VolumeId", Volume, "account_id", ("EBS volume", "EBS volumes"), _volume),
-    Kind(
+    Listing("AddressesSet", "AllocationId", ElasticIP, "account_id", ("EIP", "EIPs"), _elastic_ip),
+    Listing("Volumes", "VolumeId", Volume, "account_id", ("EBS volume", "EBS volumes"), _volume),
+    Listing(
         "Tags",
         "ResourceUuid",
         InstanceTag,
@@ -396,10 +400,10 @@ KINDS = (
         anonymous=True,
     ),
 )
-BY_KEY = {kind.key: kind for kind in KINDS}
+BY_KEY = {kind.key: kind for kind in LISTINGS}
 
 
-def built(kind: Kind, place: Place, item: Any) -> Iterator[tuple[Kind, Entry]]:
+def built(kind: Listing, place: Place, item: Any) -> Iterator[tuple[Listing, Entry]]:
     """The entry that an item is, and those of the items in it."""
     fields = Fields(item)
     entry = Entry(place, NO_ID)
@@ -407,7 +411,7 @@ def built(kind: Kind, place: Place, item: Any) -> Iterator[tuple[Kind, Entry]]:
         if kind.anonymous and kind.id_field not in fields and "Key" in fields:
             # The answer of ListTags: tags that exist, on nothing.
             entry.left_out = "tags without what they are on"
-            entry.values = {"key": fields.text("Key", longest=128)}
+            entry.values = {name: fields.values.get(name) for name in ("Id", "Key", "Value")}
         else:
             entry.id = fields.identity(kind.id_field)
             nameless = bool(fields.problems)
@@ -424,4 +428,4 @@ def built(kind: Kind, place: Place, item: Any) -> Iterator[tuple[Kind, Entry]]:
     yield kind, entry
     for key, within in entry.nested:
         inside = Place(place.file, place.answer, place.key, place.index, within.path)
-        yield from built(BY_KEY[key], inside, {"ListenerId": str(entry.id), **within.values})
+        yield from built(BY_KEY[key], inside, {**within.values, "ListenerId": str(entry.id)})

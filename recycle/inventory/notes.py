@@ -15,7 +15,7 @@ from types import TracebackType
 from typing import Any, Self
 from uuid import UUID
 
-from recycle.inventory.pages import Gap, Page, Told, gaps
+from recycle.inventory.pages import AnswerPage, Gap, Told, gaps
 from recycle.inventory.place import plain
 from recycle.lifecycle import State
 from recycle.policy import BillingMode
@@ -27,9 +27,14 @@ TABLES = """
         id BLOB, key TEXT, number INTEGER, looks BLOB, PRIMARY KEY (id, key)
     ) WITHOUT ROWID;
     CREATE TABLE item (number INTEGER PRIMARY KEY, key TEXT, place TEXT, entry BLOB);
-    CREATE TABLE page (number INTEGER PRIMARY KEY, key TEXT, total INTEGER, token TEXT, place TEXT);
-    CREATE TABLE on_page (page INTEGER, id BLOB, PRIMARY KEY (page, id)) WITHOUT ROWID;
+    CREATE TABLE page (
+        number INTEGER PRIMARY KEY, key TEXT, total INTEGER, token TEXT, place TEXT, empty INTEGER
+    );
+    CREATE TABLE on_page (
+        key TEXT, id BLOB, page INTEGER, PRIMARY KEY (key, id, page)
+    ) WITHOUT ROWID;
     CREATE TABLE interface (id BLOB PRIMARY KEY, instance BLOB) WITHOUT ROWID;
+    CREATE TABLE stands (instance BLOB PRIMARY KEY, region TEXT) WITHOUT ROWID;
     CREATE TABLE disk (id BLOB PRIMARY KEY, goes INTEGER) WITHOUT ROWID;
     CREATE TABLE locked (instance BLOB PRIMARY KEY) WITHOUT ROWID;
     CREATE TABLE ends (instance BLOB PRIMARY KEY, at TEXT) WITHOUT ROWID;
@@ -151,24 +156,43 @@ class Notes:
 
     # Pages
 
-    def on_page(self, identity: bytes) -> None:
-        """An item of the page that is being read."""
-        self._file.execute("INSERT OR IGNORE INTO on_page VALUES (?, ?)", (self._pages, identity))
+    def on_page(self, key: str, identity: bytes) -> None:
+        """An item of the page that is being read, in the list `key`."""
+        self._file.execute(
+            "INSERT OR IGNORE INTO on_page VALUES (?, ?, ?)", (key, identity, self._pages)
+        )
 
-    def end_page(self, page: Page) -> None:
+    def end_page(self, page: AnswerPage) -> None:
         """ValueError for a page that says of itself what cannot be."""
         if page.key:
             self._file.execute(
-                "INSERT INTO page VALUES (?, ?, ?, ?, ?)",
-                (self._pages, page.key, page.total(), page.token(), str(page.place)),
+                "INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)",
+                (
+                    self._pages,
+                    page.key,
+                    page.total(),
+                    page.token(),
+                    str(page.place),
+                    not page.lists[page.key],
+                ),
             )
         self._pages += 1
 
     def gaps(self) -> list[Gap]:
-        pages = self._file.execute("SELECT place, key, total, token FROM page ORDER BY number")
+        # Two pages that look alike and share an item are one, asked for twice.
+        pages = self._file.execute(
+            "SELECT place, key, total, token, empty FROM page WHERE number NOT IN ("
+            "SELECT later.number FROM on_page AS of_later"
+            " JOIN on_page AS of_earlier USING (key, id)"
+            " JOIN page AS later ON later.number = of_later.page"
+            " JOIN page AS earlier ON earlier.number = of_earlier.page"
+            " WHERE of_earlier.page < of_later.page AND later.key = of_later.key"
+            " AND earlier.key = later.key AND earlier.total IS later.total"
+            " AND earlier.token = later.token) ORDER BY number"
+        )
         items = self._file.execute(
-            "SELECT key, total, COUNT(DISTINCT id) FROM page JOIN on_page ON page = number"
-            " WHERE total IS NOT NULL GROUP BY key, total"
+            "SELECT key, total, COUNT(DISTINCT id) FROM page JOIN on_page USING (key)"
+            " WHERE page = number AND total IS NOT NULL GROUP BY key, total"
         )
         counted = {(key, total): count for key, total, count in items}
         return list(gaps((Told(*row) for row in pages), counted))
@@ -176,8 +200,17 @@ class Notes:
     # Instances
 
     def note_instance(
-        self, pk: UUID, interfaces: Iterable[UUID], disks: Mapping[UUID, bool | None]
+        self,
+        pk: UUID,
+        region: str,
+        interfaces: Iterable[UUID],
+        disks: Mapping[UUID, bool | None],
     ) -> None:
+        """What others tell of themselves by an instance, also by one that is left out; `region` is
+        empty when nobody knows.
+        """
+        if region:
+            self._file.execute("INSERT OR REPLACE INTO stands VALUES (?, ?)", (pk.bytes, region))
         self._file.executemany(
             "INSERT OR REPLACE INTO interface VALUES (?, ?)",
             [(nic.bytes, pk.bytes) for nic in interfaces],
@@ -193,6 +226,13 @@ class Notes:
         ).fetchone()
         return UUID(bytes=row[0]) if row else None
 
+    def region_of(self, instance: UUID) -> str:
+        """Where an instance of these files stands; empty when they do not tell."""
+        row = self._file.execute(
+            "SELECT region FROM stands WHERE instance = ?", (instance.bytes,)
+        ).fetchone()
+        return str(row[0]) if row else ""
+
     def goes_with_instance(self, disk: UUID) -> bool:
         row = self._file.execute("SELECT goes FROM disk WHERE id = ?", (disk.bytes,)).fetchone()
         return bool(row and row[0])
@@ -206,7 +246,7 @@ class Notes:
             yield UUID(bytes=pk)
 
     def note_locked(self, instances: Iterable[UUID]) -> None:
-        """Instances that something is bound to, or whose end moves."""
+        """Instances to which something may be bound, or whose end moves."""
         self._file.executemany(
             "INSERT OR IGNORE INTO locked VALUES (?)", [(pk.bytes,) for pk in instances]
         )

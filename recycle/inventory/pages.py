@@ -3,36 +3,40 @@
 Sources: the pages and SDKs of DescribeInstances (`InstanceCount`, `Marker`), of EBS and SLB
 (`TotalCount`, `Marker`, `NextToken`) and of tags (`Total`); the clients that page through them.
 
-- A total counts the items of all pages of a listing. Pages of the same total are one listing, in
-  whatever files and order they come. Where things are made or deleted while somebody pages, the
-  total moves: pages whose totals differ by a tenth at most are one listing when only together they
-  have as many items as was said.
-- Without a total, a token says that another page follows; a listing ends with a page that has none.
-  Two pages with the same token are of two listings, so that there must be two ends. A page that is
-  full by its own `MaxResults` and says nothing else is taken to be followed by another.
-- `Marker` is an offset: beside a total it says nothing, and 0 is the end.
+- A page tells its position by what the next one would be asked with: `Marker`, which is an offset,
+  or `NextToken`. None, and a `Marker` of 0, is that of the last page. So two pages with the same
+  position are of two listings (of two regions, say), unless they share an item: then one of them
+  was only asked for twice.
+- A total counts the items of all pages of a listing. Pages of the same total may be of one listing,
+  in whatever files and order they come, as long as their positions differ. Where things are made or
+  deleted while somebody pages, the total moves: pages whose totals differ by a tenth at most are
+  one listing when their positions differ, and only together they have as many items as was said.
+- Without a total, a token says that another page follows; a listing ends with a page that has none,
+  and that comes after the others. A page that is full by its own `MaxResults` and says nothing else
+  is taken to be followed by another.
 """
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from math import ceil
 from typing import Any
 
-from recycle.inventory.place import Place, Problem, shown
+from recycle.inventory.place import Place, Problem, as_shown
 
 TOTALS = ("InstanceCount", "TotalCount", "Total")
 TOKENS = ("NextToken", "Marker")
-SIZES = ("MaxResults", "PageSize")
-SAYINGS = frozenset({*TOTALS, *TOKENS, *SIZES})
+USUAL_SIZES = ("MaxResults", "PageSize")
+SAYS_MORE = frozenset({*TOTALS, *TOKENS, *USUAL_SIZES})
 NO_TOKEN = ("", "0", None, 0)
 FULL = "full"
 DIGITS = 15
 # Totals of one listing differ by a tenth at most.
-ALIKE = 0.9
+MANY_ALIKE = 0.9
 
 
 @dataclass(slots=True)
-class Page:
+class AnswerPage:
     """What an answer holds, and what it says of itself."""
 
     place: Place
@@ -53,9 +57,9 @@ class Page:
             if value is None:
                 continue
             if isinstance(value, bool) or not str(value).isdecimal():
-                raise ValueError(f"{name}: {shown(value)} is not a whole number")
+                raise ValueError(f"{name}: {as_shown(value)} is not a whole number")
             if len(str(value)) > DIGITS:
-                raise ValueError(f"{name}: {shown(value)} is more than there can be")
+                raise ValueError(f"{name}: {as_shown(value)} is more than there can be")
             return int(value)
         return None
 
@@ -66,18 +70,20 @@ class Page:
                 return ascii(value)
         if any(name in self.says for name in TOKENS):
             return ""
-        full = any(str(self.says.get(name)) == str(self.lists[self.key]) for name in SIZES)
+        full = any(str(self.says.get(name)) == str(self.lists[self.key]) for name in USUAL_SIZES)
         return FULL if full and self.lists[self.key] else ""
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """A page as it is remembered."""
+    """A page as it is remembered, in the order in which it was read."""
 
     place: str
     key: str
     total: int | None
     token: str
+    # It has no items: somebody asked once more after the last page.
+    empty: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,46 +95,82 @@ class Gap:
     sentence: str
 
     def problem(self) -> Problem:
-        said = f"{self.sentence}; give the other pages as well, or --partial"
+        said = f"{self.sentence}; give the other pages as well, in their order, or --partial"
         return Problem(f"{self.place}, {self.key}", said)
 
 
 def gaps(told: Iterable[Told], items: Mapping[tuple[str, int], int]) -> Iterator[Gap]:
-    """What is missing. `items` says how many different ones the pages of a list and a
-    total have.
+    """What is missing. No page is told twice; `items` says how many different items the pages of
+    a list and a total have.
     """
-    totals: dict[str, dict[int, str]] = defaultdict(dict)
-    tokens: dict[str, Counter[str]] = defaultdict(Counter)
-    where: dict[str, str] = {}
+    listings: dict[str, dict[int, Listings]] = defaultdict(dict)
+    # The pages that no end has followed yet, by their token.
+    followed: dict[str, dict[str, list[str]]] = defaultdict(lambda: defaultdict(list))
     for page in told:
         if page.total is not None:
-            totals[page.key].setdefault(page.total, page.place)
-        else:
+            have = items.get((page.key, page.total), 0)
+            of_total = listings[page.key].setdefault(page.total, Listings(page.total, have))
+            of_total.places.append(page.place)
+            of_total.positions["" if page.token == FULL else page.token] += not page.empty
+        elif page.token:
+            places = followed[page.key][page.token]
             # Full pages look alike: any number of them is followed by one end.
-            tokens[page.key][page.token] += page.token != FULL or not tokens[page.key][FULL]
-            if page.token:
-                where.setdefault(page.key, page.place)
-    for key, places in totals.items():
-        for total, have in _short({total: items.get((key, total), 0) for total in places}):
-            yield Gap(
-                places[total],
-                key,
-                f"it says there are {total:,} in all, and these files have {have:,}",
-            )
-    for key, counted in tokens.items():
-        ends = counted.pop("", 0)
-        if counted and max(counted.values()) > ends:
-            yield Gap(where[key], key, "it says another page follows, and no file ends the list")
+            if page.token != FULL or not places:
+                places.append(page.place)
+        else:
+            # It ends one listing, with all its pages.
+            for places in followed[page.key].values():
+                del places[:1]
+    for key, of_totals in listings.items():
+        for short in _short(of_totals.values()):
+            yield Gap(short.places[0], key, short.sentence())
+    for key, open_ in followed.items():
+        for place in next((places for places in open_.values() if places), [])[:1]:
+            yield Gap(place, key, "it says another page follows, and none after it ends the list")
 
 
-def _short(listings: Mapping[int, int]) -> Iterator[tuple[int, int]]:
-    """The totals that were not reached, each with how many there are."""
-    short = sorted((total, have) for total, have in listings.items() if have < total)
+@dataclass(slots=True)
+class Listings:
+    """All pages that say the same total, of one listing or more."""
+
+    total: int
+    # How many different items they have.
+    have: int
+    places: list[str] = field(default_factory=list)
+    positions: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def number(self) -> int:
+        """How many listings they are of, at least."""
+        # Somebody may have made a few things while somebody paged; more is of another listing.
+        full = ceil(self.have * MANY_ALIKE / self.total) if self.total else 1
+        return max(1, *self.positions.values(), min(full, len(self.places)))
+
+    @property
+    def wanted(self) -> int:
+        return self.number * self.total
+
+    def sentence(self) -> str:
+        if self.number == 1:
+            return f"it says there are {self.total:,} in all, and these files have {self.have:,}"
+        return (
+            f"{self.number:,} listings say there are {self.total:,} in all, and these files have "
+            f"{self.have:,} of {self.wanted:,}"
+        )
+
+
+def _short(listings: Iterable[Listings]) -> Iterator[Listings]:
+    """Those that lack something."""
+    short = sorted(
+        (each for each in listings if each.have < each.wanted), key=lambda each: each.total
+    )
     while short:
-        least = short[0][0]
-        alike = [(total, have) for total, have in short if least >= total * ALIKE]
+        least = short[0].total
+        alike = [each for each in short if least >= each.total * MANY_ALIKE]
         short = short[len(alike) :]
-        together = sum(have for _, have in alike)
+        together = sum(each.have for each in alike)
+        positions = sum((each.positions for each in alike), Counter[str]())
         # Less is a gap; much more is two listings, each with a gap.
-        if len(alike) == 1 or not least <= together <= 2 * alike[-1][0] - least:
+        fits = least <= together <= 2 * alike[-1].total - least
+        if len(alike) == 1 or max(positions.values()) > 1 or not fits:
             yield from alike

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 # No name in an answer is longer.
-LONGEST = 200
+LONGEST_PLACE = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,7 @@ class Problem:
         return f"{where}: {self.sentence}"
 
 
-def shown(value: Any) -> str:
+def as_shown(value: Any) -> str:
     """A value of an answer, short enough for a line."""
     if isinstance(value, dict | list):
         return "an object" if isinstance(value, dict) else "a list"
@@ -53,5 +53,5 @@ def shown(value: Any) -> str:
 
 def plain(text: str) -> str:
     """A name out of a file, fit for a terminal and for any database."""
-    text = text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    text = text if len(text) <= LONGEST_PLACE else f"{text[:LONGEST_PLACE]}..."
     return text if text.isprintable() else json.dumps(text)[1:-1]

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 
-class Bar:
+class ProgressBar:
     """One stretch of the way."""
 
     def advance(self, done: int, rows: int) -> None:
@@ -13,6 +13,8 @@ class Bar:
 
 class Progress:
     @contextmanager
-    def begin(self, what: str, total: int | None, *, in_bytes: bool = False) -> Iterator[Bar]:
+    def begin(
+        self, what: str, total: int | None, *, in_bytes: bool = False
+    ) -> Iterator[ProgressBar]:
         """`what` begins: so many bytes, or rows, if anybody knows."""
-        yield Bar()
+        yield ProgressBar()

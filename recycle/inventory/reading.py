@@ -4,16 +4,16 @@ anything is written.
 
 from collections.abc import Iterator, Sequence
 
-from recycle.inventory.answers import Item, Source
-from recycle.inventory.kinds import BY_KEY, Entry, Kind, built
+from recycle.inventory.answers import Listed, Source
+from recycle.inventory.kinds import BY_KEY, Entry, Listing, built
 from recycle.inventory.notes import Notes, Topic
-from recycle.inventory.pages import Page
+from recycle.inventory.pages import AnswerPage
 from recycle.inventory.place import Problem
 from recycle.inventory.progress import Progress
 
 KEYS = frozenset(BY_KEY)
 # Items between two looks at how far it has come.
-STEP = 200
+SHOWN_EVERY = 200
 TOLD_TWICE = "told twice, and differently: the later one counts"
 
 
@@ -34,12 +34,12 @@ def gather(
             for read in source.read(KEYS):
                 if isinstance(read, Problem):
                     yield read
-                elif isinstance(read, Page):
+                elif isinstance(read, AnswerPage):
                     yield from _take_page(read, notes)
                 else:
                     yield from _take_item(read, notes)
                     items += 1
-                if items % STEP == 0 or isinstance(read, Page):
+                if items % SHOWN_EVERY == 0 or isinstance(read, AnswerPage):
                     bar.advance(source.position - done, items)
                     done = source.position
             bar.advance(source.position - done, items)
@@ -56,7 +56,7 @@ def gather(
     notes.ready()
 
 
-def _take_page(page: Page, notes: Notes) -> Iterator[Problem]:
+def _take_page(page: AnswerPage, notes: Notes) -> Iterator[Problem]:
     try:
         notes.end_page(page)
     except ValueError as error:
@@ -65,26 +65,26 @@ def _take_page(page: Page, notes: Notes) -> Iterator[Problem]:
         notes.remark(Topic.LEFT_OUT, path, "", page.place, things=things)
 
 
-def _take_item(item: Item, notes: Notes) -> Iterator[Problem]:
+def _take_item(item: Listed, notes: Notes) -> Iterator[Problem]:
     for number, (kind, entry) in enumerate(built(BY_KEY[item.place.key], item.place, item.value)):
         if number == 0:
             # What is nested in it is not counted by the answer.
-            notes.on_page(kind.identity(entry))
+            notes.on_page(kind.key, kind.identity(entry))
         if entry.problems:
             yield from entry.problems
         else:
             _keep(kind, entry, notes)
 
 
-def _keep(kind: Kind, entry: Entry, notes: Notes) -> None:
+def _keep(kind: Listing, entry: Entry, notes: Notes) -> None:
     place = str(entry.place)
     earlier = notes.keep(kind.key, kind.identity(entry), place, entry.packed())
     if earlier:
         label = f"{kind.nouns[1]} {TOLD_TWICE}"
         notes.remark(Topic.NOTE, label, entry.id, f"{place}; before that {earlier}")
-    notes.note_instance(entry.id, entry.interfaces, entry.disks)
+    notes.note_instance(entry.id, entry.region, entry.interfaces, entry.disks)
 
 
-def kept(kind: Kind, notes: Notes) -> Iterator[Entry]:
+def kept(kind: Listing, notes: Notes) -> Iterator[Entry]:
     for place, packed in notes.kept(kind.key):
         yield Entry.unpacked(place, packed)

@@ -36,7 +36,7 @@ STATES = {
 # On its way out, of instances and volumes alike.
 LEAVING = frozenset({"recycling", "recycled", "deleting", "deleted", "terminating", "terminated"})
 
-MODES = {mode.value: mode for mode in BillingMode}
+CHARGE_TYPES = {mode.value: mode for mode in BillingMode}
 # Ways to pay for an instance that exist, but that have no rules here.
 NO_RULES = {
     "Spot": "Spot instances",
@@ -46,7 +46,7 @@ NO_RULES = {
 }
 # Of what is not an instance.
 CHARGES = {
-    **MODES,
+    **CHARGE_TYPES,
     "PrePaidByMonth": BillingMode.MONTHLY,
     "PrepaidByTime": BillingMode.MONTHLY,
     "Peak": BillingMode.DAILY,

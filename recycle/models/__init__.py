@@ -5,7 +5,7 @@ from recycle.models.catalogue import InstanceType, Region, Zone
 from recycle.models.event import Event, Kind
 from recycle.models.instance import Instance, InstanceQuerySet
 from recycle.models.network import ElasticIP, Listener, LoadBalancer, RealServer
-from recycle.models.origin import Origin
+from recycle.models.origin import Edge, Origin
 from recycle.models.session import Session, SessionQuerySet
 from recycle.models.storage import Volume
 from recycle.models.sweep import Sweep
@@ -16,6 +16,7 @@ __all__ = [
     "Account",
     "AuditAction",
     "AuditEvent",
+    "Edge",
     "ElasticIP",
     "Event",
     "Instance",

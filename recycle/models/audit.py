@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 from recycle.lifecycle import ResourceAction
 from recycle.models.changes import changes_in_words
 from recycle.models.folded import FoldedField
+from recycle.models.origin import Edge
 from recycle.models.tenancy import User
 
 # Failed logins from one address for one name within this time are one row with a number.
@@ -63,6 +64,8 @@ class AuditEvent(models.Model):
     by_name_folded = FoldedField("by_name")
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
     request_id = models.UUIDField(_("request ID"), null=True, blank=True)
+    # Through what it was asked for; null in what was written before this was kept.
+    edge = models.CharField(_("through"), max_length=16, choices=Edge, null=True, blank=True)
     detail = models.JSONField(_("detail"), default=dict, blank=True)
     # How many failed logins the row stands for, and when the last one was.
     count = models.PositiveIntegerField(_("count"), default=1)

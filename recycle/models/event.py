@@ -1,4 +1,6 @@
-"""What was done in an account. Events carry ids and names, and outlive what they are about."""
+"""What was done in an account: to instances, to what is bound to them, to its members and to the
+account itself. Events carry ids and names, and outlive what they are about.
+"""
 
 from typing import Self
 
@@ -10,14 +12,13 @@ from django.utils.translation import gettext_lazy as _
 from recycle.lifecycle import LIVING, Action, ResourceAction, State
 from recycle.models.changes import changes_in_words
 from recycle.models.folded import FoldedField
-from recycle.models.tenancy import Account, Membership, User
+from recycle.models.origin import Edge
+from recycle.models.tenancy import Account, OwnedQuerySet, User
 from recycle.text import check_text
 
 
 class Kind(models.TextChoices):
-    """What an event is about, beside an instance: what can be bound to one, a member, the
-    account.
-    """
+    """What an event is about where that is not, or not only, an instance."""
 
     VOLUME = "volume", _("EBS volume")
     EIP = "eip", _("EIP")
@@ -43,10 +44,7 @@ MODELS = {
 }
 
 
-class EventQuerySet(models.QuerySet["Event"]):
-    def visible_to(self, user: User) -> Self:
-        return self.filter(account__in=Membership.objects.filter(user=user).values("account"))
-
+class EventQuerySet(OwnedQuerySet["Event"]):
     def cancelling(self) -> Self:
         """Events that carry the relationships they cancelled. A purge from the bin cancels none."""
         return self.filter(
@@ -65,7 +63,7 @@ class Event(models.Model):
         _("action"), max_length=16, choices=[*Action.choices, *ResourceAction.choices]
     )
     # Not foreign keys: the rows are forgotten one day, this is not. An event is about an instance,
-    # about what is bound to one, or about both.
+    # about something of another kind, or, when one was bound to the other, about both.
     instance_id = models.UUIDField(_("instance ID"), null=True, blank=True)
     instance_name = models.CharField(_("instance"), max_length=64, blank=True)
     instance_name_folded = FoldedField("instance_name")
@@ -91,6 +89,8 @@ class Event(models.Model):
     # Of the request that asked for it; both are null when the schedule acted.
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
     request_id = models.UUIDField(_("request ID"), null=True, blank=True)
+    # Through what it was asked for; null in what was written before this was kept.
+    edge = models.CharField(_("through"), max_length=16, choices=Edge, null=True, blank=True)
     # The relationships that were cancelled, by kind (eips, volumes, real_servers, tags): a list, or
     # null for none. Of an edit, what it changed: see `models.changes`.
     detail = models.JSONField(_("detail"), default=dict, blank=True)
@@ -122,6 +122,11 @@ class Event(models.Model):
 
     def __str__(self) -> str:
         return f"{self.at:%Y-%m-%d %H:%M:%S} {self.action} {self.instance_name}"
+
+    @property
+    def through(self) -> str:
+        """The edge in words; empty for a page, through which people nearly always act."""
+        return "" if self.edge in (None, Edge.PAGE) else str(self.get_edge_display())
 
     @property
     def changes(self) -> list[str]:

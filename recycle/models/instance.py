@@ -1,78 +1,65 @@
 """The instance: a cloud server. Its row outlives it as a tombstone."""
 
 import uuid
-from datetime import datetime, timedelta
-from typing import Self
+from collections.abc import Iterable, Iterator
+from datetime import datetime
+from functools import reduce
+from operator import or_
+from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q
-from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
 
+from recycle.labels import retention_label
 from recycle.lifecycle import IN_USE, LIVING, WAITING, State
 from recycle.models.catalogue import InstanceType, Zone
 from recycle.models.folded import FoldedField
-from recycle.models.tenancy import Account, Membership, User
-from recycle.policy import BillingMode
+from recycle.models.tenancy import Account, OwnedQuerySet, User
+from recycle.policy import EXPIRING, WITHOUT_FEES, BillingMode, RetentionKind
 from recycle.text import check_text
 
+# The status of what is stopped with no fees. Any other status is the state.
+NO_FEES = "no_fees"
 NO_FEES_LABEL = _("Stopped (No Fees)")
 
 
-def basis_label(basis: str) -> str:
-    """Where the time in the bin comes from, in words."""
-    kind, _space, what = basis.partition(" ")
-    if kind == "account":
-        return gettext("set for the account")
-    if kind == "rule":
-        return gettext("rule %(tag)s") % {"tag": what}
-    if kind == "extended":
-        return gettext("extended by %(name)s") % {"name": what}
-    return gettext("standard")
+def statuses_of(states: Iterable[State]) -> Iterator[tuple[str, Any]]:
+    """Every status that an instance in these states may have, with its label."""
+    for state in states:
+        yield state.value, state.label
+        if state is State.STOPPED:
+            yield NO_FEES, NO_FEES_LABEL
 
 
-def duration_label(duration: timedelta) -> str:
-    """A length of time in its units, without those it has none of: "2 hours", "1 day 6 hours"."""
-    minutes = round(duration.total_seconds() / 60)
-    days, hours, minutes = minutes // 1440, minutes // 60 % 24, minutes % 60
-    words = [
-        (days, ngettext("%(n)d day", "%(n)d days", days)),
-        (hours, ngettext("%(n)d hour", "%(n)d hours", hours)),
-        (minutes, ngettext("%(n)d minute", "%(n)d minutes", minutes)),
-    ]
-    return " ".join(word % {"n": n} for n, word in words if n) or words[-1][1] % {"n": 0}
+def _is_one_of(billing_modes: Iterable[str]) -> Q:
+    return reduce(or_, (Q(billing_mode=mode) for mode in billing_modes))
 
 
-def kept_label(basis: str, keep_for: timedelta) -> str:
-    """How long something is kept in the bin and why: "standard, 2 hours", "rule env=prod,
-    7 days".
-    """
-    return gettext("%(basis)s, %(duration)s") % {
-        "basis": basis_label(basis),
-        "duration": duration_label(keep_for),
-    }
-
-
-class InstanceQuerySet(models.QuerySet["Instance"]):
-    def visible_to(self, user: User) -> Self:
-        """Instances of the accounts the user belongs to."""
-        return self.filter(account__in=Membership.objects.filter(user=user).values("account"))
+class InstanceQuerySet(OwnedQuerySet["Instance"]):
+    def with_status(self, status: str) -> Self:
+        """Instances whose status is this one of `statuses_of`."""
+        state = State.STOPPED if status == NO_FEES else status
+        return self.filter(state=state, no_fees=status == NO_FEES)
 
     def living(self) -> Self:
         """Instances on the Instance page: running, stopped or expired."""
-        return self.filter(state__in=LIVING)
+        return self.filter(state__one_of=LIVING)
 
     def in_bin(self) -> Self:
-        return self.filter(state=State.RECYCLED)
+        # The first condition follows from the second, and is the one that SQLite looks for in an
+        # index of both.
+        return self.filter(state__one_of=WAITING).filter(state__one_of=[State.RECYCLED])
 
     def expired(self) -> Self:
-        return self.filter(state=State.EXPIRED)
+        return self.filter(state__one_of=WAITING).filter(state__one_of=[State.EXPIRED])
 
     def ending(self) -> Self:
         """Instances that are deleted for good when their time is over: nothing holds or protects
         them.
         """
-        return self.filter(state__in=WAITING, held_at=None, protected=False)
+        return self.filter(state__one_of=WAITING, held_at=None, protected=False)
 
     def due_for_purge(self, now: datetime) -> Self:
         """Instances whose time is over and that may go, longest overdue first; a failed one waits
@@ -80,18 +67,20 @@ class InstanceQuerySet(models.QuerySet["Instance"]):
         """
         retry = Q(retry_at=None) | Q(retry_at__lte=now)
         free = Q(held_at=None, protected=False)
-        return self.filter(retry, free, state__in=WAITING, purge_at__lte=now).order_by(
+        return self.filter(retry, free, state__one_of=WAITING, purge_at__lte=now).order_by(
             "purge_at", "pk"
         )
 
     def due_to_expire(self, now: datetime) -> Self:
         retry = Q(retry_at=None) | Q(retry_at__lte=now)
-        return self.filter(retry, state__in=IN_USE, expires_at__lte=now).order_by(
+        return self.filter(retry, state__one_of=IN_USE, expires_at__lte=now).order_by(
             "expires_at", "pk"
         )
 
     def purged_before(self, moment: datetime) -> Self:
-        return self.filter(state=State.PURGED, purged_at__lt=moment).order_by("purged_at", "pk")
+        return self.filter(state__one_of=[State.PURGED], purged_at__lt=moment).order_by(
+            "purged_at", "pk"
+        )
 
     def locked(self, *, skip_locked: bool = False) -> Self:
         """In one order for everybody, or two batches that share instances could deadlock."""
@@ -156,11 +145,18 @@ class Instance(models.Model):
     # The user's name at the time. Null and not empty: SQLite adds only such a column in place.
     recycled_by_name = models.CharField(_("deleted by"), max_length=150, null=True, blank=True)
     recycled_by_name_folded = FoldedField("recycled_by_name")
-    # The moment promised to the owner. Stamped on entry; nothing moves it.
+    # The moment promised to the owner. Stamped on entry. Afterwards it only moves later: by Extend,
+    # and when a hold ends.
     purge_at = models.DateTimeField(_("ends"), null=True, blank=True)
-    # Where the time in the bin comes from: "standard", "account", "rule KEY=VALUE" or "extended
-    # NAME".
-    retention = models.CharField(_("retention"), max_length=420, blank=True)
+    # Where the time in the bin comes from, as `policy.Retention` says it. Null outside of the bin.
+    retention_kind = models.CharField(
+        _("retention"), max_length=16, choices=RetentionKind, null=True, blank=True
+    )
+    retention_subject = models.CharField(
+        _("subject of the retention"), max_length=400, null=True, blank=True
+    )
+    # The two above in one text. Nothing reads it any more; the next release removes the column.
+    retention = models.CharField(_("retention"), max_length=420, blank=True, editable=False)
     purged_at = models.DateTimeField(_("deleted for good"), null=True, blank=True)
 
     # Switched on, nobody and nothing deletes it.
@@ -209,17 +205,16 @@ class Instance(models.Model):
                 name="instance_ends_after_it_enters",
             ),
             models.CheckConstraint(
-                condition=Q(billing_mode=BillingMode.MONTHLY, expires_at__isnull=False)
-                | (~Q(billing_mode=BillingMode.MONTHLY) & Q(expires_at=None)),
+                condition=(_is_one_of(EXPIRING) & Q(expires_at__isnull=False))
+                | (~_is_one_of(EXPIRING) & Q(expires_at=None)),
                 name="instance_expires_if_subscription",
             ),
             models.CheckConstraint(
-                condition=~Q(state=State.EXPIRED) | Q(billing_mode=BillingMode.MONTHLY),
+                condition=~Q(state=State.EXPIRED) | _is_one_of(EXPIRING),
                 name="instance_only_subscriptions_expire",
             ),
             models.CheckConstraint(
-                condition=Q(no_fees=False)
-                | Q(state=State.STOPPED, billing_mode=BillingMode.HOURLY),
+                condition=Q(no_fees=False) | (_is_one_of(WITHOUT_FEES) & Q(state=State.STOPPED)),
                 name="instance_no_fees_only_while_stopped",
             ),
             models.CheckConstraint(
@@ -299,15 +294,19 @@ class Instance(models.Model):
 
     @property
     def status(self) -> str:
-        """The state in words, telling the two ways of being stopped apart."""
-        return str(NO_FEES_LABEL if self.no_fees else State(self.state).label)
+        """The state, telling the two ways of being stopped apart."""
+        return NO_FEES if self.no_fees else self.state
+
+    def get_status_display(self) -> str:
+        return str(dict(statuses_of(State))[self.status])
 
     @property
     def kept(self) -> str:
         """Where its time in the bin comes from; empty where it is in none."""
         if self.state != State.RECYCLED or self.purge_at is None or self.recycled_at is None:
             return ""
-        return kept_label(self.retention, self.purge_at - self.recycled_at)
+        kind = self.retention_kind or RetentionKind.STANDARD
+        return retention_label(kind, self.retention_subject or "", self.purge_at - self.recycled_at)
 
     @property
     def waits_since(self) -> datetime | None:

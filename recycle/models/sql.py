@@ -4,12 +4,14 @@ Both work on PostgreSQL and SQLite, so that the actions above are the same code 
 """
 
 import json
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from django.db import connections, models
 from django.db.models import (
     Aggregate,
     BooleanField,
+    CharField,
     Func,
     JSONField,
     Lookup,
@@ -17,6 +19,7 @@ from django.db.models import (
     TextField,
     UUIDField,
 )
+from django.db.models.expressions import Combinable
 
 if TYPE_CHECKING:
     AnyLookup = Lookup[Any]
@@ -39,6 +42,28 @@ class Among(AnyLookup):
         column, params = self.process_lhs(compiler, connection)
         ids = json.dumps([uuid.hex for uuid in self.rhs])
         return f"{column} IN (SELECT value FROM json_each(%s))", (*params, ids)
+
+
+@CharField.register_lookup
+class OneOf(AnyLookup):
+    """`state__one_of=STATES`: like `__in`, with the values written into the statement.
+
+    SQLite uses a partial index only where the statement says its condition in the same constants.
+    For values of an enum of ours alone: a ValueError for anything that is no plain word.
+    """
+
+    lookup_name = "one_of"
+    prepare_rhs = False
+
+    def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
+        column, params = self.process_lhs(compiler, connection)
+        words = [str(value) for value in self.rhs]
+        if strange := [word for word in words if not word.isidentifier()]:
+            raise ValueError(f"{strange[0]!r} is no plain word.")
+        values = ", ".join(f"'{word}'" for word in words)
+        # As Django writes the condition of the index.
+        written = f"= {values}" if len(words) == 1 else f"IN ({values})"
+        return f"{column} {written}", (*params,)
 
 
 class JSONList(Aggregate):
@@ -79,17 +104,20 @@ class Truth(Func):
         return self.as_sql(compiler, connection, template=template, **context)
 
 
-def insert_from(model: type[models.Model], rows: QuerySet[Any, Any]) -> None:
-    """INSERT INTO the model's table what `rows`, a `.values(...)` whose names are the model's
-    columns, selects.
+def insert_from(
+    model: type[models.Model], rows: QuerySet[Any], columns: Mapping[str, Combinable]
+) -> None:
+    """INSERT into the model's table a row for each of `rows`: every column that is named gets its
+    expression, which may refer to the row.
     """
     connection = connections[rows.db]
-    compiler = rows.query.get_compiler(connection=connection)
+    # A prefix, since an annotation may not be called like a field of the rows.
+    named = {f"insert_{column}": expression for column, expression in columns.items()}
+    compiler = rows.values(**named).query.get_compiler(connection=connection)
     select, params = compiler.as_sql()
-    columns = [*rows.query.values_select, *rows.query.annotation_select]
-    quoted = ", ".join(connection.ops.quote_name(column) for column in columns)
+    # What was compiled says in which order it selects.
+    selected = [str(alias).removeprefix("insert_") for _column, _sql, alias in compiler.select]
+    quote = connection.ops.quote_name
+    into = f"{quote(model._meta.db_table)} ({', '.join(map(quote, selected))})"
     with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {connection.ops.quote_name(model._meta.db_table)} ({quoted}) {select}",
-            params,
-        )
+        cursor.execute(f"INSERT INTO {into} {select}", params)

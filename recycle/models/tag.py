@@ -4,6 +4,7 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from recycle.labels import tag_label
 from recycle.models.agreement import Agreement, Repeated
 from recycle.models.catalogue import Zone
 from recycle.models.folded import FoldedField
@@ -39,7 +40,7 @@ class Tag(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.key}={self.value}" if self.value else self.key
+        return tag_label(self.key, self.value)
 
 
 class InstanceTag(models.Model):

@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, TypeVar
+from typing import TYPE_CHECKING, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
@@ -13,8 +13,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from recycle.labels import tag_label
 from recycle.models.folded import FoldedField
-from recycle.models.origin import Origin
 from recycle.policy import LONGEST_KEEP, Role
 from recycle.text import check_text
 
@@ -141,7 +141,7 @@ class RetentionRule(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.key}={self.value}" if self.value else self.key
+        return tag_label(self.key, self.value)
 
     def matches(self, tags: Collection[tuple[str, str]]) -> bool:
         return any(key == self.key and self.value in ("", value) for key, value in tags)
@@ -152,19 +152,6 @@ class User(AbstractUser):
 
     # How the person likes the lists: {"columns": {"bin": [...]}, "dismissed": [...]}.
     preferences = models.JSONField(_("preferences"), default=dict, blank=True)
-
-    # Where the request came from that this person makes; the edge sets it.
-    origin = Origin()
-
-    @property
-    def signature(self) -> dict[str, Any]:
-        """Who does it and from where, in the columns that every log has for it."""
-        return {
-            "by": self,
-            "by_name": self.get_username(),
-            "address": self.origin.address,
-            "request_id": self.origin.request_id,
-        }
 
     username_folded = FoldedField("username")
     first_name_folded = FoldedField("first_name")

@@ -2,12 +2,12 @@
 action.
 """
 
+from collections.abc import Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
 from django import template
-from django.contrib.messages.storage.base import Message
 from django.db.models import Model
 from django.templatetags.static import static
 from django.urls import reverse
@@ -19,10 +19,18 @@ from recycle import policy
 from recycle.actions import Blocker
 from recycle.forms import dialog_link
 from recycle.http import page_of
+from recycle.labels import duration_label, outlook, refusal_label, tag_label
 from recycle.lifecycle import Action
 from recycle.models import Instance
-from recycle.models.instance import duration_label
-from recycle.policy import Refusal, Role
+from recycle.policy import (
+    EXPIRING,
+    GRACE,
+    LONGEST_KEEP,
+    STANDARDS,
+    BillingMode,
+    Policy,
+    Refusal,
+)
 
 register = template.Library()
 
@@ -37,13 +45,6 @@ def icon(name: str, extra: str = "") -> SafeString:
         static("icons.svg"),
         name,
     )
-
-
-@register.simple_tag(takes_context=True)
-def why_not(context: dict[str, Any], instance: Instance, action: str) -> Refusal | None:
-    """Why the person may not do this to the instance at this moment; None when they may."""
-    request = context["request"]
-    return policy.why_not(Action(action), instance, role=request.shell.role, now=request.now)
 
 
 def _off(label: object, reason: object) -> SafeString:
@@ -75,19 +76,18 @@ def operation(
     """The link that opens the dialog of an action, or its name with the reason why it cannot be
     done.
     """
-    label = Action(action).label
-    reason = why_not(context, instance, action)
+    request, label = context["request"], Action(action).label
+    reason = policy.why_not(Action(action), instance, role=request.shell.role, now=request.now)
     if reason is not None:
-        return _off(label, reason.label)
-    link = dialog_link(
-        reverse(f"recycle:{action}"), context["request"].shell.address, [instance.pk]
-    )
+        return _off(label, refusal_label(reason, instance))
+    link = dialog_link(reverse(f"recycle:{action}"), request.shell.address, [instance.pk])
     return _opens_dialog(link, label, extra)
 
 
 @register.simple_tag(takes_context=True)
 def dialog(
     context: dict[str, Any],
+    action: str,
     address: str,
     label: str,
     row: Model | None = None,
@@ -96,27 +96,20 @@ def dialog(
     key: object = None,
     picture: str = "",
 ) -> SafeString:
-    """The link that opens a dialog about a volume, an address, a load balancer, a tag or what they
-    are bound to.
+    """The link that opens the dialog of an action on a volume, an address, a load balancer, a tag
+    or what they are bound to.
 
     Named by its row, or by its `key` alone. Instead of it the reason, when there is one or the role
     does not allow it.
     """
     request = context["request"]
-    if request.shell.role < Role.OPERATOR:
+    if not request.shell.may[action]:
         off = str(Refusal.ROLE.label)
     if off:
         return _off(label, off)
     ids = [row.pk if row else key] if row or key else []
     shown = format_html("{}{}", icon(picture), label) if picture else label
     return _opens_dialog(dialog_link(address, request.shell.address, ids), shown, extra, row or "")
-
-
-@register.filter
-def page_of_row(row: Model) -> str:
-    """The address of its page."""
-    blocker = Blocker.of(row)
-    return page_of(blocker) if blocker else ""
 
 
 @register.filter
@@ -186,7 +179,7 @@ def sort_header(context: dict[str, Any], column: str, label: str, first: str = "
         '<a id="sort-{1}" href="{2}" hx-get="{2}" hx-target="#{3}" hx-push-url="true">{4}</a></th>',
         current,
         column,
-        form.address(sort=other, cursor=None),
+        context["place"].address(sort=other, cursor=None),
         context["list_name"],
         label,
     )
@@ -203,7 +196,7 @@ def page_link(context: dict[str, Any], cursor: object, name: str, label: str) ->
         '<a class="btn" id="{0}" href="{1}" hx-get="{1}" hx-target="#{2}" '
         'hx-push-url="true">{3}</a>',
         name,
-        context["form"].address(cursor=cursor),
+        context["place"].address(cursor=cursor),
         context["list_name"],
         label,
     )
@@ -220,24 +213,25 @@ def blocker_link(blocker: Blocker) -> SafeString:
     )
 
 
-@register.filter
-def undo(message: Message) -> dict[str, Any] | None:
-    """The delete that a message offers to undo, and until when."""
-    kind, _space, what = message.extra_tags.partition(" ") if message.extra_tags else ("", "", "")
-    if kind != "undo":
-        return None
-    batch, _space, until = what.partition(" ")
-    return {"batch": batch, "until": datetime.fromisoformat(until)}
+@register.simple_tag(takes_context=True)
+def undo_offer(context: dict[str, Any]) -> dict[str, Any] | None:
+    """The delete that can be undone, and until when; None without one, or when it is too late.
+
+    It is offered once, with the message about it: in the answer itself, or on the page that the
+    answer leads to.
+    """
+    request = context["request"]
+    offer = context.get("undo") or request.session.pop("undo", None)
+    until = datetime.fromisoformat(offer["until"]) if offer else None
+    return {"batch": offer["batch"], "until": until} if until and until > request.now else None
 
 
 @register.filter
 def retention_of(change: dict[str, Any]) -> str:
     """What an event about retention was about."""
-    return (
-        _("Retention, rule %(tag)s") % {"tag": change["tag"]}
-        if change["tag"]
-        else _("Retention of the account")
-    )
+    if "key" not in change:
+        return _("Retention of the account")
+    return _("Retention, rule %(tag)s") % {"tag": tag_label(change["key"], change["value"])}
 
 
 @register.filter
@@ -248,10 +242,33 @@ def retention_change(change: dict[str, Any]) -> str:
 
     def words(seconds: int | None) -> str:
         if seconds is None:
-            return _("none") if change["tag"] else _("standard")
+            return _("none") if "key" in change else _("standard")
         return duration_label(timedelta(seconds=seconds)) if seconds else _("standard only")
 
     return f"{words(change['before'])} → {words(change['after'])}"
+
+
+@register.filter
+def policy_of(billing_mode: str) -> Policy:
+    return policy.POLICIES[billing_mode]
+
+
+MODES: dict[str, Collection[str]] = {"all": list(BillingMode), "bin": STANDARDS, "expiry": EXPIRING}
+TIMES = {"longest": LONGEST_KEEP, "grace": GRACE}
+
+
+@register.filter
+def outlook_of(modes: str) -> str:
+    """What becomes of deleted and expired instances of a billing mode, or of "all" of them, or of
+    those that have a "bin" or an "expiry".
+    """
+    return outlook(MODES.get(modes, [modes]))
+
+
+@register.simple_tag
+def time_of(name: str) -> str:
+    """One of TIMES, which the policy fixes for all billing modes, in words."""
+    return duration_label(TIMES[name])
 
 
 @register.filter

@@ -18,24 +18,25 @@ NOTE = _(
 )
 
 EXPORT = (
-    (_("Time"), lambda event: event.at),
-    (_("Action"), lambda event: event.get_action_display()),
-    (_("Resource"), lambda event: event.kind_label),
-    (_("Resource ID"), lambda event: event.subject_id),
-    (_("Name"), lambda event: event.subject_name),
+    (_("Time"), "at"),
+    (_("Action"), "get_action_display"),
+    (_("Resource"), "kind_label"),
+    (_("Resource ID"), "subject_id"),
+    (_("Name"), "subject_name"),
     (_("Changes"), lambda event: "; ".join(event.changes)),
-    (_("By"), lambda event: event.by_name),
-    (_("Address"), lambda event: event.address),
-    (_("Request ID"), lambda event: event.request_id),
-    (_("Count"), lambda event: event.count),
-    (_("Last"), lambda event: event.last_at),
+    (_("By"), "by_name"),
+    (_("Through"), "get_edge_display"),
+    (_("Address"), "address"),
+    (_("Request ID"), "request_id"),
+    (_("Count"), "count"),
+    (_("Last"), "last_at"),
 )
 
 
 @require_GET
 def index(request: Request) -> HttpResponse:
     rows = _events(request)
-    form = AuditFilter(request.GET, request=request)
+    form = AuditFilter(request.GET, scope=request.shell.scope)
     words = {"title": _("Audit Log"), "search": _("Name or ID"), "note": NOTE}
     return show_list(request, "audit", form, rows, "log", export="recycle:export_audit", **words)
 
@@ -43,7 +44,9 @@ def index(request: Request) -> HttpResponse:
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     rows = _events(request)
-    return stream_csv(request, "audit-log", AuditFilter(request.GET, request=request), rows, EXPORT)
+    return stream_csv(
+        request, "audit-log", AuditFilter(request.GET, scope=request.shell.scope), rows, EXPORT
+    )
 
 
 def _events(request: Request) -> AuditEventQuerySet:

@@ -4,24 +4,23 @@ to them.
 
 from collections import defaultdict
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.db.models import Count, Model, OuterRef, Prefetch, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse, HttpResponseBase
-from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
 from recycle.actions import Outcome
 from recycle.actions.limits import Limit
-from recycle.actions.resources import Context, balancers
+from recycle.actions.resources import balancers
 from recycle.forms.resources import (
     BalancerFilter,
     BalancerForm,
+    DetailsForm,
     ListenerForm,
     RegisterForm,
     RegisterInstancesForm,
@@ -30,35 +29,64 @@ from recycle.forms.resources import (
 from recycle.http import Request
 from recycle.lifecycle import ResourceAction
 from recycle.models import (
-    Account,
     ElasticIP,
     Instance,
-    InstanceQuerySet,
     Kind,
     Listener,
     LoadBalancer,
     RealServer,
 )
 from recycle.models.tenancy import OfBalancerQuerySet, OfInstanceQuerySet, OwnedQuerySet
-from recycle.views.lists import stream_csv
-from recycle.views.resources import Listing, Maker, Verb, act, make, show, show_detail
-from recycle.views.resources.dialog import Bound, removal
+from recycle.views.answers import needs
+from recycle.views.lists import show_list, stream_csv
+from recycle.views.resources import (
+    Bound,
+    Dialog,
+    add_reasons,
+    ask,
+    limits,
+    report,
+    report_made,
+    report_made_already,
+    show_detail,
+    unchanged,
+)
 from recycle.views.scope import find
 
 HOME = "recycle:balancers"
 # Real servers of one listener on its load balancer's page, and of all in a dialog.
 SERVERS, BOUND = 100, 500
 EXPORT = (
-    (gettext_lazy("Load balancer ID"), lambda row: row.pk),
-    (gettext_lazy("Name"), lambda row: row.name),
-    (gettext_lazy("Type"), lambda row: row.get_type_display()),
-    (gettext_lazy("EIP"), lambda row: row.eip),
-    (gettext_lazy("Listeners"), lambda row: row.listener_count),
-    (gettext_lazy("Real servers"), lambda row: row.server_count),
-    (gettext_lazy("VPC"), lambda row: row.vpc_id),
-    (gettext_lazy("Region"), lambda row: row.region_id),
-    (gettext_lazy("Created"), lambda row: row.created_at),
+    (gettext_lazy("Load balancer ID"), "pk"),
+    (gettext_lazy("Name"), "name"),
+    (gettext_lazy("Type"), "get_type_display"),
+    (gettext_lazy("EIP"), "eip"),
+    (gettext_lazy("Listeners"), "listener_count"),
+    (gettext_lazy("Real servers"), "server_count"),
+    (gettext_lazy("VPC"), "vpc_id"),
+    (gettext_lazy("Region"), "region_id"),
+    (gettext_lazy("Created"), "created_at"),
 )
+
+
+# What the list says around its rows, and the buttons over it: address, label, whether it deletes.
+ABOUT = {
+    "picture": "balancer",
+    "group": gettext_lazy("Network"),
+    "title": gettext_lazy("Load Balancer"),
+    "tip": gettext_lazy(
+        "A load balancer has listeners, and each listener its real servers. An instance that "
+        "moves to the recycle bin is deregistered; a restore does not register it again."
+    ),
+    "search": gettext_lazy("ID, name or EIP"),
+    "empty": gettext_lazy(
+        "This account has no load balancers yet. Create one, then a listener, and register "
+        "instances."
+    ),
+    "create": "recycle:create_balancer",
+    "create_label": gettext_lazy("Create Load Balancer"),
+    "batch": [("recycle:delete_balancers", gettext_lazy("Delete"), True)],
+}
 
 
 def _rows(request: Request) -> OwnedQuerySet[LoadBalancer]:
@@ -66,7 +94,7 @@ def _rows(request: Request) -> OwnedQuerySet[LoadBalancer]:
 
 
 def _counted(request: Request) -> QuerySet[Any, Any]:
-    """With its EIP, and how many listeners and real servers it has."""
+    """Each load balancer with its EIP and the numbers of its listeners and real servers."""
     listeners = (
         Listener.objects.filter(load_balancer=OuterRef("pk")).order_by().values("load_balancer")
     )
@@ -120,149 +148,20 @@ def _bound_listeners(rows: Sequence[Listener]) -> Bound:
     return {pk: list(each.values()) for pk, each in found.items()}
 
 
-def _register(
-    rows: OfBalancerQuerySet[Listener], answered: dict[str, Any], context: Context
-) -> Outcome:
-    outcome = Outcome(ResourceAction.BIND, context.batch)
-    instances = Instance.objects.filter(pk=answered["other"].pk)
-    for listener in rows:
-        outcome.extend(_register_one(listener, instances, answered, context))
-    return outcome
-
-
-def _register_one(
-    listener: Listener, instances: InstanceQuerySet, answered: dict[str, Any], context: Context
-) -> Outcome:
-    port, weight = answered["port"], answered["weight"]
-    return balancers.register(listener, instances, port=port, weight=weight, context=context)
-
-
-def _new(answered: dict[str, Any], account: Account, now: datetime) -> LoadBalancer:
-    return LoadBalancer(
-        account=account,
-        region_id=answered["region"],
-        name=answered["name"],
-        type=answered["type"],
-        vpc_id=answered["vpc_id"],
-        created_at=now,
-    )
-
-
-CREATE = Maker(
-    home=HOME,
-    model=LoadBalancer,
-    title=lambda: _("Create load balancer"),
-    done=lambda: _("Created the load balancer"),
-    details=BalancerForm,
-    new=_new,
-    carry_out=balancers.create,
-    limits=(Limit.LOAD_BALANCERS,),
-)
-DELETE = Verb(
-    url="recycle:delete_balancers",
-    home=HOME,
-    rows=_rows,
-    title=lambda n: (
-        ngettext("Delete %(n)d load balancer", "Delete %(n)d load balancers", n) % {"n": n}
-    ),
-    done=lambda n: (
-        ngettext("Deleted %(n)d load balancer.", "Deleted %(n)d load balancers.", n) % {"n": n}
-    ),
-    note=lambda: _("Its listeners go with it. This cannot be undone."),
-    details=RemoveForm,
-    bound=_bound,
-    carry_out=removal(balancers.remove),
-    danger=True,
-)
-DELETE_LISTENERS = Verb(
-    url="recycle:delete_listeners",
-    home=HOME,
-    rows=_listeners,
-    title=lambda n: ngettext("Delete %(n)d listener", "Delete %(n)d listeners", n) % {"n": n},
-    done=lambda n: ngettext("Deleted %(n)d listener.", "Deleted %(n)d listeners.", n) % {"n": n},
-    details=RemoveForm,
-    bound=_bound_listeners,
-    carry_out=removal(balancers.remove_listeners),
-    danger=True,
-)
-REGISTER = Verb(
-    url="recycle:register",
-    home=HOME,
-    rows=_listeners,
-    title=lambda n: _("Register an instance"),
-    done=lambda n: (
-        ngettext("Registered %(n)d real server.", "Registered %(n)d real servers.", n) % {"n": n}
-    ),
-    note=lambda: _(
-        "At its private IP. It has to be running or stopped, and in the load balancer's region "
-        "and VPC."
-    ),
-    details=RegisterForm,
-    carry_out=_register,
-)
-REGISTER_INSTANCES = Verb(
-    url="recycle:register_instances",
-    home="recycle:instances",
-    rows=lambda request: request.shell.instances().select_related("zone"),
-    title=lambda n: (
-        ngettext(
-            "Register %(n)d instance with a listener", "Register %(n)d instances with a listener", n
-        )
-        % {"n": n}
-    ),
-    done=REGISTER.done,
-    note=lambda: _(
-        "Each at its private IP. The load balancer has to be in the same region and VPC."
-    ),
-    details=RegisterInstancesForm,
-    carry_out=lambda rows, answered, context: _register_one(
-        answered["other"], rows, answered, context
-    ),
-)
-DEREGISTER = Verb(
-    url="recycle:deregister",
-    home=HOME,
-    rows=_servers,
-    title=lambda n: (
-        ngettext("Deregister %(n)d real server", "Deregister %(n)d real servers", n) % {"n": n}
-    ),
-    done=lambda n: (
-        ngettext("Deregistered %(n)d real server.", "Deregistered %(n)d real servers.", n)
-        % {"n": n}
-    ),
-    note=lambda: _("The load balancer sends it nothing any more."),
-    bound=lambda rows: {row.pk: [row.instance, row.listener.load_balancer] for row in rows},
-    carry_out=lambda rows, answered, context: balancers.deregister(rows, context=context),
-)
-LIST = Listing(
-    name="balancers",
-    picture="balancer",
-    group=gettext_lazy("Network"),
-    title=gettext_lazy("Load Balancer"),
-    tip=gettext_lazy(
-        "A load balancer has listeners, and each listener its real servers. An instance that "
-        "moves to the recycle bin "
-        "is deregistered; a restore does not register it again."
-    ),
-    search=gettext_lazy("ID, name or EIP"),
-    empty=gettext_lazy(
-        "This account has no load balancers yet. Create one, then a listener, and register "
-        "instances."
-    ),
-    create="recycle:create_balancer",
-    create_label=gettext_lazy("Create Load Balancer"),
-    batch=[("recycle:delete_balancers", gettext_lazy("Delete"), True)],
-)
+def _bound_servers(rows: Sequence[RealServer]) -> Bound:
+    return {row.pk: [row.instance, row.listener.load_balancer, row.listener] for row in rows}
 
 
 @require_GET
 def index(request: Request) -> HttpResponse:
-    return show(request, LIST, _counted(request))
+    form = BalancerFilter(request.GET, scope=request.shell.scope)
+    export = "recycle:export_balancers"
+    return show_list(request, "balancers", form, _counted(request), about=ABOUT, export=export)
 
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
-    form = BalancerFilter(request.GET, request=request)
+    form = BalancerFilter(request.GET, scope=request.shell.scope)
     return stream_csv(request, "load-balancers", form, _counted(request), EXPORT)
 
 
@@ -283,57 +182,139 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.CREATE, HOME)
 def create(request: Request) -> HttpResponse:
-    return make(request, CREATE, reverse("recycle:create_balancer"))
+    dialog = Dialog(request, HOME)
+    if not dialog.is_valid():
+        return dialog.refuse()
+    details = BalancerForm(dialog.answers, scope=request.shell.scope)
+    if details.is_valid():
+        balancer = details.new()
+        if LoadBalancer.objects.filter(pk=balancer.pk).exists():
+            return report_made_already(dialog)
+        outcome = balancers.create(balancer, context=request.context)
+        if outcome.done:
+            return report_made(dialog, "create_balancer", balancer)
+        add_reasons(details, outcome)
+    return ask(dialog, "create_balancer", details, uses=limits(request, Limit.LOAD_BALANCERS))
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.CREATE, HOME)
 def create_listener(request: Request, pk: UUID) -> HttpResponse:
     balancer = find(request, _rows(request), pk)
-
-    def new(answered: dict[str, Any], account: Account, now: datetime) -> Listener:
-        return Listener(
-            load_balancer=balancer,
-            name=answered["name"],
-            protocol=answered["protocol"],
-            port=answered["port"],
-            method=answered["method"],
-            created_at=now,
-        )
-
-    maker = Maker(
-        home=HOME,
-        model=Listener,
-        title=lambda: _("Create listener"),
-        done=lambda: _("Created the listener"),
-        details=ListenerForm,
-        new=new,
-        carry_out=balancers.create_listener,
-    )
-    return make(request, maker, reverse("recycle:create_listener", args=[pk]))
+    dialog = Dialog(request, HOME)
+    if not dialog.is_valid():
+        return dialog.refuse()
+    details = ListenerForm(dialog.answers, scope=request.shell.scope)
+    if details.is_valid():
+        listener = details.new(balancer)
+        if Listener.objects.filter(pk=listener.pk).exists():
+            return report_made_already(dialog)
+        outcome = balancers.create_listener(listener, context=request.context)
+        if outcome.done:
+            return report_made(dialog, "create_listener", listener)
+        add_reasons(details, outcome)
+    return ask(dialog, "create_listener", details)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.REMOVE, HOME)
 def delete(request: Request) -> HttpResponse:
-    return act(request, DELETE)
+    dialog = Dialog(request, HOME, _rows(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    bound = _bound(dialog.rows)
+    details = RemoveForm(dialog.answers, scope=request.shell.scope, bound=bool(bound))
+    if not details.is_valid():
+        note = _("Its listeners go with it. This cannot be undone.")
+        return ask(dialog, "delete_balancers", details, note=note, bound=bound, danger=True)
+    rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
+    outcome = balancers.remove(rows, unbind=details.unbinds, context=request.context)
+    outcome.refused += changed
+    return report(dialog, "delete_balancers", outcome)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.REMOVE, HOME)
 def delete_listeners(request: Request) -> HttpResponse:
-    return act(request, DELETE_LISTENERS)
+    dialog = Dialog(request, HOME, _listeners(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    bound = _bound_listeners(dialog.rows)
+    details = RemoveForm(dialog.answers, scope=request.shell.scope, bound=bool(bound))
+    if not details.is_valid():
+        return ask(dialog, "delete_listeners", details, bound=bound, danger=True)
+    rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
+    outcome = balancers.remove_listeners(rows, unbind=details.unbinds, context=request.context)
+    outcome.refused += changed
+    return report(dialog, "delete_listeners", outcome)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.BIND, HOME)
 def register(request: Request) -> HttpResponse:
-    return act(request, REGISTER)
+    dialog = Dialog(request, HOME, _listeners(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    details = RegisterForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
+    if not details.is_valid():
+        note = _(
+            "At its private IP. It has to be running or stopped, and in the load balancer's region "
+            "and VPC."
+        )
+        return ask(dialog, "register", details, note=note)
+    data = details.cleaned_data
+    outcome = Outcome(ResourceAction.BIND, request.context.batch)
+    instances = Instance.objects.filter(pk=data["other"].pk)
+    for listener in dialog.chosen:
+        outcome.extend(
+            balancers.register(
+                listener,
+                instances,
+                port=data["port"],
+                weight=data["weight"],
+                context=request.context,
+            )
+        )
+    return report(dialog, "register", outcome)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.BIND, "recycle:instances")
 def register_instances(request: Request) -> HttpResponse:
-    """From the side of the instances."""
-    return act(request, REGISTER_INSTANCES)
+    """Register instances that were named with one listener."""
+    instances = request.shell.instances().select_related("zone")
+    dialog = Dialog(request, "recycle:instances", instances)
+    if not dialog.is_valid():
+        return dialog.refuse()
+    details = RegisterInstancesForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
+    if not details.is_valid():
+        note = _("Each at its private IP. The load balancer has to be in the same region and VPC.")
+        return ask(dialog, "register_instances", details, note=note)
+    data = details.cleaned_data
+    outcome = balancers.register(
+        data["other"],
+        dialog.chosen,
+        port=data["port"],
+        weight=data["weight"],
+        context=request.context,
+    )
+    return report(dialog, "register_instances", outcome)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.UNBIND, HOME)
 def deregister(request: Request) -> HttpResponse:
-    return act(request, DEREGISTER)
+    dialog = Dialog(request, HOME, _servers(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    bound = _bound_servers(dialog.rows)
+    details = DetailsForm(dialog.answers, scope=request.shell.scope)
+    if not details.is_valid():
+        note = _("The load balancer sends it nothing any more.")
+        return ask(dialog, "deregister", details, note=note, bound=bound)
+    rows, changed = unchanged(dialog, bound)
+    outcome = balancers.deregister(rows, context=request.context)
+    outcome.refused += changed
+    return report(dialog, "deregister", outcome)

@@ -15,30 +15,34 @@ from django.views.decorators.http import require_http_methods
 
 from recycle import actions
 from recycle.actions import Outcome
-from recycle.actions.create import Order
+from recycle.actions.create import UNNAMED, Order
 from recycle.actions.limits import Limit, Use, uses, with_account_use
-from recycle.forms import CreateForm
-from recycle.http import Request, pick
+from recycle.forms import CreateForm, filled_in, offered
+from recycle.http import Request, pick, sent
+from recycle.lifecycle import ResourceAction
 from recycle.models import Account
-from recycle.policy import Refusal, Role
-from recycle.views.verbs.answer import refuse
+from recycle.policy import BillingMode, Refusal
+from recycle.views.answers import needs
 
 # Buttons that ask for the page again, with one thing changed.
 ASKING = frozenset({"check", "add_disk", "remove_disk"})
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.CREATE, "recycle:instances")
 def create(request: Request) -> HttpResponse:
-    if request.shell.role < Role.OPERATOR:
-        return refuse(request, [str(Refusal.ROLE.label)], "recycle:instances", status=403)
     orders = request.method == "POST" and not ASKING & request.POST.keys()
-    form = CreateForm(request.POST if request.method == "POST" else request.GET, request=request)
+    data, scope = sent(request), request.shell.scope
+    offer = offered(scope, data.get("zone"))
+    if request.method == "GET" and "token" not in data:
+        data = filled_in(data, scope, offer)
+    form = CreateForm(data, scope=scope, offer=offer)
     if orders and form.zone_changed:
         form.add_error("zone", _("The zone has changed. Look at the network again."))
     outcome = order = None
     if form.is_valid():
         order = form.order()
-        outcome = actions.create(order, by=request.user, now=request.now, dry_run=not orders)
+        outcome = actions.create(order, context=request.context, dry_run=not orders)
         if orders and (response := _answer(request, order, outcome)):
             return response
     partial = "instances/_create_summary.html"
@@ -59,7 +63,7 @@ def create(request: Request) -> HttpResponse:
 
 
 def _answer(request: Request, order: Order, outcome: Outcome) -> HttpResponse | None:
-    """To the instances that were made; None where none were."""
+    """Lead to the instances that were made; None when none were made."""
     where = f"{reverse('recycle:instances')}?batch={order.token}&region="
     if outcome.done:
         count = len(outcome.done)
@@ -92,8 +96,9 @@ def _amounts(order: Order) -> dict[str, Any]:
     }
     names = order.names()
     return {
+        "billing_mode": BillingMode(order.billing_mode).label,
         "quota": [_line(use, taken.get(use.limit, 0)) for use in uses(account)],
-        "first_name": names[0] if order.name else "KSC-IN-…",
+        "first_name": names[0] if order.name else f"{UNNAMED}…",
         "last_name": names[-1] if order.name and order.count > 1 else "",
         "volumes": order.count * len(order.disks),
         "volume_gb": order.count * disks,

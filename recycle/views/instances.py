@@ -9,13 +9,13 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from recycle.actions.bindings import described
+from recycle.actions.bindings import described, missing
 from recycle.actions.resources.base import why_not_bind
 from recycle.forms import BinFilter, InstanceFilter
 from recycle.http import Request
-from recycle.lifecycle import Action, State
+from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Event
-from recycle.policy import Refusal, Role
+from recycle.policy import Refusal
 from recycle.views.lists import show_list, stream_csv
 from recycle.views.scope import find
 
@@ -32,27 +32,27 @@ MORE = [
 ]
 HOLDS = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)]
 EXPORT = (
-    (_("Instance ID"), lambda row: row.pk),
-    (_("Name"), lambda row: row.name),
-    (_("Status"), lambda row: row.status),
-    (_("Instance type"), lambda row: row.instance_type_id),
-    (_("vCPU"), lambda row: row.instance_type.vcpu),
-    (_("Memory (GB)"), lambda row: row.instance_type.memory_gb),
-    (_("Image"), lambda row: row.image_name),
-    (_("Private IP"), lambda row: row.private_ip),
-    (_("Billing mode"), lambda row: row.get_billing_mode_display()),
-    (_("Expires"), lambda row: row.expires_at),
-    (_("Zone"), lambda row: row.zone_id),
-    (_("Created"), lambda row: row.created_at),
+    (_("Instance ID"), "pk"),
+    (_("Name"), "name"),
+    (_("Status"), "get_status_display"),
+    (_("Instance type"), "instance_type_id"),
+    (_("vCPU"), "instance_type.vcpu"),
+    (_("Memory (GB)"), "instance_type.memory_gb"),
+    (_("Image"), "image_name"),
+    (_("Private IP"), "private_ip"),
+    (_("Billing mode"), "get_billing_mode_display"),
+    (_("Expires"), "expires_at"),
+    (_("Zone"), "zone_id"),
+    (_("Created"), "created_at"),
 )
 
 
 @require_GET
 def index(request: Request) -> HttpResponse:
-    form = InstanceFilter(request.GET, request=request)
+    form = InstanceFilter(request.GET, scope=request.shell.scope)
     rows = request.shell.instances().select_related("instance_type").annotate(bound=described())
     in_bin = _also_in_bin(request, form)
-    more = [*MORE, *HOLDS] if request.shell.role >= Role.ADMINISTRATOR else MORE
+    more = [*MORE, *HOLDS] if request.shell.may[Action.HOLD] else MORE
     return show_list(
         request, "instances", form, rows, "instances", in_bin=in_bin, batch=BATCH, more_verbs=more
     )
@@ -64,20 +64,20 @@ def _also_in_bin(request: Request, form: InstanceFilter) -> bool:
     if not text:
         return False
     # The text alone, as in the link to there: the order and the other filters are this list's own.
-    bin_form = BinFilter(QueryDict(urlencode({"q": text})), request=request)
+    bin_form = BinFilter(QueryDict(urlencode({"q": text})), scope=request.shell.scope)
     return bin_form.is_valid() and bin_form.narrow(request.shell.instances()).exists()
 
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
-    form = InstanceFilter(request.GET, request=request)
+    form = InstanceFilter(request.GET, scope=request.shell.scope)
     rows = request.shell.instances().select_related("instance_type")
     return stream_csv(request, "instances", form, rows, EXPORT)
 
 
 @require_GET
 def detail(request: Request, pk: UUID) -> HttpResponse:
-    """One instance of the chosen account, wherever it is: in use, in the bin, or gone."""
+    """Show one instance of the chosen account, wherever it is: in use, in the bin, or gone."""
     rows = request.shell.instances().select_related("instance_type", "account")
     instance = find(request, rows.annotate(bound=described()), pk)
     if instance.state == State.RECYCLED:
@@ -93,7 +93,8 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
         .first()
     )
     no = why_not_bind(instance)
-    why_not = Refusal.ROLE if request.shell.role < Role.OPERATOR else no.refusal if no else None
+    may_bind = request.shell.may[ResourceAction.BIND]
+    why_not = Refusal.ROLE if not may_bind else no.refusal if no else None
     context = {
         "instance": instance,
         "tagged": list(
@@ -101,7 +102,8 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
         ),
         "why_not_bind": why_not.label if why_not else "",
         "events": events,
-        "cancelled": cancelled if cancelled and any(cancelled.detail.values()) else None,
+        "cancelled": cancelled,
+        "former": missing(cancelled.detail, instance.bound) if cancelled else {},
         "now": request.now,
     }
     return render(request, "instances/detail.html", context)

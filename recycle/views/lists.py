@@ -6,6 +6,7 @@ import csv
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, tzinfo
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from django.contrib import messages
@@ -16,14 +17,17 @@ from django.utils import timezone, translation
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
-from recycle.forms import ListForm
+from recycle.forms import FilteredPage, ListForm
 from recycle.http import Request, is_head, pick
 from recycle.views.scope import find_batch
 
 # What a spreadsheet would take for a formula, the full-width signs in East Asian ones.
 FORMULA = ("=", "+", "-", "@", "＝", "＋", "－", "＠", "\t", "\r", "\n")
 # Rows fetched and written at once.
-CHUNK = 1_000
+ROWS_AT_ONCE = 1_000
+
+# The columns of a file: each with its heading, and an attribute or a function of the row.
+Columns = Sequence[tuple[Any, str | Callable[[Any], Any]]]
 
 
 def show_list(
@@ -31,14 +35,16 @@ def show_list(
     name: str,
     form: ListForm,
     rows: QuerySet[Any, Any],
-    folder: str,
+    folder: str = "",
     **context: Any,
 ) -> HttpResponse:
-    """The list `name` with the templates index.html and _list.html of `folder`. 400 when its
-    address makes no sense.
+    """The list `name` with the templates index.html and _`name`.html of `folder`, which is called
+    as the list is unless it is given. 400 when its address makes no sense.
     """
+    folder = folder or name
     page = form.page(rows)
-    request.shell.address = form.address()
+    place = FilteredPage(form)
+    request.shell.address = place.address()
     if not page.rows and form.is_valid():
         find_batch(request, form.cleaned_data.get("batch"))
     partial = f"{folder}/_{name}.html"
@@ -50,11 +56,12 @@ def show_list(
     context |= {
         "list_name": name,
         "form": form,
+        "place": place,
         "page": page,
         "columns": set(shown),
         "all_columns": [(key, label, key in shown) for key, label in form.columns.items()],
         # What a download takes of the address: everything that matches, in this order.
-        "exported": form.query(size=None, cursor=None),
+        "exported": place.query(size=None, cursor=None),
         "partial": partial,
         "piece": template == partial,
         "now": request.now,
@@ -77,7 +84,7 @@ def stream_csv(
     name: str,
     form: ListForm,
     rows: QuerySet[Any, Any],
-    columns: Sequence[tuple[Any, Callable[[Any], Any]]],
+    columns: Columns,
 ) -> HttpResponseBase:
     """Everything that matches the filter, however much it is, in constant memory."""
     if not form.is_valid():
@@ -103,7 +110,7 @@ def _joined(first: str, rest: Iterator[str]) -> Iterator[str]:
 
 def _lines(
     rows: QuerySet[Any, Any],
-    columns: Sequence[tuple[Any, Callable[[Any], Any]]],
+    columns: Columns,
     zone: tzinfo,
     language: str | None,
 ) -> Iterator[str]:
@@ -113,21 +120,27 @@ def _lines(
     are somebody else's: each piece is written in those given, and leaves the thread as it was.
     """
     writer = csv.writer(_Line(), quoting=csv.QUOTE_ALL)
-    found = rows.iterator(chunk_size=CHUNK)
+    found = rows.iterator(chunk_size=ROWS_AT_ONCE)
     more = True
     # Without the mark, Excel does not read Chinese names as UTF-8.
     start = "\ufeff"
     while more:
-        chunk = list(islice(found, CHUNK))
-        more = len(chunk) == CHUNK
+        chunk = list(islice(found, ROWS_AT_ONCE))
+        more = len(chunk) == ROWS_AT_ONCE
         with timezone.override(zone), translation.override(language):
             if start:
-                start += writer.writerow([str(label) for label, _value in columns])
+                start += writer.writerow([str(label) for label, _column in columns])
             lines = [
-                writer.writerow([_cell(value(row)) for _label, value in columns]) for row in chunk
+                writer.writerow([_cell(_value(row, column)) for _label, column in columns])
+                for row in chunk
             ]
         yield start + "".join(lines)
         start = ""
+
+
+def _value(row: Any, column: str | Callable[[Any], Any]) -> Any:
+    value = attrgetter(column)(row) if isinstance(column, str) else column(row)
+    return value() if callable(value) else value
 
 
 def _cell(value: Any) -> str:

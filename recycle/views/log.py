@@ -12,26 +12,27 @@ from recycle.models.event import EventQuerySet
 from recycle.views.lists import show_list, stream_csv
 
 EXPORT = (
-    (_("Time"), lambda event: event.at),
-    (_("Action"), lambda event: event.get_action_display()),
-    (_("Instance ID"), lambda event: event.instance_id),
-    (_("Name"), lambda event: event.instance_name),
-    (_("Resource"), lambda event: event.get_kind_display()),
-    (_("Resource name"), lambda event: event.resource_name),
+    (_("Time"), "at"),
+    (_("Action"), "get_action_display"),
+    (_("Instance ID"), "instance_id"),
+    (_("Name"), "instance_name"),
+    (_("Resource"), "get_kind_display"),
+    (_("Resource name"), "resource_name"),
     (_("Changes"), lambda event: "; ".join(event.changes)),
-    (pgettext_lazy("status", "From"), lambda event: event.get_from_state_display()),
-    (pgettext_lazy("status", "To"), lambda event: event.get_to_state_display()),
-    (_("By"), lambda event: event.by_name),
-    (_("Reason"), lambda event: event.reason),
-    (_("Batch"), lambda event: event.batch),
-    (_("Address"), lambda event: event.address),
-    (_("Request ID"), lambda event: event.request_id),
+    (pgettext_lazy("status", "From"), "get_from_state_display"),
+    (pgettext_lazy("status", "To"), "get_to_state_display"),
+    (_("By"), "by_name"),
+    (_("Through"), "get_edge_display"),
+    (_("Reason"), "reason"),
+    (_("Batch"), "batch"),
+    (_("Address"), "address"),
+    (_("Request ID"), "request_id"),
 )
 
 
 @require_GET
 def index(request: Request) -> HttpResponse:
-    form = LogFilter(request.GET, request=request)
+    form = LogFilter(request.GET, scope=request.shell.scope)
     words = {"title": _("Operation Log"), "search": _("Instance ID or name")}
     return show_list(
         request, "log", form, _events(request), "log", export="recycle:export_log", **words
@@ -41,7 +42,11 @@ def index(request: Request) -> HttpResponse:
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     return stream_csv(
-        request, "operation-log", LogFilter(request.GET, request=request), _events(request), EXPORT
+        request,
+        "operation-log",
+        LogFilter(request.GET, scope=request.shell.scope),
+        _events(request),
+        EXPORT,
     )
 
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from allauth.account.signals import password_changed
 from django.conf import settings
@@ -17,15 +18,14 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from recycle import actions
 from recycle.actions import audit
-from recycle.actions.resources import Context
 from recycle.forms import EndSessionForm, PasswordForm
 from recycle.http import Request
-from recycle.login import wait_of
+from recycle.login import is_own_password, wait_of
 from recycle.models import Session
 from recycle.sessions import BEGAN
 
 # On the page; "end all others" ends more.
-SHOWN = 100
+SESSIONS_SHOWN = 100
 
 # What browsers call themselves, the more particular first: all of them also say what they are like.
 BROWSERS = {
@@ -52,13 +52,16 @@ SYSTEMS = {
 @require_http_methods(["GET", "HEAD", "POST"])
 def password(request: Request) -> HttpResponse:
     """Change it. All other sessions of the person end."""
-    form = PasswordForm(request.POST if request.method == "POST" else None, request=request)
+    form = PasswordForm(
+        request.POST if request.method == "POST" else None,
+        by=request.user,
+        is_own=partial(is_own_password, request),
+    )
     if not request.user.has_usable_password() or not form.is_valid():
         return _show_password(request, form)
     user = request.user
     user.set_password(form.cleaned_data["new"])
-    context = Context(by=user, now=request.now)
-    audit.save_password(user, context, keep=request.session.session_key)
+    audit.save_password(user, keep=request.session.session_key, context=request.context)
     # This one goes on, under a new key.
     update_session_auth_hash(request, user)
     password_changed.send(sender=type(user), request=request, user=user)
@@ -76,7 +79,7 @@ def _show_password(request: Request, form: PasswordForm) -> HttpResponse:
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownSession:
     """A session as the person sees it."""
 
     handle: str
@@ -91,22 +94,30 @@ class Shown:
 @require_safe
 def sessions(request: Request) -> HttpResponse:
     """Where the person is logged in."""
-    rows = Session.objects.of(request.user).live(request.now).order_by("-expire_date")[: SHOWN + 1]
+    rows = (
+        Session.objects.of(request.user)
+        .live(request.now)
+        .order_by("-expire_date")[: SESSIONS_SHOWN + 1]
+    )
     shown = [shown for row in rows if (shown := _shown(row, request))]
     # Used last, first; the one that asks before all others.
     shown.sort(key=lambda session: not session.current)
-    context = {"sessions": shown[:SHOWN], "more": len(shown) > SHOWN, "idle": settings.SESSION_IDLE}
+    context = {
+        "sessions": shown[:SESSIONS_SHOWN],
+        "more": len(shown) > SESSIONS_SHOWN,
+        "idle": settings.SESSION_IDLE,
+    }
     return render(request, "me/sessions.html", context)
 
 
-def _shown(row: Session, request: Request) -> Shown | None:
+def _shown(row: Session, request: Request) -> ShownSession | None:
     data = row.data
     # Made with a password that was changed since in a shell: it is not accepted any more.
     made_with = data.get(HASH_SESSION_KEY, "")
     if not constant_time_compare(made_with, request.user.get_session_auth_hash()):
         return None
     began = data.get(BEGAN, {})
-    return Shown(
+    return ShownSession(
         handle=row.handle,
         current=row.pk == request.session.session_key,
         began=datetime.fromisoformat(began["at"]) if began else None,
@@ -135,7 +146,11 @@ def end_session(request: Request) -> HttpResponse:
     if form.is_valid():
         handle = form.cleaned_data["session"]
         key = request.session.session_key
-        ended = actions.end_sessions(request.user, but=key, handles=[handle] if handle else None)
+        handles = [handle] if handle else None
+        outcome = actions.end_sessions(
+            request.user, but=key, handles=handles, context=request.context
+        )
+        ended = len(outcome.done)
         words = ngettext("%(n)d session has ended.", "%(n)d sessions have ended.", ended)
         messages.success(request, words % {"n": ended})
     return redirect("recycle:sessions")

@@ -7,24 +7,23 @@ from typing import Any
 from django.db.models import Case, Count, SmallIntegerField, When
 from django.http import HttpResponse
 from django.shortcuts import render
-from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET
 
 from recycle.actions.limits import uses, with_account_use
 from recycle.days import next_days, next_hours
-from recycle.forms import NO_FEES, OverviewForm
+from recycle.forms import FilteredPage, OverviewForm
 from recycle.http import Request
-from recycle.lifecycle import State
-from recycle.listing import COUNTED
+from recycle.lifecycle import LIVING
+from recycle.listing import counted
 from recycle.models import Account, InstanceQuerySet, Sweep
-from recycle.models.instance import NO_FEES_LABEL
+from recycle.models.instance import statuses_of
 
 CHART_HEIGHT = 140
 CHART_TOP = 24
 
 
 @dataclass(frozen=True)
-class Bar:
+class ChartBar:
     start: datetime
     count: int
     # Of the chart: percent across, units down.
@@ -41,8 +40,9 @@ class Bar:
 
 @require_GET
 def index(request: Request) -> HttpResponse:
-    form = OverviewForm(request.GET, request=request)
-    request.shell.address = form.address()
+    form = OverviewForm(request.GET, scope=request.shell.scope)
+    place = FilteredPage(form)
+    request.shell.address = place.address()
     rows = request.shell.instances()
     if request.shell.region:
         rows = rows.filter(zone__region=request.shell.region)
@@ -51,15 +51,15 @@ def index(request: Request) -> HttpResponse:
     sweep = Sweep.objects.filter(name="purge_due").first()
     context = {
         "stats": _stats(rows),
-        "in_bin": _count(rows.in_bin()),
-        "expired": _count(rows.expired()),
+        "in_bin": counted(rows.in_bin()),
+        "expired": counted(rows.expired()),
         "next": rows.ending().select_related("instance_type").order_by("purge_at", "pk")[:10],
         "bars": bars,
         "most": max(bar.count for bar in bars),
         "total": sum(bar.count for bar in bars),
         "days": days,
-        "day": form.address(span=None),
-        "week": form.address(span="7d"),
+        "day": place.address(span=None),
+        "week": place.address(span="7d"),
         "sweep": sweep,
         "late": sweep is None or sweep.is_late(request.now),
         **_quota(request),
@@ -81,25 +81,13 @@ def _quota(request: Request) -> dict[str, Any]:
 
 
 def _stats(rows: InstanceQuerySet) -> list[dict[str, Any]]:
-    kinds: list[tuple[Any, str, str, dict[str, Any]]] = [
-        (State.ACTIVE.label, "active", State.ACTIVE, {"state": State.ACTIVE}),
-        (State.STOPPED.label, "stopped", State.STOPPED, {"state": State.STOPPED, "no_fees": False}),
-        (NO_FEES_LABEL, "nofees", NO_FEES, {"state": State.STOPPED, "no_fees": True}),
-        (State.EXPIRED.label, "expired", State.EXPIRED, {"state": State.EXPIRED}),
-    ]
     return [
-        {"label": label, "dot": dot, "status": status, "count": _count(rows.filter(**query))}
-        for label, dot, status, query in kinds
+        {"status": status, "label": label, "count": counted(rows.with_status(status))}
+        for status, label in statuses_of(LIVING)
     ]
 
 
-def _count(rows: InstanceQuerySet) -> str:
-    """Counted up to a bound, so that the page costs the same whatever the account holds."""
-    count = rows[: COUNTED + 1].count()
-    return _("%(count)s+") % {"count": f"{COUNTED:,}"} if count > COUNTED else f"{count:,}"
-
-
-def _forecast(rows: InstanceQuerySet, now: datetime, *, days: bool) -> list[Bar]:
+def _forecast(rows: InstanceQuerySet, now: datetime, *, days: bool) -> list[ChartBar]:
     """How many instances end in each of the next 24 hours, or 7 days. What is overdue counts as
     ending now.
     """
@@ -118,7 +106,7 @@ def _forecast(rows: InstanceQuerySet, now: datetime, *, days: bool) -> list[Bar]
     most = max(*amounts, 1)
     width = 100 / len(starts)
     return [
-        Bar(
+        ChartBar(
             start=start,
             count=amount,
             x=round(index * width + width * 0.15, 2),

@@ -5,20 +5,18 @@ from django.contrib.auth.decorators import login_not_required
 from django.forms import Form
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBadRequest
 from django.shortcuts import redirect
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_POST
 
 from recycle.forms import ColumnsForm, ThemeForm, TipForm, own_address
-from recycle.http import Request, Shell
+from recycle.http import Request, Shell, leads_here
 
 YEAR = 365 * 24 * 3600
 
 
 def _back(request: HttpRequest) -> HttpResponse:
-    """To where the person was: never to another host."""
+    """Go back to where the person was, and never to another host."""
     target = request.POST.get("next", "")
-    safe = target.startswith("/") and url_has_allowed_host_and_scheme(target, allowed_hosts=None)
-    return redirect(target if safe else settings.LOGIN_REDIRECT_URL)
+    return redirect(target if leads_here(target) else settings.LOGIN_REDIRECT_URL)
 
 
 def _refuse(form: Form) -> HttpResponse:
@@ -33,7 +31,7 @@ def account(request: Request) -> HttpResponse:
     request.session["account"] = int(chosen)
     request.shell = Shell(request)
     # What an address filtered belongs to the account that was left, unless it leads to this one.
-    onward = own_address(request.POST.get("next", ""), request)
+    onward = own_address(request.POST.get("next", ""), request.shell.scope)
     return redirect(onward or settings.LOGIN_REDIRECT_URL)
 
 

@@ -10,33 +10,32 @@ from django.views.decorators.http import require_GET
 from recycle.forms import BinFilter, ExpiredFilter
 from recycle.http import Request
 from recycle.lifecycle import Action
-from recycle.listing import COUNTED
+from recycle.listing import counted
 from recycle.models import Event, InstanceQuerySet
-from recycle.policy import Role
 from recycle.views.lists import show_list, stream_csv
 
 # Under "More" over the list.
 MORE = [(Action.EXTEND.value, Action.EXTEND.label)]
 HOLDS = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)]
 EXPORT = (
-    (_("Instance ID"), lambda row: row.pk),
-    (_("Name"), lambda row: row.name),
-    (_("Billing mode"), lambda row: row.get_billing_mode_display()),
-    (_("Instance type"), lambda row: row.instance_type_id),
-    (_("Image"), lambda row: row.image_name),
-    (_("Private IP"), lambda row: row.private_ip),
-    (_("Zone"), lambda row: row.zone_id),
+    (_("Instance ID"), "pk"),
+    (_("Name"), "name"),
+    (_("Billing mode"), "get_billing_mode_display"),
+    (_("Instance type"), "instance_type_id"),
+    (_("Image"), "image_name"),
+    (_("Private IP"), "private_ip"),
+    (_("Zone"), "zone_id"),
 )
 BIN_EXPORT = (
     *EXPORT,
-    (_("Deleted"), lambda row: row.recycled_at),
-    (_("Deleted by"), lambda row: row.recycled_by_name),
-    (_("Ends"), lambda row: row.purge_at),
+    (_("Deleted"), "recycled_at"),
+    (_("Deleted by"), "recycled_by_name"),
+    (_("Ends"), "purge_at"),
 )
 EXPIRED_EXPORT = (
     *EXPORT,
-    (_("Expired at"), lambda row: row.expires_at),
-    (_("Ends"), lambda row: row.purge_at),
+    (_("Expired at"), "expires_at"),
+    (_("Ends"), "purge_at"),
 )
 
 
@@ -46,36 +45,35 @@ def index(request: Request) -> HttpResponse:
     rows = _rows(request).annotate(
         former=Subquery(entry.values("detail")[:1]), why=Subquery(entry.values("reason")[:1])
     )
-    form = BinFilter(request.GET, request=request)
-    other = _count(request.shell.instances().expired())
-    more = [*MORE, *HOLDS] if request.shell.role >= Role.ADMINISTRATOR else MORE
+    form = BinFilter(request.GET, scope=request.shell.scope)
+    other = counted(request.shell.instances().expired())
+    more = [*MORE, *HOLDS] if request.shell.may[Action.HOLD] else MORE
     return show_list(request, "bin", form, rows, "recycle_bin", other=other, more_verbs=more)
 
 
 @require_GET
 def expired(request: Request) -> HttpResponse:
-    form = ExpiredFilter(request.GET, request=request)
-    other = _count(request.shell.instances().in_bin())
+    form = ExpiredFilter(request.GET, scope=request.shell.scope)
+    other = counted(request.shell.instances().in_bin())
     return show_list(request, "expired", form, _rows(request), "recycle_bin", other=other)
 
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     return stream_csv(
-        request, "recycle-bin", BinFilter(request.GET, request=request), _rows(request), BIN_EXPORT
+        request,
+        "recycle-bin",
+        BinFilter(request.GET, scope=request.shell.scope),
+        _rows(request),
+        BIN_EXPORT,
     )
 
 
 @require_GET
 def export_expired(request: Request) -> HttpResponseBase:
-    form = ExpiredFilter(request.GET, request=request)
+    form = ExpiredFilter(request.GET, scope=request.shell.scope)
     return stream_csv(request, "expired-subscriptions", form, _rows(request), EXPIRED_EXPORT)
 
 
 def _rows(request: Request) -> InstanceQuerySet:
     return request.shell.instances().select_related("instance_type")
-
-
-def _count(rows: InstanceQuerySet) -> str:
-    count = rows[: COUNTED + 1].count()
-    return f"{COUNTED}+" if count > COUNTED else str(count)

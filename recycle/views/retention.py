@@ -2,129 +2,99 @@
 it would mean.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.http import HttpResponse, HttpResponseRedirect, QueryDict
+from django.http import HttpResponse, QueryDict
 from django.shortcuts import get_object_or_404, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
-from django_htmx.http import trigger_client_event
 
 from recycle.actions import Outcome
-from recycle.actions.keeping import add_rule, forecast, keep, remove_rules
-from recycle.actions.resources import Context
+from recycle.actions.keeping import LOOKBACK, add_rule, forecast, keep, remove_rules
 from recycle.forms import ConfirmedForm, KeepForm, RuleForm
-from recycle.http import Request, pick
+from recycle.http import Request
+from recycle.labels import duration_label, outlook, standard_label
+from recycle.lifecycle import Right
 from recycle.models import Account, RetentionRule, Tag
-from recycle.models.instance import duration_label
-from recycle.policy import LONGEST_KEEP, STANDARD_KEEP, Refusal, Role
-from recycle.views.verbs.answer import refuse
+from recycle.outcomes import BROKEN, because
+from recycle.policy import LONGEST_KEEP, STANDARDS
+from recycle.views.answers import finish, needs, refuse, render_dialog
 
+HOME = "recycle:overview"
 TAGS_OFFERED = 200
 
 
-@dataclass(frozen=True)
-class Change:
-    """What somebody is about to change."""
-
-    title: str
-    before: str
-    after: str
-    # The account's time and its rules, as they would be.
-    keep_for: timedelta | None
-    rules: list[RetentionRule]
-    carry_out: Callable[[Context], Outcome]
-    done: str
-
-
 @require_GET
+@needs(Right.RETENTION, HOME)
 def retention(request: Request) -> HttpResponse:
-    if refused := _refuse(request):
-        return refused
-    return _show(request, KeepForm(request=request), RuleForm(request=request))
+    return _show(request)
 
 
 @require_POST
+@needs(Right.RETENTION, HOME)
 def keep_for(request: Request) -> HttpResponse:
-    """Another time for the whole account."""
-    if refused := _refuse(request):
-        return refused
-    form = KeepForm(request.POST, request=request)
-    if not form.is_valid():
-        return _wrong(request, form)
+    """Set another time for the whole account."""
+    page = ConfirmedForm(request.POST, scope=request.shell.scope)
+    form = KeepForm(request.POST)
+    if not page.is_valid() or not form.is_valid():
+        return _wrong(request, page, keep_form=form)
     account, time = _account(request), form.cleaned_data["keep_for"]
-    change = Change(
-        _("Change the time of the account"),
-        _words(account.keep_for),
-        _words(time),
-        time,
-        _rules(account),
-        lambda context: keep(Account.objects.filter(pk=account.pk), time, context=context),
-        _("The account keeps instances for: %(time)s.") % {"time": _words(time)},
-    )
-    return _preview_or_do(request, form, change)
+    if page.cleaned_data["confirmed"]:
+        outcome = keep(Account.objects.filter(pk=account.pk), time, context=request.context)
+        done = _("The account keeps instances for: %(time)s.") % {"time": _words(time)}
+        return _report(request, outcome, done)
+    title = _("Change the time of the account")
+    before, after = _words(account.keep_for), _words(time)
+    return _preview(request, title, before, after, keep_for=time, rules=_rules(account))
 
 
 @require_POST
+@needs(Right.RETENTION, HOME)
 def add(request: Request) -> HttpResponse:
-    """A rule for a tag, or another time for the one there is."""
-    if refused := _refuse(request):
-        return refused
-    form = RuleForm(request.POST, request=request)
-    if not form.is_valid():
-        return _wrong(request, form)
+    """Add a rule for a tag, or set another time for the rule that there is."""
+    page = ConfirmedForm(request.POST, scope=request.shell.scope)
+    form = RuleForm(request.POST)
+    if not page.is_valid() or not form.is_valid():
+        return _wrong(request, page, rule_form=form)
     account, data = _account(request), form.cleaned_data
     rule = RetentionRule(
         account=account, key=data["key"], value=data["value"], keep_for=data["keep_for"]
     )
+    if page.cleaned_data["confirmed"]:
+        outcome = add_rule(rule, context=request.context)
+        return _report(request, outcome, _("The rule for %(tag)s is set.") % {"tag": rule})
     rules = _rules(account)
     same = next((each for each in rules if (each.key, each.value) == (rule.key, rule.value)), None)
-    change = Change(
-        _("Rule for %(tag)s") % {"tag": rule},
-        _rule_words(same) if same else _("no rule"),
-        _rule_words(rule),
-        account.keep_for,
-        [*(each for each in rules if each is not same), rule],
-        lambda context: add_rule(rule, context=context),
-        _("The rule for %(tag)s is set.") % {"tag": rule},
-    )
-    return _preview_or_do(request, form, change)
+    title = _("Rule for %(tag)s") % {"tag": rule}
+    before, after = _rule_words(same), _rule_words(rule)
+    rules = [*(each for each in rules if each is not same), rule]
+    return _preview(request, title, before, after, keep_for=account.keep_for, rules=rules)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Right.RETENTION, HOME)
 def remove(request: Request, pk: int) -> HttpResponse:
-    if refused := _refuse(request):
-        return refused
     account = _account(request)
     rule = get_object_or_404(RetentionRule, pk=pk, account=account)
-    asked = QueryDict(urlencode({"scope": request.shell.scope}))
-    form = ConfirmedForm(request.POST if request.method == "POST" else asked, request=request)
-    if not form.is_valid():
-        return _wrong(request, form)
-    change = Change(
-        _("Remove the rule for %(tag)s") % {"tag": rule},
-        _rule_words(rule),
-        _("no rule"),
-        account.keep_for,
-        [each for each in _rules(account) if each.pk != rule.pk],
-        lambda context: remove_rules(
-            RetentionRule.objects.filter(pk=rule.pk, account=account), context=context
-        ),
-        _("The rule for %(tag)s is removed.") % {"tag": rule},
+    # A link is of the page that it stands on.
+    link = QueryDict(urlencode({"scope": request.shell.scope}))
+    page = ConfirmedForm(
+        request.POST if request.method == "POST" else link, scope=request.shell.scope
     )
-    return _preview_or_do(request, form, change)
-
-
-def _refuse(request: Request) -> HttpResponse | None:
-    if request.shell.role >= Role.ADMINISTRATOR and request.shell.account:
-        return None
-    return refuse(request, [str(Refusal.ROLE.label)], "recycle:overview", status=403)
+    if not page.is_valid():
+        return _wrong(request, page)
+    if page.cleaned_data["confirmed"]:
+        rows = RetentionRule.objects.filter(pk=rule.pk, account=account)
+        outcome = remove_rules(rows, context=request.context)
+        return _report(request, outcome, _("The rule for %(tag)s is removed.") % {"tag": rule})
+    title = _("Remove the rule for %(tag)s") % {"tag": rule}
+    rules = [each for each in _rules(account) if each.pk != rule.pk]
+    before, after = _rule_words(rule), _rule_words(None)
+    return _preview(request, title, before, after, keep_for=account.keep_for, rules=rules)
 
 
 def _account(request: Request) -> Account:
@@ -138,30 +108,34 @@ def _rules(account: Account) -> list[RetentionRule]:
 
 def _words(time: timedelta | None) -> str:
     return (
-        _("standard, %(time)s") % {"time": duration_label(STANDARD_KEEP)}
+        _("standard, %(time)s") % {"time": standard_label()}
         if time is None
         else duration_label(time)
     )
 
 
-def _rule_words(rule: RetentionRule) -> str:
+def _rule_words(rule: RetentionRule | None) -> str:
+    if rule is None:
+        return _("no rule")
     return _("standard only") if rule.keep_for is None else duration_label(rule.keep_for)
 
 
 def _show(
-    request: Request, keep_form: KeepForm, rule_form: RuleForm, status: int = 200
+    request: Request,
+    keep_form: KeepForm | None = None,
+    rule_form: RuleForm | None = None,
+    status: int = 200,
 ) -> HttpResponse:
     account = _account(request)
-    if not keep_form.is_bound:
-        keep_form.initial = {"keep_for": account.keep_for}
     # Also after a POST to the address of a change, which cannot be asked for.
     request.shell.address = reverse("recycle:retention")
     context = {
         "account": account,
         "rules": _rules(account),
-        "keep_form": keep_form,
-        "rule_form": rule_form,
-        "standard": duration_label(STANDARD_KEEP),
+        "keep_form": keep_form or KeepForm(initial={"keep_for": account.keep_for}),
+        "rule_form": rule_form or RuleForm(),
+        "outlook": outlook(STANDARDS),
+        "standard": standard_label(),
         "longest": duration_label(LONGEST_KEEP),
         "tags": Tag.objects.visible_to(request.user)
         .of(account)
@@ -170,63 +144,64 @@ def _show(
     return render(request, "retention/index.html", context, status=status)
 
 
-def _wrong(request: Request, form: ConfirmedForm) -> HttpResponse:
-    """What was entered makes no sense: said beside the field, or as a message where only a piece
-    was asked for.
+def _wrong(
+    request: Request,
+    page: ConfirmedForm,
+    *,
+    keep_form: KeepForm | None = None,
+    rule_form: RuleForm | None = None,
+) -> HttpResponse:
+    """Say what is wrong with what was entered: beside the field, or as a message where htmx asked
+    for a piece of the page only.
     """
+    form = keep_form or rule_form
     if request.htmx:
-        sentences = [str(error) for errors in form.errors.values() for error in errors]
+        listed = [*page.errors.values(), *(form.errors.values() if form else ())]
+        sentences = [str(error) for errors in listed for error in errors]
         return refuse(request, dict.fromkeys(sentences), "recycle:retention", status=422)
-    keep_form = form if isinstance(form, KeepForm) else KeepForm(request=request)
-    rule_form = form if isinstance(form, RuleForm) else RuleForm(request=request)
-    for error in form.non_field_errors():
+    for error in page.non_field_errors():
         messages.error(request, str(error))
     return _show(request, keep_form, rule_form, status=422)
 
 
-def _preview_or_do(request: Request, form: ConfirmedForm, change: Change) -> HttpResponse:
-    if form.cleaned_data["confirmed"]:
-        return _do(request, change)
+def _preview(
+    request: Request,
+    title: str,
+    before: str,
+    after: str,
+    *,
+    keep_for: timedelta | None,
+    rules: list[RetentionRule],
+) -> HttpResponse:
+    """Show what a change would have meant.
+
+    `keep_for` and `rules` are the time of the account and its rules as they would be.
+    """
     account = _account(request)
-    partial = "retention/_dialog.html"
-    template = pick(request, page="verbs/page.html", partial=partial)
     context: dict[str, Any] = {
-        "change": change,
         "url": request.path,
-        "title": change.title,
-        "partial": partial,
+        "title": title,
+        "before": before,
+        "after": after,
         # Sent again, as it was entered, once it is confirmed.
         "entered": [
             pair for pair in request.POST.items() if pair[0] not in ("csrfmiddlewaretoken", "scope")
         ],
         "forecast": forecast(
-            account,
-            _rules(account),
-            keep_for=change.keep_for,
-            new_rules=change.rules,
-            now=request.now,
+            account, _rules(account), keep_for=keep_for, new_rules=rules, now=request.now
         ),
+        "lookback": LOOKBACK,
         "back": reverse("recycle:retention"),
     }
-    response = render(request, template, context)
-    if template == partial:
-        response["HX-Retarget"], response["HX-Reswap"] = "#dialog", "innerHTML"
-    return response
+    return render_dialog(request, "retention/_dialog.html", context)
 
 
-def _do(request: Request, change: Change) -> HttpResponse:
-    outcome = change.carry_out(Context(by=request.user, now=request.now))
+def _report(request: Request, outcome: Outcome, done: str) -> HttpResponse:
+    # It is about one thing, so that nothing is counted and no name is needed.
     if outcome.done:
-        messages.success(request, change.done)
+        messages.success(request, done)
     for refused in outcome.refused:
-        messages.warning(request, str(refused.refusal.label))
+        messages.warning(request, because(refused))
     if outcome.failed:
-        messages.error(
-            request, _("The database rejected the change. Try again, or ask who runs the console.")
-        )
-    if not request.htmx:
-        return HttpResponseRedirect(reverse("recycle:retention"))
-    response = render(request, "_messages.html")
-    response["HX-Reswap"] = "none"
-    trigger_client_event(response, "done")
-    return trigger_client_event(response, "changed")
+        messages.error(request, BROKEN)
+    return finish(request, reverse("recycle:retention"))

@@ -44,7 +44,7 @@ class ScopeMiddleware:
 
 def _outdated(request: Request) -> HttpResponse | None:
     """Have a page made anew that shows another account or region than the one chosen by now."""
-    shown, present = request.headers.get("X-Scope"), request.shell.scope
+    shown, present = request.headers.get("X-Scope"), str(request.shell.scope)
     if shown is None or shown == present:
         return None
     piece = wants_piece(request)
@@ -78,12 +78,8 @@ def _in_named_account(request: Request) -> HttpResponse | None:
 
 def _offer(request: Request, account: Account) -> HttpResponse:
     """Ask whether to switch to the account, and go on to what was asked for there."""
-    shell = request.shell
-    request.shell = Shell(request)
-    request.shell.choose(account)
-    onward = own_address(request.get_full_path(), request)
-    request.shell = shell
-    shell.address = onward
+    there = Shell(request, account).scope
+    onward = request.shell.address = own_address(request.get_full_path(), there)
     return render(request, "elsewhere.html", {"account": account, "onward": onward}, status=409)
 
 

@@ -8,32 +8,68 @@ from typing import Any
 from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse, HttpResponseBase
-from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
 from recycle.actions import Outcome, Refused
-from recycle.actions.resources import Context, tags
-from recycle.forms.resources import AddTagForm, RemoveForm, TagFilter, TagForm, TagInstanceForm
+from recycle.actions.resources import tags
+from recycle.forms.resources import (
+    AddTagForm,
+    DetailsForm,
+    RemoveForm,
+    TagFilter,
+    TagForm,
+    TagInstanceForm,
+)
 from recycle.http import Request
 from recycle.lifecycle import ResourceAction
 from recycle.models import Instance, InstanceTag, Kind, Tag
 from recycle.models.tenancy import OfInstanceQuerySet, OwnedQuerySet
 from recycle.policy import Refusal
-from recycle.views.lists import stream_csv
-from recycle.views.resources import Listing, Maker, Verb, act, make, show, show_detail
-from recycle.views.resources.dialog import Bound, removal
+from recycle.views.answers import needs
+from recycle.views.lists import show_list, stream_csv
+from recycle.views.resources import (
+    Bound,
+    Dialog,
+    add_reasons,
+    ask,
+    report,
+    report_made,
+    show_detail,
+    unchanged,
+)
 from recycle.views.scope import find
 
 HOME = "recycle:tags"
 # Instances on the page of one tag, and of all tags in a dialog.
 SHOWN, BOUND = 100, 500
 EXPORT = (
-    (gettext_lazy("Key"), lambda row: row.key),
-    (gettext_lazy("Value"), lambda row: row.value),
-    (gettext_lazy("Instances"), lambda row: row.instance_count),
+    (gettext_lazy("Key"), "key"),
+    (gettext_lazy("Value"), "value"),
+    (gettext_lazy("Instances"), "instance_count"),
 )
+
+
+# What the list says around its rows, and the buttons over it: address, label, whether it deletes.
+ABOUT = {
+    "picture": "tag",
+    "group": gettext_lazy("Tags"),
+    "title": gettext_lazy("Tag"),
+    "tip": gettext_lazy(
+        "A tag is a key, with a value if you like. An instance that moves to the recycle bin "
+        "loses its tags; a restore does not add them again."
+    ),
+    "search": gettext_lazy("Key or value"),
+    "empty": gettext_lazy("This account has no tags yet. Create one, then add it to instances."),
+    "create": "recycle:create_tag",
+    "create_label": gettext_lazy("Create Tag"),
+    "batch": [
+        ("recycle:add_tags", gettext_lazy("Add to instance"), False),
+        ("recycle:remove_tags", gettext_lazy("Remove from instance"), False),
+        ("recycle:delete_tags", gettext_lazy("Delete"), True),
+    ],
+}
 
 
 def _rows(request: Request) -> OwnedQuerySet[Tag]:
@@ -60,136 +96,17 @@ def _bound(rows: Sequence[Tag]) -> Bound:
     return found
 
 
-def _add_to(rows: OwnedQuerySet[Tag], answered: dict[str, Any], context: Context) -> Outcome:
-    """Several tags to one instance: what is refused is a tag."""
-    outcome = Outcome(ResourceAction.BIND, context.batch)
-    for tag in rows:
-        one = tags.add(tag, Instance.objects.filter(pk=answered["other"].pk), context=context)
-        one.refused = [replace(refused, id=tag.pk, name=str(tag)) for refused in one.refused]
-        outcome.extend(one)
-    return outcome
-
-
-def _take_off(rows: OwnedQuerySet[Tag], answered: dict[str, Any], context: Context) -> Outcome:
-    """Several tags off one instance; those that it does not have are refused."""
-    instance = answered["other"]
-    on = InstanceTag.objects.filter(tag__in=rows, instance=instance)
-    there = set(on.values_list("tag", flat=True))
-    outcome = tags.take_off(on, context=context)
-    outcome.refused += [
-        Refused(tag.pk, str(tag), Refusal.NOT_BOUND) for tag in rows if tag.pk not in there
-    ]
-    return outcome
-
-
-CREATE = Maker(
-    home=HOME,
-    model=Tag,
-    title=lambda: _("Create tag"),
-    done=lambda: _("Created the tag"),
-    details=TagForm,
-    new=lambda answered, account, now: Tag(
-        account=account, key=answered["key"], value=answered["value"]
-    ),
-    carry_out=tags.create,
-)
-ADD = Verb(
-    url="recycle:add_tags",
-    home=HOME,
-    rows=_rows,
-    title=lambda n: (
-        ngettext("Add %(n)d tag to an instance", "Add %(n)d tags to an instance", n) % {"n": n}
-    ),
-    done=lambda n: ngettext("Added %(n)d tag.", "Added %(n)d tags.", n) % {"n": n},
-    details=TagInstanceForm,
-    carry_out=_add_to,
-)
-ADD_TO = Verb(
-    url="recycle:add_tag",
-    home="recycle:instances",
-    rows=lambda request: request.shell.instances(),
-    title=lambda n: (
-        ngettext("Add a tag to %(n)d instance", "Add a tag to %(n)d instances", n) % {"n": n}
-    ),
-    done=lambda n: (
-        ngettext("Added the tag to %(n)d instance.", "Added the tag to %(n)d instances.", n)
-        % {"n": n}
-    ),
-    details=AddTagForm,
-    carry_out=lambda rows, answered, context: tags.add(answered["other"], rows, context=context),
-)
-REMOVE = Verb(
-    url="recycle:remove_tags",
-    home=HOME,
-    rows=_rows,
-    title=lambda n: (
-        ngettext("Remove %(n)d tag from an instance", "Remove %(n)d tags from an instance", n)
-        % {"n": n}
-    ),
-    done=lambda n: ngettext("Removed %(n)d tag.", "Removed %(n)d tags.", n) % {"n": n},
-    note=lambda: _("The tag itself stays."),
-    details=TagInstanceForm,
-    carry_out=_take_off,
-)
-TAKE_OFF = Verb(
-    url="recycle:take_off_tags",
-    home=HOME,
-    rows=_on,
-    title=lambda n: (
-        ngettext("Remove the tag from %(n)d instance", "Remove the tag from %(n)d instances", n)
-        % {"n": n}
-    ),
-    done=lambda n: (
-        ngettext("Removed the tag from %(n)d instance.", "Removed the tag from %(n)d instances.", n)
-        % {"n": n}
-    ),
-    note=REMOVE.note,
-    bound=lambda rows: {row.pk: [row.instance] for row in rows},
-    carry_out=lambda rows, answered, context: tags.take_off(rows, context=context),
-)
-DELETE = Verb(
-    url="recycle:delete_tags",
-    home=HOME,
-    rows=_rows,
-    title=lambda n: ngettext("Delete %(n)d tag", "Delete %(n)d tags", n) % {"n": n},
-    done=lambda n: ngettext("Deleted %(n)d tag.", "Deleted %(n)d tags.", n) % {"n": n},
-    details=RemoveForm,
-    bound=_bound,
-    carry_out=removal(tags.remove),
-    danger=True,
-)
-LIST = Listing(
-    name="tags",
-    picture="tag",
-    group=gettext_lazy("Tags"),
-    title=gettext_lazy("Tag"),
-    tip=gettext_lazy(
-        "A tag is a key, with a value if you like. An instance that moves to the recycle bin "
-        "loses its tags; a restore "
-        "does not add them again."
-    ),
-    search=gettext_lazy("Key or value"),
-    empty=gettext_lazy("This account has no tags yet. Create one, then add it to instances."),
-    create="recycle:create_tag",
-    create_label=gettext_lazy("Create Tag"),
-    batch=[
-        ("recycle:add_tags", gettext_lazy("Add to instance"), False),
-        ("recycle:remove_tags", gettext_lazy("Remove from instance"), False),
-        ("recycle:delete_tags", gettext_lazy("Delete"), True),
-    ],
-)
-
-
 @require_GET
 def index(request: Request) -> HttpResponse:
-    return show(request, LIST, _counted(request))
+    form = TagFilter(request.GET, scope=request.shell.scope)
+    export = "recycle:export_tags"
+    return show_list(request, "tags", form, _counted(request), about=ABOUT, export=export)
 
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
-    return stream_csv(
-        request, "tags", TagFilter(request.GET, request=request), _counted(request), EXPORT
-    )
+    form = TagFilter(request.GET, scope=request.shell.scope)
+    return stream_csv(request, "tags", form, _counted(request), EXPORT)
 
 
 @require_GET
@@ -200,32 +117,102 @@ def detail(request: Request, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.CREATE, HOME)
 def create(request: Request) -> HttpResponse:
-    return make(request, CREATE, reverse("recycle:create_tag"))
+    dialog = Dialog(request, HOME)
+    if not dialog.is_valid():
+        return dialog.refuse()
+    details = TagForm(dialog.answers, scope=request.shell.scope)
+    if details.is_valid():
+        tag = details.new()
+        outcome = tags.create(tag, context=request.context)
+        if outcome.done:
+            return report_made(dialog, "create_tag", tag)
+        add_reasons(details, outcome)
+    return ask(dialog, "create_tag", details)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.BIND, HOME)
 def add(request: Request) -> HttpResponse:
-    return act(request, ADD)
+    """Add tags that were named to one instance. What is refused is a tag, not the instance."""
+    dialog = Dialog(request, HOME, _rows(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    details = TagInstanceForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
+    if not details.is_valid():
+        return ask(dialog, "add_tags", details)
+    outcome = Outcome(ResourceAction.BIND, request.context.batch)
+    for tag in dialog.chosen:
+        instances = Instance.objects.filter(pk=details.cleaned_data["other"].pk)
+        one = tags.add(tag, instances, context=request.context)
+        one.refused = [replace(refused, id=tag.pk, name=str(tag)) for refused in one.refused]
+        outcome.extend(one)
+    return report(dialog, "add_tags", outcome)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.BIND, "recycle:instances")
 def add_to(request: Request) -> HttpResponse:
-    """From the side of the instances."""
-    return act(request, ADD_TO)
+    """Add one tag to instances that were named."""
+    dialog = Dialog(request, "recycle:instances", request.shell.instances())
+    if not dialog.is_valid():
+        return dialog.refuse()
+    details = AddTagForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
+    if not details.is_valid():
+        return ask(dialog, "add_tag", details)
+    tag = details.cleaned_data["other"]
+    return report(dialog, "add_tag", tags.add(tag, dialog.chosen, context=request.context))
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.UNBIND, HOME)
 def remove(request: Request) -> HttpResponse:
-    return act(request, REMOVE)
+    """Remove tags that were named from one instance; those that it does not have are refused."""
+    dialog = Dialog(request, HOME, _rows(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    details = TagInstanceForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
+    if not details.is_valid():
+        return ask(dialog, "remove_tags", details, note=_("The tag itself stays."))
+    on = InstanceTag.objects.filter(tag__in=dialog.chosen, instance=details.cleaned_data["other"])
+    there = set(on.values_list("tag", flat=True))
+    outcome = tags.take_off(on, context=request.context)
+    outcome.refused += [
+        Refused(tag.pk, str(tag), Refusal.NOT_BOUND) for tag in dialog.rows if tag.pk not in there
+    ]
+    return report(dialog, "remove_tags", outcome)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.UNBIND, HOME)
 def take_off(request: Request) -> HttpResponse:
-    """Named by where it is."""
-    return act(request, TAKE_OFF)
+    """Remove a tag from instances. Here each place where the tag is has been named."""
+    dialog = Dialog(request, HOME, _on(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    bound = {on.pk: [on.instance] for on in dialog.rows}
+    details = DetailsForm(dialog.answers, scope=request.shell.scope)
+    if not details.is_valid():
+        note = _("The tag itself stays.")
+        return ask(dialog, "take_off_tags", details, note=note, bound=bound)
+    rows, changed = unchanged(dialog, bound)
+    outcome = tags.take_off(rows, context=request.context)
+    outcome.refused += changed
+    return report(dialog, "take_off_tags", outcome)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.REMOVE, HOME)
 def delete(request: Request) -> HttpResponse:
-    return act(request, DELETE)
+    dialog = Dialog(request, HOME, _rows(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    bound = _bound(dialog.rows)
+    details = RemoveForm(dialog.answers, scope=request.shell.scope, bound=bool(bound))
+    if not details.is_valid():
+        return ask(dialog, "delete_tags", details, bound=bound, danger=True)
+    rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
+    outcome = tags.remove(rows, unbind=details.unbinds, context=request.context)
+    outcome.refused += changed
+    return report(dialog, "delete_tags", outcome)

@@ -1,11 +1,8 @@
 """Undo, as the message after a delete offers it."""
 
-from typing import Any
-
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 from django.views.decorators.http import require_POST
@@ -13,19 +10,21 @@ from django_htmx.http import trigger_client_event
 
 from recycle import actions
 from recycle.actions.undo import Undone
-from recycle.forms import UndoForm
+from recycle.forms import DialogForm, UndoForm
 from recycle.http import Request
+from recycle.outcomes import NOT_UNDONE, NOTHING_UNDONE, reasons_of, say_left
 from recycle.policy import Refusal
-from recycle.views.again import label
-from recycle.views.verbs.answer import BROKEN, because, refuse, with_reasons
+from recycle.views.again import not_bound
+from recycle.views.answers import refuse
 
 
 @require_POST
 def undo(request: Request) -> HttpResponse:
-    form = UndoForm(request.POST, request=request)
+    page = DialogForm(request.POST, scope=request.shell.scope, home="recycle:instances")
+    form = UndoForm(request.POST)
     undone = (
-        actions.undo(form.cleaned_data["batch"], by=request.user, now=request.now)
-        if form.is_valid()
+        actions.undo(form.cleaned_data["batch"], context=request.context)
+        if page.is_valid() and form.is_valid()
         else None
     )
     if undone is None:
@@ -37,7 +36,7 @@ def undo(request: Request) -> HttpResponse:
         return refuse(request, [str(undone.refusal.label)], "recycle:bin", status=status)
     _say(request, undone)
     if not request.htmx:
-        return HttpResponseRedirect(form.cleaned_data["back"] or reverse("recycle:instances"))
+        return HttpResponseRedirect(page.cleaned_data["back"])
     response = render(request, "_messages.html")
     response["HX-Reswap"] = "none"
     return trigger_client_event(response, "changed")
@@ -58,13 +57,7 @@ def _say(request: Request, undone: Undone) -> None:
     done = [sentence for sentence, n in zip(sentences, (back, bound, running), strict=True) if n]
     if done:
         messages.success(request, " ".join(done))
-    reasons: list[tuple[str, Any]] = [
-        (refused.name, because(refused)) for refused in undone.restored.refused
-    ]
-    reasons += [(label(result), because(result)) for result in undone.configured if not result.done]
-    reasons += [(refused.name, because(refused)) for refused in undone.started.refused]
-    reasons += [
-        (failed.name, BROKEN) for failed in (*undone.restored.failed, *undone.started.failed)
-    ]
-    if reasons:
-        messages.warning(request, with_reasons(_("Not everything could be undone:"), reasons))
+    reasons = (
+        reasons_of(undone.restored) + not_bound(undone.configured) + reasons_of(undone.started)
+    )
+    say_left(request, NOT_UNDONE if done else NOTHING_UNDONE, reasons)

@@ -1,50 +1,87 @@
 """EBS volumes: the list, the page of one, and what people do to them."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
 from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase
-from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
 from recycle.actions import Outcome
 from recycle.actions.limits import Limit
-from recycle.actions.resources import Context, volumes
+from recycle.actions.resources import volumes
 from recycle.forms.resources import (
     AttachForm,
     AttachVolumeForm,
+    DetailsForm,
     RetypeForm,
     VolumeFilter,
     VolumeForm,
 )
 from recycle.http import Request
 from recycle.lifecycle import ResourceAction
-from recycle.models import Account, InstanceQuerySet, Kind, Volume
+from recycle.models import Kind, Volume
 from recycle.models.tenancy import OwnedQuerySet
-from recycle.views.lists import stream_csv
-from recycle.views.resources import Listing, Maker, Verb, act, make, show, show_detail
-from recycle.views.resources.dialog import Bound, removal
+from recycle.views.answers import needs
+from recycle.views.lists import show_list, stream_csv
+from recycle.views.resources import (
+    Bound,
+    Dialog,
+    add_reasons,
+    ask,
+    limits,
+    report,
+    report_made,
+    report_made_already,
+    show_detail,
+    unchanged,
+)
 from recycle.views.scope import find
 
 HOME = "recycle:volumes"
+
+
+def _status(volume: Volume) -> str:
+    return _("In use") if volume.instance_id else _("Available")
+
+
 EXPORT = (
-    (gettext_lazy("Volume ID"), lambda row: row.pk),
-    (gettext_lazy("Name"), lambda row: row.name),
-    (gettext_lazy("Status"), lambda row: _("In use") if row.instance_id else _("Available")),
-    (gettext_lazy("Type"), lambda row: row.type),
-    (gettext_lazy("Size (GB)"), lambda row: row.size_gb),
-    (gettext_lazy("Instance ID"), lambda row: row.instance_id),
-    (gettext_lazy("Instance"), lambda row: row.instance),
-    (gettext_lazy("Mount point"), lambda row: row.mount_point),
-    (gettext_lazy("Delete with the instance"), lambda row: row.delete_with_instance),
-    (gettext_lazy("Billing mode"), lambda row: row.get_billing_mode_display()),
-    (gettext_lazy("Zone"), lambda row: row.zone_id),
-    (gettext_lazy("Created"), lambda row: row.created_at),
+    (gettext_lazy("Volume ID"), "pk"),
+    (gettext_lazy("Name"), "name"),
+    (gettext_lazy("Status"), _status),
+    (gettext_lazy("Type"), "type"),
+    (gettext_lazy("Size (GB)"), "size_gb"),
+    (gettext_lazy("Instance ID"), "instance_id"),
+    (gettext_lazy("Instance"), "instance"),
+    (gettext_lazy("Mount point"), "mount_point"),
+    (gettext_lazy("Delete with the instance"), "delete_with_instance"),
+    (gettext_lazy("Billing mode"), "get_billing_mode_display"),
+    (gettext_lazy("Zone"), "zone_id"),
+    (gettext_lazy("Created"), "created_at"),
 )
+# What the list says around its rows, and the buttons over it: address, label, whether it deletes.
+ABOUT = {
+    "picture": "disk",
+    "group": gettext_lazy("Storage"),
+    "title": gettext_lazy("EBS Volume"),
+    "tip": gettext_lazy(
+        "A volume is attached to one instance of its own zone. When that moves to the recycle "
+        "bin, the volume is detached and stays here; a restore does not attach it again."
+    ),
+    "search": gettext_lazy("ID, name or instance"),
+    "empty": gettext_lazy(
+        "This account has no EBS volumes yet. Create one, then attach it to an instance of its "
+        "zone."
+    ),
+    "create": "recycle:create_volume",
+    "create_label": gettext_lazy("Create Volume"),
+    "batch": [
+        ("recycle:attach", gettext_lazy("Attach"), False),
+        ("recycle:detach", gettext_lazy("Detach"), False),
+        ("recycle:delete_volumes", gettext_lazy("Delete"), True),
+    ],
+}
 
 
 def _rows(request: Request) -> OwnedQuerySet[Volume]:
@@ -57,128 +94,17 @@ def _bound(rows: Sequence[Volume]) -> Bound:
     return {row.pk: [row.instance] for row in rows if row.instance}
 
 
-def _attach(rows: OwnedQuerySet[Volume], answered: dict[str, Any], context: Context) -> Outcome:
-    goes = answered["delete_with_instance"]
-    return volumes.attach(rows, answered["other"], context=context, delete_with_instance=goes)
-
-
-def _attach_to(instances: InstanceQuerySet, answered: dict[str, Any], context: Context) -> Outcome:
-    outcome = Outcome(ResourceAction.BIND, context.batch)
-    for instance in instances:
-        rows = Volume.objects.filter(pk=answered["other"].pk)
-        goes = answered["delete_with_instance"]
-        outcome.extend(volumes.attach(rows, instance, context=context, delete_with_instance=goes))
-    return outcome
-
-
-def _new(answered: dict[str, Any], account: Account, now: datetime) -> Volume:
-    return Volume(
-        account=account,
-        zone_id=answered["zone"],
-        name=answered["name"],
-        type=answered["type"],
-        size_gb=answered["size_gb"],
-        billing_mode=answered["billing_mode"],
-        created_at=now,
-    )
-
-
-CREATE = Maker(
-    home=HOME,
-    model=Volume,
-    title=lambda: _("Create EBS volume"),
-    done=lambda: _("Created the EBS volume"),
-    details=VolumeForm,
-    new=_new,
-    carry_out=volumes.create,
-    limits=(Limit.VOLUMES, Limit.VOLUME_GB),
-)
-ATTACH = Verb(
-    url="recycle:attach",
-    home=HOME,
-    rows=_rows,
-    title=lambda n: ngettext("Attach %(n)d EBS volume", "Attach %(n)d EBS volumes", n) % {"n": n},
-    done=lambda n: (
-        ngettext("Attached %(n)d EBS volume.", "Attached %(n)d EBS volumes.", n) % {"n": n}
-    ),
-    note=lambda: _(
-        "To a running or stopped instance of the same zone. An instance takes 8 volumes."
-    ),
-    details=AttachForm,
-    bound=_bound,
-    carry_out=_attach,
-)
-ATTACH_TO = Verb(
-    url="recycle:attach_volume",
-    home="recycle:instances",
-    rows=lambda request: request.shell.instances(),
-    title=lambda n: _("Attach an EBS volume"),
-    done=ATTACH.done,
-    note=lambda: _("An available volume of the instance's zone. An instance takes 8 volumes."),
-    details=AttachVolumeForm,
-    carry_out=_attach_to,
-)
-DETACH = Verb(
-    url="recycle:detach",
-    home=HOME,
-    rows=_rows,
-    title=lambda n: ngettext("Detach %(n)d EBS volume", "Detach %(n)d EBS volumes", n) % {"n": n},
-    done=lambda n: (
-        ngettext("Detached %(n)d EBS volume.", "Detached %(n)d EBS volumes.", n) % {"n": n}
-    ),
-    note=lambda: _("Unmount it in the instance first, or what is not written yet is lost."),
-    bound=_bound,
-    carry_out=lambda rows, answered, context: volumes.detach(rows, context=context),
-)
-DELETE = Verb(
-    url="recycle:delete_volumes",
-    home=HOME,
-    rows=_rows,
-    title=lambda n: ngettext("Delete %(n)d EBS volume", "Delete %(n)d EBS volumes", n) % {"n": n},
-    done=lambda n: (
-        ngettext("Deleted %(n)d EBS volume.", "Deleted %(n)d EBS volumes.", n) % {"n": n}
-    ),
-    note=lambda: _("What is stored there is lost."),
-    details=RetypeForm,
-    bound=_bound,
-    carry_out=removal(volumes.remove),
-    danger=True,
-)
-LIST = Listing(
-    name="volumes",
-    picture="disk",
-    group=gettext_lazy("Storage"),
-    title=gettext_lazy("EBS Volume"),
-    tip=gettext_lazy(
-        "A volume is attached to one instance of its own zone. When that moves to the recycle "
-        "bin, the volume is "
-        "detached and stays here; a restore does not attach it again."
-    ),
-    search=gettext_lazy("ID, name or instance"),
-    empty=gettext_lazy(
-        "This account has no EBS volumes yet. Create one, then attach it to an instance of its "
-        "zone."
-    ),
-    create="recycle:create_volume",
-    create_label=gettext_lazy("Create Volume"),
-    batch=[
-        ("recycle:attach", gettext_lazy("Attach"), False),
-        ("recycle:detach", gettext_lazy("Detach"), False),
-        ("recycle:delete_volumes", gettext_lazy("Delete"), True),
-    ],
-)
-
-
 @require_GET
 def index(request: Request) -> HttpResponse:
-    return show(request, LIST, _rows(request))
+    form = VolumeFilter(request.GET, scope=request.shell.scope)
+    export = "recycle:export_volumes"
+    return show_list(request, "volumes", form, _rows(request), about=ABOUT, export=export)
 
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
-    return stream_csv(
-        request, "volumes", VolumeFilter(request.GET, request=request), _rows(request), EXPORT
-    )
+    form = VolumeFilter(request.GET, scope=request.shell.scope)
+    return stream_csv(request, "volumes", form, _rows(request), EXPORT)
 
 
 @require_GET
@@ -188,26 +114,98 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.CREATE, HOME)
 def create(request: Request) -> HttpResponse:
-    return make(request, CREATE, reverse("recycle:create_volume"))
+    dialog = Dialog(request, HOME)
+    if not dialog.is_valid():
+        return dialog.refuse()
+    details = VolumeForm(dialog.answers, scope=request.shell.scope)
+    if details.is_valid():
+        volume = details.new()
+        if Volume.objects.filter(pk=volume.pk).exists():
+            return report_made_already(dialog)
+        outcome = volumes.create(volume, context=request.context)
+        if outcome.done:
+            return report_made(dialog, "create_volume", volume)
+        add_reasons(details, outcome)
+    used = limits(request, Limit.VOLUMES, Limit.VOLUME_GB)
+    return ask(dialog, "create_volume", details, uses=used)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.BIND, HOME)
 def attach(request: Request) -> HttpResponse:
-    return act(request, ATTACH)
+    dialog = Dialog(request, HOME, _rows(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    details = AttachForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
+    if not details.is_valid():
+        note = _("To a running or stopped instance of the same zone. An instance takes 8 volumes.")
+        return ask(dialog, "attach", details, note=note, bound=_bound(dialog.rows))
+    outcome = volumes.attach(
+        dialog.chosen,
+        details.cleaned_data["other"],
+        delete_with_instance=details.cleaned_data["delete_with_instance"],
+        context=request.context,
+    )
+    return report(dialog, "attach", outcome)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.BIND, "recycle:instances")
 def attach_to(request: Request) -> HttpResponse:
-    """From the side of the instance."""
-    return act(request, ATTACH_TO)
+    """Attach one volume to instances that were named; the first one gets it."""
+    dialog = Dialog(request, "recycle:instances", request.shell.instances())
+    if not dialog.is_valid():
+        return dialog.refuse()
+    details = AttachVolumeForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
+    if not details.is_valid():
+        note = _("An available volume of the instance's zone. An instance takes 8 volumes.")
+        return ask(dialog, "attach_volume", details, note=note)
+    outcome = Outcome(ResourceAction.BIND, request.context.batch)
+    for instance in dialog.chosen:
+        outcome.extend(
+            volumes.attach(
+                Volume.objects.filter(pk=details.cleaned_data["other"].pk),
+                instance,
+                delete_with_instance=details.cleaned_data["delete_with_instance"],
+                context=request.context,
+            )
+        )
+    return report(dialog, "attach_volume", outcome)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.UNBIND, HOME)
 def detach(request: Request) -> HttpResponse:
-    return act(request, DETACH)
+    dialog = Dialog(request, HOME, _rows(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    bound = _bound(dialog.rows)
+    details = DetailsForm(dialog.answers, scope=request.shell.scope)
+    if not details.is_valid():
+        note = _("Unmount it in the instance first, or what is not written yet is lost.")
+        return ask(dialog, "detach", details, note=note, bound=bound)
+    rows, changed = unchanged(dialog, bound)
+    outcome = volumes.detach(rows, context=request.context)
+    outcome.refused += changed
+    return report(dialog, "detach", outcome)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(ResourceAction.REMOVE, HOME)
 def delete(request: Request) -> HttpResponse:
-    return act(request, DELETE)
+    dialog = Dialog(request, HOME, _rows(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    bound = _bound(dialog.rows)
+    details = RetypeForm(
+        dialog.answers, scope=request.shell.scope, rows=dialog.rows, bound=bool(bound)
+    )
+    if not details.is_valid():
+        note = _("What is stored there is lost.")
+        return ask(dialog, "delete_volumes", details, note=note, bound=bound, danger=True)
+    rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
+    outcome = volumes.remove(rows, unbind=details.unbinds, context=request.context)
+    outcome.refused += changed
+    return report(dialog, "delete_volumes", outcome)

@@ -192,6 +192,13 @@ const close = () => modal()?.close();
 const focus = (element) => element?.focus({ preventScroll: true });
 const lost = () => !document.activeElement || document.activeElement === document.body;
 let opener = null;
+/** Where a person goes on who was at this element. It may stand in a menu that has closed; its row may be gone by now, and then
+    the list is the next best place to be. */
+function whereabouts(element) {
+  if (!element?.isConnected) return document.querySelector("[data-list][tabindex], h1[tabindex], main");
+  if (element.checkVisibility()) return element;
+  return document.querySelector(`[popovertarget="${element.closest("[popover]")?.id}"]`);
+}
 
 function open(dialog) {
   dialog.removeAttribute("open");
@@ -200,10 +207,11 @@ function open(dialog) {
   for (const body of live(".body", dialog)) if (body.scrollHeight > body.clientHeight) body.tabIndex = 0;
   dialog.addEventListener("close", () => {
     dialog.remove();
-    // The row that opened it may be gone by now; then the list is the next best place to be.
-    if (lost()) focus(opener?.isConnected ? opener : document.querySelector("[data-list], h1, main"));
+    if (lost()) focus(whereabouts(opener));
   });
   live("[data-must-equal]", dialog).forEach(compare);
+  // What is wrong comes first, and is not the button that throws all of it away.
+  focus(dialog.querySelector("[aria-invalid=true]"));
 }
 // As a person sees it: what has to be typed is written so, and the server compares the same way.
 function asSeen(text) {
@@ -231,12 +239,27 @@ function toast(level, text) {
   box.children[2].setAttribute("aria-label", label);
   // Under an open dialog a message could be neither read nor closed.
   const form = modal()?.querySelector("form");
-  if (!form) return document.getElementById("messages")?.replaceChildren(box);
+  if (!form) {
+    document.getElementById("messages")?.replaceChildren(box);
+    return keepUndo();
+  }
   box.role = "alert";
   form.querySelector(".toast")?.remove();
   form.querySelector("footer").before(box);
 }
-on("click", "[data-close-toast]", (button) => button.closest(".toast").remove());
+on("click", "[data-close-toast]", (button) => { undoable.delete(button.closest(".toast")); button.closest(".toast").remove(); });
+on("submit", ".toast .undo", (form) => undoable.delete(form.closest(".toast")));
+
+// What can still be undone stays in sight until it is undone, closed or over, whatever is said meanwhile and on whichever page.
+const undoable = new Set();
+function keepUndo() {
+  for (const box of live(".toast[data-expires]")) undoable.add(box);
+  for (const box of undoable) {
+    if (Date.parse(box.dataset.expires) <= Date.now() + offset) undoable.delete(box);
+    else if (!box.isConnected) document.getElementById("messages")?.prepend(box);
+  }
+}
+heard("htmx:oobAfterSwap", keepUndo);
 setInterval(() => {
   // Good news leaves by itself, unless somebody is on it; whatever went wrong stays until it is closed.
   for (const box of live(".messages > .toast.success:not(:hover, :focus-within)")) {
@@ -248,8 +271,9 @@ setInterval(() => {
   for (const box of live(".toast[data-expires]")) {
     if (Date.parse(box.dataset.expires) > Date.now() + offset) continue;
     const here = box.contains(document.activeElement);
+    undoable.delete(box);
     box.remove();
-    if (here) focus(document.querySelector("[data-list], h1, main"));
+    if (here) focus(whereabouts(null));
   }
 }, 1000);
 
@@ -273,6 +297,18 @@ on("change", "input[name=lines]", ({ form }) => sum(form));
 heard("htmx:configRequest", ({ detail }) => {
   const { scope } = words();
   if (scope) detail.headers["X-Scope"] = scope;
+});
+// Of two pages asked for shortly after each other the later one is meant, and the address names the one that is shown.
+let visit = null;
+heard("htmx:beforeSend", ({ detail: { xhr, boosted } }) => {
+  if (!boosted) return;
+  visit?.abort();
+  visit = xhr;
+});
+addEventListener("popstate", () => visit?.abort());
+// An address says what is chosen, and not what could be; only of the region "all" is a choice as well.
+heard("htmx:configRequest", ({ detail: { verb, formData } }) => {
+  if (verb === "get") for (const [name, value] of [...formData]) if (value === "" && name !== "region") formData.delete(name);
 });
 /** An answer can come when who asked has left the page: a list was refreshed, a dialog was made anew. htmx tells that element
     alone, whom nobody hears any more. What was asked for a place that is gone as well is dropped, or it would name its page. */
@@ -346,9 +382,14 @@ heard("htmx:afterSwap", ({ detail }) => {
     const messages = document.getElementById("messages");
     setTimeout(() => messages?.append(...messages.childNodes), 100);
   }
+  keepUndo();
 });
 heard("htmx:afterSettle", ({ detail }) => {
-  if (before.focus && detail.target !== document.body && lost()) focus(document.querySelector("[data-list]"));
+  if (before.focus && detail.target !== document.body && lost()) focus(whereabouts(null));
+});
+// A choice that was taken closes the menu it was made in.
+heard("htmx:afterRequest", ({ detail: { elt, successful } }) => {
+  if (successful && elt.matches("form")) elt.closest(":popover-open")?.hidePopover();
 });
 
 /* --- History: htmx puts a page back, the browser only scrolls by itself after a whole load --------------------- */
@@ -360,6 +401,7 @@ addEventListener("popstate", leave);
 heard("htmx:historyRestore", () => {
   place = location.href;
   scrollTo(0, Number(sessionStorage.getItem(`scroll:${place}`)));
+  keepUndo();
 });
 // A restored page that is none any more: as the browser shows it, not the one that was left under its address.
 heard("htmx:historyCacheMissLoadError", () => location.reload());

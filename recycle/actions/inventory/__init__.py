@@ -4,18 +4,19 @@ but for its end.
 All or nothing. First everything is read and judged; then one transaction writes, and nothing is
 written when there is a problem. Batches of rows at a time, each a constant number of statements;
 what spans the batches lies in the database or in the notes, never in memory. While it writes nobody
-else can write to a SQLite database; sweeps catch up afterwards. PostgreSQL goes on as usual.
+else can write to a SQLite database; sweeps catch up afterwards. On PostgreSQL only those wait who
+act on an instance that the import binds something to or renews.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
-from django.db import transaction
+from django.db import connection, transaction
 
+from recycle.actions.context import Context
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.rows import Import, batches
-from recycle.inventory import KINDS, Notes, Progress, Source, gather, kept
+from recycle.inventory import LISTINGS, Notes, Progress, Source, gather, kept
 from recycle.models import Account
 
 __all__ = ["Imported", "Options", "import_inventory"]
@@ -35,13 +36,18 @@ class Options:
 
 
 def import_inventory(
-    sources: Sequence[Source], notes: Notes, options: Options, progress: Progress, *, now: datetime
+    sources: Sequence[Source],
+    notes: Notes,
+    options: Options,
+    progress: Progress,
+    *,
+    context: Context,
 ) -> Imported:
     """Create in the account what these files have and it lacks. What is to be told beside the
     counts is in `notes`.
 
-    An instance that was ever deleted here gets no binding again: what an owner cancelled, an import
-    does not restore.
+    An instance that was ever deleted here gets no binding again, and what was deleted or taken off
+    here is not made again: what an owner ended, an import does not restore.
     """
     imported = Imported(options.account_name)
     for problem in gather(sources, notes, partial=options.partial, progress=progress):
@@ -55,15 +61,19 @@ def import_inventory(
     ):
         account, _ = Account.objects.get_or_create(name=options.account_name)
         import_ = Import(
-            account, options.region, now, notes, imported, accept_ended=options.accept_ended
+            account, options.region, context, notes, imported, accept_ended=options.accept_ended
         )
+        import_.lock()
         written = 0
-        for kind in KINDS:
+        for kind in LISTINGS:
             for batch in batches(kept(kind, notes)):
                 import_.take(kind, batch)
                 written += len(batch)
                 bar.advance(len(batch), written)
         import_.conclude()
+        if options.dry_run:
+            # Some are deferred until the commit, which there will be none of.
+            connection.check_constraints()
         if imported.problems or options.dry_run:
             transaction.set_rollback(True)
     return imported

@@ -3,12 +3,12 @@
 from collections import Counter
 from dataclasses import dataclass, field
 
-from recycle.inventory import KINDS, Problem
+from recycle.inventory import LISTINGS, Problem
 
 # Problems told in full; the others are counted.
 TOLD = 100
 # So that counts are told in this order.
-IN_ORDER = {kind.nouns: 0 for kind in KINDS}
+IN_ORDER = {kind.nouns: 0 for kind in LISTINGS}
 
 
 @dataclass(slots=True)

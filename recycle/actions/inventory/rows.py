@@ -2,8 +2,9 @@
 answer.
 """
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from itertools import islice
@@ -13,16 +14,17 @@ from uuid import UUID
 from django.db import models
 from django.utils import timezone
 
+from recycle.actions.context import Context
+from recycle.actions.inventory import history
 from recycle.actions.inventory.catalogue import ensure_regions, ensure_types, ensure_zones
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.renewal import RenewUntil
 from recycle.actions.move import carry_out
-from recycle.inventory import DISKS_ALONE, KINDS, Entry, Kind, Notes, Problem, Topic
-from recycle.lifecycle import LIVING, Action, State
+from recycle.inventory import DISKS_ALONE, LISTINGS, Entry, Listing, Notes, Problem, Topic, kept
+from recycle.lifecycle import LIVING, ResourceAction, State
 from recycle.models import (
     Account,
     ElasticIP,
-    Event,
     Instance,
     InstanceTag,
     Listener,
@@ -32,17 +34,16 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import BillingMode, Refusal, end_of_expired
+from recycle.policy import MOST_TAGS, Refusal, end_of_expired
 
 T = TypeVar("T")
 
-BATCH = 1_000
-# Renewals of one import share a batch in the Operation Log, as long as they are not too many to
-# remember.
-RENEWED_AT_ONCE = 20 * BATCH
+WRITTEN_AT_ONCE = 1_000
+# So many ends are looked up at once.
+RENEWED_AT_ONCE = 20 * WRITTEN_AT_ONCE
 # The reason in the events: a program's name, the same in every language.
 BY_IMPORT = "import_inventory"
-IN_USE = "is already in use"
+USED_ALREADY = "is already in use"
 # An answer may be old: who imports an expired subscription has at least so long to renew it.
 LEAST_LEFT = timedelta(days=1)
 
@@ -52,13 +53,15 @@ EXPIRED = "subscriptions that have expired, imported as such"
 RENEWED = "subscriptions that run longer in these files"
 NOT_RENEWED = "subscriptions that run longer in these files, but whose time is over here"
 GONE = "deleted for good here, but not in these files"
+TAKEN_OFF = "taken off here, but not in these files"
+UNBOUND_HERE = "that are here already, and unbound"
 UNKNOWN_WORD = "taken for the usual"
-NOT_INSTANCES = tuple(kind.key for kind in KINDS if kind.model is not Instance)
+NOT_INSTANCES = tuple(kind.key for kind in LISTINGS if kind.model is not Instance)
 
 
 def batches(things: Iterable[T], size: int | None = None) -> Iterator[list[T]]:
     rest = iter(things)
-    while batch := list(islice(rest, size or BATCH)):
+    while batch := list(islice(rest, size or WRITTEN_AT_ONCE)):
         yield batch
 
 
@@ -75,29 +78,24 @@ class Target:
 
 
 class Import:
-    """One import: `take` each batch in the order of KINDS, then `conclude`."""
+    """One import: `lock`, `take` each batch in the order of LISTINGS, then `conclude`."""
 
     def __init__(
         self,
         account: Account,
         region: str,
-        now: datetime,
+        context: Context,
         notes: Notes,
         imported: Imported,
         *,
         accept_ended: bool,
     ) -> None:
-        self.account, self.region, self.now, self.notes, self.imported = (
-            account,
-            region,
-            now,
-            notes,
-            imported,
-        )
+        self.account, self.region, self.notes, self.imported = account, region, notes, imported
+        self.context, self.now = context, context.now
         self.accept_ended = accept_ended
         # Where the instances of these files stand; more than one cannot be guessed from.
         self.regions: set[str] = set()
-        self.writers: dict[str, Callable[[Kind, list[Entry]], None]] = {
+        self.writers: dict[str, Callable[[Listing, list[Entry]], None]] = {
             "InstancesSet": self._instances,
             "LoadBalancerDescriptions": self._load_balancers,
             "ListenerSet": self._listeners,
@@ -107,7 +105,40 @@ class Import:
             "Tags": self._tags,
         }
 
-    def take(self, kind: Kind, batch: list[Entry]) -> None:
+    def lock(self) -> None:
+        """Lock the instances that are there and that this import will change or bind something to,
+        so that nobody deletes them meanwhile.
+
+        Before anything is written, and all in primary-key order, as every action does, or the two
+        could deadlock.
+        """
+        for kind in LISTINGS:
+            for batch in batches(kept(kind, self.notes)):
+                entries = [entry for entry in batch if not entry.left_out]
+                if kind.model is Instance:
+                    self._follow(entries)
+                elif bound := [entry for entry in entries if entry.instance or entry.interface]:
+                    for entry in self._not_here(kind, bound):
+                        self.notes.note_locked(self._candidates(entry))
+        for ids in batches(self.notes.locked()):
+            mine = Instance.objects.filter(account=self.account, pk__among=ids)
+            list(mine.locked().values_list("pk"))
+
+    def _not_here(self, kind: Listing, entries: list[Entry]) -> list[Entry]:
+        ids = [entry.id for entry in entries]
+        if kind.model is InstanceTag:
+            tags = InstanceTag.objects.filter(instance__id__among=ids)
+            attached = set(tags.values_list("instance_id", "tag__key", "tag__value"))
+            return [
+                entry
+                for entry in entries
+                if (entry.id, entry.values["key"], entry.values["value"]) not in attached
+            ]
+        rows = kind.model._default_manager.filter(pk__among=ids)
+        here = set(rows.values_list("pk", flat=True))
+        return [entry for entry in entries if entry.id not in here]
+
+    def take(self, kind: Listing, batch: list[Entry]) -> None:
         self.regions |= {entry.region for entry in batch} - {""}
         entries = []
         for entry in batch:
@@ -123,18 +154,7 @@ class Import:
         self.writers[kind.key](kind, self._missing(kind, entries))
 
     def conclude(self) -> None:
-        """Move the ends of what was renewed, and see to it that nobody took away what things were
-        bound to.
-
-        The locks are taken at the end and in primary-key order, as every action does, or the two
-        could deadlock.
-        """
-        for ids in batches(self.notes.locked()):
-            rows = Instance.objects.filter(pk__among=ids).locked().values_list("pk", "state")
-            for pk in set(ids) - {pk for pk, state in rows if state in LIVING}:
-                self.imported.add(
-                    Problem(f"instance {pk}", "was deleted during the import; import once more")
-                )
+        """Move the ends of what was renewed, and tell what only the whole can tell."""
         for ends in batches(self.notes.ends(), RENEWED_AT_ONCE):
             self._renew(dict(ends))
         for disks in batches(self.notes.disks_alone()):
@@ -151,16 +171,8 @@ class Import:
 
     def _renew(self, ends: dict[UUID, datetime]) -> None:
         instances = Instance.objects.filter(account=self.account, pk__among=list(ends))
-        outcome = carry_out(
-            RenewUntil(
-                action=Action.RENEW,
-                instances=instances,
-                by=None,
-                now=self.now,
-                reason=BY_IMPORT,
-                ends=ends,
-            )
-        )
+        context = replace(self.context, reason=BY_IMPORT)
+        outcome = carry_out(RenewUntil(instances, context, ends=ends), dry_run=False)
         for done in outcome.done:
             until = ends[UUID(str(done.id))]
             self.notes.remark(
@@ -178,27 +190,61 @@ class Import:
     def _leave_out(self, entry: Entry, what: str) -> None:
         self.notes.remark(Topic.LEFT_OUT, what, entry.id, entry.place)
 
-    def _missing(self, kind: Kind, entries: list[Entry]) -> list[Entry]:
+    def _missing(self, kind: Listing, entries: list[Entry]) -> list[Entry]:
         """The items that nobody has yet."""
         if kind.anonymous:
             return entries
         rows = kind.model._default_manager.filter(pk__among=[entry.id for entry in entries])
         owners = dict(rows.values_list("pk", kind.owner))
-        if kind.model is Instance:
-            self._follow(entries)
+        if kind.model in (ElasticIP, Volume):
+            self._tell_of_bindings(kind, entries)
+        gone = self._gone(kind, [entry for entry in entries if entry.id not in owners])
         missing = []
         for entry in entries:
-            if entry.id not in owners:
+            if entry.id in gone:
+                label = TAKEN_OFF if kind.model is RealServer else GONE
+                self.notes.remark(Topic.GONE, label, entry.id, entry.place)
+            elif entry.id not in owners:
                 missing.append(entry)
             elif owners[entry.id] == self.account.pk:
                 self.imported.already[kind.nouns] += 1
             else:
                 # Whose it is, is nobody else's business.
-                self._wrong(entry, kind.id_field, f"{entry.id} {IN_USE}")
+                self._wrong(entry, kind.id_field, f"{entry.id} {USED_ALREADY}")
         return missing
 
-    def _create(self, kind: Kind, rows: Sequence[models.Model]) -> None:
-        kind.model._default_manager.bulk_create(rows, batch_size=BATCH)
+    def _gone(self, kind: Listing, missing: list[Entry]) -> set[UUID]:
+        """Those that were here, and were deleted."""
+        if kind.model is Instance:
+            return set()
+        ids = [entry.id for entry in missing]
+        end = ResourceAction.UNBIND if kind.model is RealServer else ResourceAction.REMOVE
+        gone = history.removed(self.account, end, ids)
+        if kind.model is Volume:
+            on = {pk for entry in missing for pk in self._candidates(entry)}
+            gone |= history.released_with(self.account, on, ids)
+        return gone
+
+    def _tell_of_bindings(self, kind: Listing, entries: list[Entry]) -> None:
+        """What is here is left alone, also where these files have it bound and it is not bound
+        here.
+        """
+        bound = {
+            entry.id: entry
+            for entry in entries
+            if entry.instance or entry.interface or entry.values.get("load_balancer_id")
+        }
+        here = kind.model._default_manager.filter(
+            account=self.account, pk__among=list(bound), instance=None
+        )
+        if kind.model is ElasticIP:
+            here = here.filter(load_balancer=None)
+        for pk in here.order_by("pk").values_list("pk", flat=True):
+            what = f"bindings of {kind.nouns[1]} {UNBOUND_HERE}"
+            self._leave_out(bound[pk], what)
+
+    def _create(self, kind: Listing, rows: Sequence[models.Model]) -> None:
+        kind.model._default_manager.bulk_create(rows, batch_size=WRITTEN_AT_ONCE)
         self.imported.created[kind.nouns] += len(rows)
 
     def _wrong(self, entry: Entry, field_: str, sentence: str) -> None:
@@ -219,8 +265,8 @@ class Import:
 
     # Instances and where they stand
 
-    def _instances(self, kind: Kind, entries: list[Entry]) -> None:
-        gone = self._unbound_here(entry.id for entry in entries)
+    def _instances(self, kind: Listing, entries: list[Entry]) -> None:
+        gone = history.cancelled(self.account, (entry.id for entry in entries))
         for entry in entries:
             if entry.id in gone:
                 # Their rows are forgotten, their end is not.
@@ -254,7 +300,7 @@ class Import:
         row = entry.row
         if row.expires_at is None or row.expires_at > self.now:
             return False
-        if self._is_over(row.expires_at) and not self.accept_ended:
+        if self._is_over(entry) and not self.accept_ended:
             self._leave_out(entry, ENDED)
             return True
         end = end_of_expired(row)
@@ -264,9 +310,11 @@ class Import:
         self.notes.remark(Topic.NOTE, EXPIRED, until, entry.place)
         return False
 
-    def _is_over(self, expires_at: datetime) -> bool:
-        """Whether a subscription that ends then is deleted for good by now."""
-        end = end_of_expired(Instance(billing_mode=BillingMode.MONTHLY, expires_at=expires_at))
+    def _is_over(self, entry: Entry) -> bool:
+        """Whether it is a subscription that is deleted for good by now."""
+        end = end_of_expired(
+            Instance(**{name: entry.values[name] for name in ("billing_mode", "expires_at")})
+        )
         return end is not None and end <= self.now
 
     def _follow(self, entries: list[Entry]) -> None:
@@ -284,26 +332,17 @@ class Import:
             if entry.id not in known:
                 continue
             state, here = known[entry.id]
-            ends = entry.row.expires_at
+            ends = entry.values["expires_at"]
             if state == State.PURGED:
                 self._tell_if_alive(entry)
-            elif state in LIVING and here and ends and ends > here and not self._is_over(ends):
+            elif state in LIVING and here and ends and ends > here and not self._is_over(entry):
                 self.notes.note_end(entry.id, ends)
                 renewed.append(entry.id)
         self.notes.note_locked(renewed)
 
     def _tell_if_alive(self, entry: Entry) -> None:
-        if entry.row.expires_at is None or not self._is_over(entry.row.expires_at):
+        if not self._is_over(entry):
             self.notes.remark(Topic.GONE, GONE, entry.id, entry.place)
-
-    def _unbound_here(self, ids: Iterable[UUID]) -> set[UUID]:
-        """Those whose relationships were cancelled in this account, by what their owner did or by
-        the schedule.
-        """
-        events = Event.objects.cancelling().filter(
-            account=self.account, instance_id__among=list(ids)
-        )
-        return {pk for pk in events.values_list("instance_id", flat=True) if pk is not None}
 
     def _shaped(self, entries: list[Entry]) -> list[Entry]:
         """The instances whose type is known, or could be made."""
@@ -350,7 +389,7 @@ class Import:
         """
         named = [(entry, self._candidates(entry)) for entry in entries]
         ids = {pk for _, candidates in named for pk in candidates}
-        cancelled = self._unbound_here(ids)
+        cancelled = history.cancelled(self.account, ids)
         rows = Instance.objects.filter(account=self.account, pk__among=list(ids))
         targets = {
             pk: Target(pk, state, zone, region, bindable=state in LIVING and pk not in cancelled)
@@ -370,12 +409,12 @@ class Import:
         owner = self.notes.instance_of(entry.interface) if entry.interface else None
         return [pk for pk in (entry.instance, owner) if pk]
 
-    def _elastic_ips(self, kind: Kind, entries: list[Entry]) -> None:
+    def _elastic_ips(self, kind: Listing, entries: list[Entry]) -> None:
         rows = ElasticIP.objects.filter(address__in=[entry.row.address for entry in entries])
         taken: dict[Any, str] = {
             (address,): f"{address} is already known as {pk}"
             if account == self.account.pk
-            else f"{address} {IN_USE}"
+            else f"{address} {USED_ALREADY}"
             for address, pk, account in rows.values_list("address", "pk", "account_id")
         }
         entries = self._free(entries, "PublicIp", taken, lambda row: (row.address,))
@@ -390,15 +429,22 @@ class Import:
                 entry.row.load_balancer_id = None
             if target and target.bindable:
                 entry.row.instance_id, entry.row.zone_id = target.id, target.zone
-            if self._placed(entry, target.region if target else balancers.get(balancer, "")):
+            region = target.region if target else balancers.get(balancer, "")
+            if self._placed(entry, region or self._region_of_left_out(entry)):
                 create.append(entry.row)
+        ensure_regions({row.region_id for row in create}, self.imported)
         self._write_bound(kind, create)
+
+    def _region_of_left_out(self, entry: Entry) -> str:
+        """That of the instance it is bound to in these files, which did not come or is gone."""
+        regions = (self.notes.region_of(pk) for pk in self._candidates(entry))
+        return next(filter(None, regions), "")
 
     def _regions_of_load_balancers(self, ids: set[UUID | None]) -> dict[UUID, str]:
         rows = LoadBalancer.objects.filter(account=self.account, pk__among=[pk for pk in ids if pk])
         return dict(rows.values_list("pk", "region_id"))
 
-    def _volumes(self, kind: Kind, entries: list[Entry]) -> None:
+    def _volumes(self, kind: Listing, entries: list[Entry]) -> None:
         create = []
         for entry, target in self._targets(entries, "attachments of EBS volumes to instances"):
             row = entry.row
@@ -419,13 +465,22 @@ class Import:
         ensure_zones({row.zone_id for row in create}, self.imported)
         self._write_bound(kind, create)
 
-    def _write_bound(self, kind: Kind, rows: list[Any]) -> None:
-        self.notes.note_locked(row.instance_id for row in rows if row.instance_id)
+    def _write_bound(self, kind: Listing, rows: list[Any]) -> None:
+        """Make rows that may be bound to an instance, once more asked under its lock, which nearly
+        always is held by now.
+        """
+        ids = {row.instance_id for row in rows} - {None}
+        instances = Instance.objects.filter(pk__among=list(ids), state__in=LIVING).locked()
+        living = set(instances.values_list("pk", flat=True))
+        for pk in ids - (living - history.cancelled(self.account, ids)):
+            self.imported.add(
+                Problem(f"instance {pk}", "was deleted during the import; import once more")
+            )
         self._create(kind, rows)
 
     # Load balancers
 
-    def _load_balancers(self, kind: Kind, entries: list[Entry]) -> None:
+    def _load_balancers(self, kind: Listing, entries: list[Entry]) -> None:
         vpcs = [entry.row.vpc_id for entry in entries if entry.row.vpc_id]
         instances = Instance.objects.filter(account=self.account, vpc_id__among=vpcs)
         regions = dict(instances.values_list("vpc_id", "zone__region_id").distinct())
@@ -438,7 +493,7 @@ class Import:
             ],
         )
 
-    def _listeners(self, kind: Kind, entries: list[Entry]) -> None:
+    def _listeners(self, kind: Listing, entries: list[Entry]) -> None:
         balancers = self._regions_of_load_balancers(
             {entry.row.load_balancer_id for entry in entries}
         )
@@ -461,7 +516,7 @@ class Import:
             entry.row.region_id = balancers[entry.row.load_balancer_id]
         self._create(kind, [entry.row for entry in free])
 
-    def _real_servers(self, kind: Kind, entries: list[Entry]) -> None:
+    def _real_servers(self, kind: Listing, entries: list[Entry]) -> None:
         ids = list({entry.row.listener_id for entry in entries})
         listeners = dict(
             Listener.objects.filter(account=self.account, pk__among=ids).values_list(
@@ -508,25 +563,36 @@ class Import:
 
     # Tags
 
-    def _tags(self, kind: Kind, entries: list[Entry]) -> None:
-        wanted: dict[tuple[UUID, str, str], str] = {}
+    def _tags(self, kind: Listing, entries: list[Entry]) -> None:
+        wanted: dict[tuple[UUID, str, str], tuple[Entry, Target]] = {}
         for entry, target in self._targets(self._of_instances(entries), "tags of instances"):
             if target and target.bindable:
-                wanted[target.id, entry.values["key"], entry.values["value"]] = target.zone
+                wanted[target.id, entry.values["key"], entry.values["value"]] = entry, target
             elif target:
                 self.imported.already[kind.nouns] += 1
-        tags = self._tags_named({(key, value) for _, key, value in wanted})
-        attached = set(
-            InstanceTag.objects.filter(
-                instance__id__among=list({pk for pk, _, _ in wanted})
-            ).values_list("instance_id", "tag_id")
-        )
+        rows = InstanceTag.objects.filter(instance__id__among=list({pk for pk, _, _ in wanted}))
+        attached = set(rows.values_list("instance_id", "tag__key", "tag__value"))
+        has = Counter(pk for pk, _, _ in attached)
+        self.imported.already[kind.nouns] += len(wanted.keys() & attached)
+        missing = {each: wanted[each] for each in wanted if each not in attached}
+        taken_off = history.tags_taken_off({pk for pk, _, _ in missing})
+        for each, (entry, _) in list(missing.items()):
+            pk, key, value = each
+            if (pk, str(Tag(key=key, value=value))) in taken_off:
+                self.notes.remark(Topic.GONE, TAKEN_OFF, pk, entry.place)
+                del missing[each]
+            elif has[pk] >= MOST_TAGS:
+                self._leave_out(entry, f"tags beyond {MOST_TAGS} on an instance")
+                del missing[each]
+            else:
+                has[pk] += 1
+        tags = self._tags_named({(key, value) for _, key, value in missing})
         create = [
-            InstanceTag(instance_id=pk, tag_id=tags[key, value], account=self.account, zone_id=zone)
-            for (pk, key, value), zone in wanted.items()
-            if (pk, tags[key, value]) not in attached
+            InstanceTag(
+                instance_id=pk, tag_id=tags[key, value], account=self.account, zone_id=target.zone
+            )
+            for (pk, key, value), (_, target) in missing.items()
         ]
-        self.imported.already[kind.nouns] += len(wanted) - len(create)
         self._write_bound(kind, create)
 
     def _of_instances(self, entries: list[Entry]) -> list[Entry]:

@@ -3,6 +3,5 @@ binding these.
 """
 
 from recycle.actions.resources import addresses, balancers, tags, volumes
-from recycle.actions.resources.base import Context
 
-__all__ = ["Context", "addresses", "balancers", "tags", "volumes"]
+__all__ = ["addresses", "balancers", "tags", "volumes"]

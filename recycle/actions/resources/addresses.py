@@ -2,19 +2,19 @@
 
 import random
 from ipaddress import IPv4Network
+from typing import Any
 
 from django.db import IntegrityError
 from django.db.models import QuerySet
 
+from recycle.actions.context import Context
 from recycle.actions.limits import Quota
 from recycle.actions.outcome import Outcome
 from recycle.actions.resources.base import (
-    Context,
     No,
     each,
-    lock,
-    lock_instance,
-    may,
+    look_up,
+    look_up_instance,
     record,
     why_not_bind,
     why_not_unbind,
@@ -46,166 +46,168 @@ def free_public(count: int) -> list[str]:
     raise IntegrityError("no public address is free")
 
 
-def create(address: ElasticIP, *, context: Context) -> Outcome:
+def create(address: ElasticIP, *, context: Context, dry_run: bool = False) -> Outcome:
     """Make an address that is not saved yet, within the account's quota: the one it has, or any
     that is free.
     """
 
     def step(address: ElasticIP) -> No | None:
-        if not may(context, address.account_id):
-            return No(Refusal.ROLE)
-        if Quota(address.account_id, lock=True).left_for(ElasticIP) < 1:
+        if Quota(address.account_id, lock=not dry_run).left_for(ElasticIP) < 1:
             return No(Refusal.QUOTA)
+        if dry_run:
+            return None
         address.address = address.address or free_public(1)[0]
         address.save(force_insert=True)
         record(context, ResourceAction.CREATE, Kind.EIP, address, account_id=address.account_id)
         return None
 
-    return each(ResourceAction.CREATE, [address], context, step)
+    return each(ResourceAction.CREATE, [address], step, context=context, dry_run=dry_run)
 
 
 def associate(
-    addresses: QuerySet[ElasticIP], target: Instance | LoadBalancer, *, context: Context
+    addresses: QuerySet[ElasticIP],
+    target: Instance | LoadBalancer,
+    *,
+    context: Context,
+    dry_run: bool = False,
 ) -> Outcome:
     """Bind addresses to an instance, which takes one, or to a load balancer of their region. Never
     takes one away.
     """
+    # The address that a dry run would have given to the target before.
+    given: list[ElasticIP] = []
 
     def step(address: ElasticIP) -> No | None:
-        if not may(context, address.account_id):
-            return No(Refusal.ROLE)
-        if isinstance(target, Instance):
-            return _to_instance(address, target, context)
-        return _to_balancer(address, target, context)
+        taker: Instance | LoadBalancer | None = (
+            look_up_instance(target.pk, lock=not dry_run)
+            if isinstance(target, Instance)
+            else look_up(LoadBalancer.objects.all(), target.pk, lock=not dry_run)
+        )
+        locked = look_up(ElasticIP.objects.all(), address.pk, lock=not dry_run)
+        has_one = bool(given) or (taker is not None and taker.elastic_ips.exists())
+        if no := why_not_associate(locked, taker, has_one=has_one):
+            return no
+        assert locked is not None
+        if dry_run:
+            given.append(locked)
+        else:
+            _associate(locked, taker, context)
+        return None
 
-    return each(ResourceAction.BIND, addresses, context, step)
+    return each(ResourceAction.BIND, addresses, step, context=context, dry_run=dry_run)
 
 
 def why_not_associate(
-    address: ElasticIP | None, instance: Instance | None, *, has_one: bool
+    address: ElasticIP | None, taker: Instance | LoadBalancer | None, *, has_one: bool
 ) -> No | None:
-    """Why an address cannot be bound to an instance, of which `has_one` says whether it has an
-    address.
+    """Why an address cannot be bound to an instance or a load balancer, of which `has_one` says
+    whether it has an address.
     """
-    if instance is None or address is None or address.account_id != instance.account_id:
+    if taker is None or address is None or address.account_id != taker.account_id:
         return No(Refusal.GONE)
-    if address.instance_id == instance.pk:
-        return No(Refusal.ALREADY, instance)
-    if taker := address.instance or address.load_balancer:
-        return No(Refusal.TAKEN, taker)
-    if no := why_not_bind(instance):
+    if taker in (address.instance, address.load_balancer):
+        return No(Refusal.ALREADY, taker)
+    if other := address.instance or address.load_balancer:
+        return No(Refusal.TAKEN, other)
+    if isinstance(taker, Instance) and (no := why_not_bind(taker)):
         return no
-    if address.region_id != instance.zone.region_id:
-        return No(Refusal.OTHER_REGION, instance)
-    return No(Refusal.TOO_MANY, instance) if has_one else None
+    place = taker.zone if isinstance(taker, Instance) else taker
+    if address.region_id != place.region_id:
+        return No(Refusal.OTHER_REGION, taker)
+    return No(Refusal.TOO_MANY, taker) if has_one else None
 
 
-def _to_instance(address: ElasticIP, target: Instance, context: Context) -> No | None:
-    instance = lock_instance(target.pk)
-    locked = lock(ElasticIP.objects.all(), address.pk)
-    has_one = ElasticIP.objects.filter(instance=target.pk).exists()
-    if no := why_not_associate(locked, instance, has_one=has_one):
-        return no
-    assert instance is not None
-    assert locked is not None
-    locked.instance = instance
-    locked.save(update_fields=["instance", "zone"])
-    record(
-        context,
-        ResourceAction.BIND,
-        Kind.EIP,
-        locked,
-        account_id=locked.account_id,
-        instance=instance,
-    )
-    return None
+def _associate(address: ElasticIP, taker: Instance | LoadBalancer | None, context: Context) -> None:
+    if isinstance(taker, Instance):
+        address.instance = taker
+        address.save(update_fields=["instance", "zone"])
+        about: dict[str, Any] = {"instance": taker}
+    else:
+        address.load_balancer = taker
+        address.save(update_fields=["load_balancer"])
+        about = {"load_balancer": str(taker)}
+    account_id = address.account_id
+    record(context, ResourceAction.BIND, Kind.EIP, address, account_id=account_id, **about)
 
 
-def _to_balancer(address: ElasticIP, target: LoadBalancer, context: Context) -> No | None:
-    balancer = lock(LoadBalancer.objects.filter(account=address.account_id), target.pk)
-    if balancer is None:
+def disassociate(
+    addresses: QuerySet[ElasticIP], *, context: Context, dry_run: bool = False
+) -> Outcome:
+    def step(address: ElasticIP) -> No | None:
+        instance = look_up_instance(address.instance_id, lock=not dry_run)
+        locked = look_up(ElasticIP.objects.all(), address.pk, lock=not dry_run)
+        if no := _why_not_disassociate(address, locked, instance):
+            return no
+        if not dry_run:
+            _disassociate(locked, instance, context)
+        return None
+
+    return each(ResourceAction.UNBIND, addresses, step, context=context, dry_run=dry_run)
+
+
+def _why_not_disassociate(
+    chosen: ElasticIP, address: ElasticIP | None, instance: Instance | None
+) -> No | None:
+    """Why an address cannot be taken off what it was on when it was `chosen`; `instance` is that,
+    or None for a load balancer.
+    """
+    if address is None:
         return No(Refusal.GONE)
-    locked = lock(ElasticIP.objects.all(), address.pk)
-    if locked is None:
-        return No(Refusal.GONE)
-    if locked.load_balancer_id == balancer.pk:
-        return No(Refusal.ALREADY, balancer)
-    if taker := locked.instance or locked.load_balancer:
-        return No(Refusal.TAKEN, taker)
-    if locked.region_id != balancer.region_id:
-        return No(Refusal.OTHER_REGION, balancer)
-    if balancer.elastic_ips.exists():
-        return No(Refusal.TOO_MANY, balancer)
-    locked.load_balancer = balancer
-    locked.save(update_fields=["load_balancer"])
-    record(
-        context,
-        ResourceAction.BIND,
-        Kind.EIP,
-        locked,
-        account_id=locked.account_id,
-        load_balancer=str(balancer),
-    )
-    return None
-
-
-def disassociate(addresses: QuerySet[ElasticIP], *, context: Context) -> Outcome:
-    return each(
-        ResourceAction.UNBIND, addresses, context, lambda address: _disassociate(address, context)
-    )
-
-
-def _disassociate(address: ElasticIP, context: Context) -> No | None:
-    if not may(context, address.account_id):
-        return No(Refusal.ROLE)
-    instance = lock_instance(address.instance_id)
-    locked = lock(ElasticIP.objects.all(), address.pk)
-    if locked is None:
-        return No(Refusal.GONE)
-    if locked.instance_id is None and locked.load_balancer_id is None:
+    if address.instance_id is None and address.load_balancer_id is None:
         return No(Refusal.NOT_BOUND)
     if (
-        locked.instance_id != address.instance_id
-        or locked.load_balancer_id != address.load_balancer_id
+        address.instance_id != chosen.instance_id
+        or address.load_balancer_id != chosen.load_balancer_id
     ):
         return No(Refusal.CHANGED)
-    if instance is not None and (no := why_not_unbind(instance)):
-        return no
-    detail = {"load_balancer": str(locked.load_balancer)} if locked.load_balancer else {}
-    locked.instance = locked.load_balancer = None
-    locked.save(update_fields=["instance", "zone", "load_balancer"])
+    return why_not_unbind(instance) if instance is not None else None
+
+
+def _disassociate(address: ElasticIP | None, instance: Instance | None, context: Context) -> None:
+    assert address is not None
+    detail = {"load_balancer": str(address.load_balancer)} if address.load_balancer else {}
+    address.instance = address.load_balancer = None
+    address.save(update_fields=["instance", "zone", "load_balancer"])
     record(
         context,
         ResourceAction.UNBIND,
         Kind.EIP,
-        locked,
-        account_id=locked.account_id,
+        address,
+        account_id=address.account_id,
         instance=instance,
         **detail,
     )
-    return None
 
 
-def remove(addresses: QuerySet[ElasticIP], *, context: Context, unbind: bool = False) -> Outcome:
+def remove(
+    addresses: QuerySet[ElasticIP],
+    *,
+    unbind: bool = False,
+    context: Context,
+    dry_run: bool = False,
+) -> Outcome:
     """Release addresses for good. A bound one is refused, or with `unbind` disassociated first."""
 
     def step(address: ElasticIP) -> No | None:
-        if not may(context, address.account_id):
-            return No(Refusal.ROLE)
-        if taker := address.instance or address.load_balancer:
-            if not unbind:
-                return No(Refusal.BOUND, taker)
-            if no := _disassociate(address, context):
-                return no
-        locked = lock(ElasticIP.objects.all(), address.pk)
+        taker = address.instance or address.load_balancer
+        if taker and not unbind:
+            return No(Refusal.BOUND, taker)
+        instance = look_up_instance(address.instance_id, lock=not dry_run)
+        locked = look_up(ElasticIP.objects.all(), address.pk, lock=not dry_run)
         if locked is None:
             return No(Refusal.GONE)
-        if taker := locked.instance or locked.load_balancer:
-            return No(Refusal.BOUND, taker)
+        if taker and (no := _why_not_disassociate(address, locked, instance)):
+            return no
+        if not taker and (taken_by := locked.instance or locked.load_balancer):
+            # It came after the person had said yes.
+            return No(Refusal.BOUND, taken_by)
+        if dry_run:
+            return None
+        if taker:
+            _disassociate(locked, instance, context)
         record(context, ResourceAction.REMOVE, Kind.EIP, locked, account_id=locked.account_id)
         locked.delete()
         return None
 
-    return each(
-        ResourceAction.REMOVE, addresses.select_related("instance", "load_balancer"), context, step
-    )
+    chosen = addresses.select_related("instance", "load_balancer")
+    return each(ResourceAction.REMOVE, chosen, step, context=context, dry_run=dry_run)

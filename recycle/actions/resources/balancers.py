@@ -1,21 +1,22 @@
 """Load balancers: create them and their listeners, register and deregister real servers, delete."""
 
 from collections.abc import Iterable, Sequence
+from operator import attrgetter
 
 from django.db.models import QuerySet
 
+from recycle.actions.context import Context
 from recycle.actions.limits import Quota
 from recycle.actions.outcome import Outcome
 from recycle.actions.resources.base import (
-    Context,
+    Item,
     No,
     each,
     event,
+    instances_of,
     is_too_much,
-    lock,
-    lock_instance,
-    lock_instances_of,
-    may,
+    look_up,
+    look_up_instance,
     record,
     record_all,
     why_not_bind,
@@ -27,14 +28,14 @@ from recycle.models import Instance, Kind, Listener, LoadBalancer, RealServer
 from recycle.policy import Refusal
 
 
-def create(balancer: LoadBalancer, *, context: Context) -> Outcome:
+def create(balancer: LoadBalancer, *, context: Context, dry_run: bool = False) -> Outcome:
     """Make a load balancer that is not saved yet, within the account's quota."""
 
     def step(balancer: LoadBalancer) -> No | None:
-        if not may(context, balancer.account_id):
-            return No(Refusal.ROLE)
-        if Quota(balancer.account_id, lock=True).left_for(LoadBalancer) < 1:
+        if Quota(balancer.account_id, lock=not dry_run).left_for(LoadBalancer) < 1:
             return No(Refusal.QUOTA)
+        if dry_run:
+            return None
         balancer.save(force_insert=True)
         record(
             context,
@@ -45,21 +46,21 @@ def create(balancer: LoadBalancer, *, context: Context) -> Outcome:
         )
         return None
 
-    return each(ResourceAction.CREATE, [balancer], context, step)
+    return each(ResourceAction.CREATE, [balancer], step, context=context, dry_run=dry_run)
 
 
-def create_listener(listener: Listener, *, context: Context) -> Outcome:
+def create_listener(listener: Listener, *, context: Context, dry_run: bool = False) -> Outcome:
     """Make a listener that is not saved yet; its port is free on the load balancer."""
 
     def step(listener: Listener) -> No | None:
-        balancer = lock(LoadBalancer.objects.all(), listener.load_balancer_id)
+        balancer = look_up(LoadBalancer.objects.all(), listener.load_balancer_id, lock=not dry_run)
         if balancer is None:
             return No(Refusal.GONE)
-        if not may(context, balancer.account_id):
-            return No(Refusal.ROLE)
         same = balancer.listeners.filter(protocol=listener.protocol, port=listener.port).first()
         if same is not None:
             return No(Refusal.TAKEN, same)
+        if dry_run:
+            return None
         listener.save(force_insert=True)
         record(
             context,
@@ -71,7 +72,14 @@ def create_listener(listener: Listener, *, context: Context) -> Outcome:
         )
         return None
 
-    return each(ResourceAction.CREATE, [listener], context, step)
+    return each(
+        ResourceAction.CREATE,
+        [listener],
+        step,
+        context=context,
+        dry_run=dry_run,
+        account_of=attrgetter("load_balancer.account_id"),
+    )
 
 
 def why_not_register(
@@ -112,22 +120,27 @@ def register(
     port: int,
     weight: int = 1,
     context: Context,
+    dry_run: bool = False,
 ) -> Outcome:
     """Put instances behind a listener, each at its private IP and `port`."""
+    # What a dry run would have registered before, by its address.
+    given: dict[str, RealServer] = {}
 
     def step(instance: Instance) -> No | None:
-        if not may(context, instance.account_id):
-            return No(Refusal.ROLE)
-        target = lock_instance(instance.pk)
+        target = look_up_instance(instance.pk, lock=not dry_run)
         # Locked, so that the listener does not go while somebody registers with it.
-        found = lock(Listener.objects.select_related("load_balancer"), listener.pk)
+        found = look_up(
+            Listener.objects.select_related("load_balancer"), listener.pk, lock=not dry_run
+        )
         address = target.private_ip if target else ""
         servers = RealServer.objects.filter(listener=listener.pk, address=address, port=port)
-        if no := why_not_register(
-            found, target, same=servers.select_related("instance").first() if target else None
-        ):
+        same = servers.select_related("instance").first() if target else None
+        if no := why_not_register(found, target, same=same or given.get(address)):
             return no
         assert target is not None
+        if dry_run:
+            given[address] = RealServer(instance=target)
+            return None
         assert found is not None
         balancer = found.load_balancer
         server = RealServer.objects.create(
@@ -145,19 +158,21 @@ def register(
         )
         return None
 
-    return each(ResourceAction.BIND, instances, context, step)
+    return each(ResourceAction.BIND, instances, step, context=context, dry_run=dry_run)
 
 
-def deregister(servers: QuerySet[RealServer], *, context: Context) -> Outcome:
+def deregister(
+    servers: QuerySet[RealServer], *, context: Context, dry_run: bool = False
+) -> Outcome:
     def step(server: RealServer) -> No | None:
-        if not may(context, server.instance.account_id):
-            return No(Refusal.ROLE)
-        instance = lock_instance(server.instance_id)
-        locked = lock(RealServer.objects.all(), server.pk)
+        instance = look_up_instance(server.instance_id, lock=not dry_run)
+        locked = look_up(RealServer.objects.all(), server.pk, lock=not dry_run)
         if locked is None or instance is None:
             return No(Refusal.GONE)
         if no := why_not_unbind(instance):
             return no
+        if dry_run:
+            return None
         record(
             context,
             ResourceAction.UNBIND,
@@ -172,7 +187,18 @@ def deregister(servers: QuerySet[RealServer], *, context: Context) -> Outcome:
         return None
 
     found = servers.select_related("instance", "listener__load_balancer")
-    return each(ResourceAction.UNBIND, found, context, step)
+    return each(
+        ResourceAction.UNBIND,
+        found,
+        step,
+        context=context,
+        dry_run=dry_run,
+        account_of=attrgetter("instance.account_id"),
+    )
+
+
+def _all(rows: QuerySet[Item], *, lock: bool) -> list[Item]:
+    return list(rows.select_for_update(no_key=True) if lock else rows)
 
 
 def _servers(listeners: Sequence[Listener]) -> list[RealServer]:
@@ -201,64 +227,78 @@ def _record_unbound(servers: Iterable[RealServer], context: Context) -> None:
 
 
 def remove_listeners(
-    listeners: QuerySet[Listener], *, context: Context, unbind: bool = False
+    listeners: QuerySet[Listener], *, context: Context, dry_run: bool = False, unbind: bool = False
 ) -> Outcome:
     """Delete listeners. One with real servers is refused, or with `unbind` these go with it."""
 
     def step(listener: Listener) -> No | None:
-        account_id = listener.load_balancer.account_id
-        if not may(context, account_id):
-            return No(Refusal.ROLE)
         behind = RealServer.objects.filter(listener=listener.pk)
         if unbind and is_too_much(behind):
             return No(Refusal.TOO_WIDE)
-        instances = lock_instances_of(behind) if unbind else set()
+        instances = instances_of(behind, lock=not dry_run) if unbind else set()
         # Here whoever registers at this moment is waited for.
-        locked = lock(Listener.objects.select_related("load_balancer"), listener.pk)
+        locked = look_up(
+            Listener.objects.select_related("load_balancer"), listener.pk, lock=not dry_run
+        )
         if locked is None:
             return No(Refusal.GONE)
         servers = _servers([locked])
         if no := why_not_unbind_all(servers, instances, unbind=unbind):
             return no
+        if dry_run:
+            return None
         _record_unbound(servers, context)
         record(
             context,
             ResourceAction.REMOVE,
             Kind.LISTENER,
             locked,
-            account_id=account_id,
+            account_id=listener.load_balancer.account_id,
             load_balancer=str(listener.load_balancer),
             real_servers=[str(server) for server in servers],
         )
         locked.delete()
         return None
 
-    return each(ResourceAction.REMOVE, listeners.select_related("load_balancer"), context, step)
+    return each(
+        ResourceAction.REMOVE,
+        listeners.select_related("load_balancer"),
+        step,
+        context=context,
+        dry_run=dry_run,
+        account_of=attrgetter("load_balancer.account_id"),
+    )
 
 
-def remove(balancers: QuerySet[LoadBalancer], *, context: Context, unbind: bool = False) -> Outcome:
+def remove(
+    balancers: QuerySet[LoadBalancer],
+    *,
+    unbind: bool = False,
+    context: Context,
+    dry_run: bool = False,
+) -> Outcome:
     """Delete load balancers. One with real servers or an address is refused, or with `unbind`
     unbound first.
     """
 
     def step(balancer: LoadBalancer) -> No | None:
-        if not may(context, balancer.account_id):
-            return No(Refusal.ROLE)
         behind = RealServer.objects.filter(listener__load_balancer=balancer.pk)
         if unbind and is_too_much(behind, Listener.objects.filter(load_balancer=balancer.pk)):
             return No(Refusal.TOO_WIDE)
-        instances = lock_instances_of(behind) if unbind else set()
-        locked = lock(LoadBalancer.objects.all(), balancer.pk)
+        instances = instances_of(behind, lock=not dry_run) if unbind else set()
+        locked = look_up(LoadBalancer.objects.all(), balancer.pk, lock=not dry_run)
         if locked is None:
             return No(Refusal.GONE)
         # Here whoever registers at this moment is waited for.
-        listeners = list(locked.listeners.select_for_update(no_key=True).order_by("pk"))
+        listeners = _all(locked.listeners.order_by("pk"), lock=not dry_run)
         servers = _servers(listeners)
         if no := why_not_unbind_all(servers, instances, unbind=unbind):
             return no
-        bound = list(locked.elastic_ips.select_for_update(no_key=True).order_by("pk"))
+        bound = _all(locked.elastic_ips.order_by("pk"), lock=not dry_run)
         if bound and not unbind:
             return No(Refusal.BOUND, bound[0])
+        if dry_run:
+            return None
         _record_unbound(servers, context)
         locked.elastic_ips.update(load_balancer=None)
         record_all(
@@ -288,4 +328,4 @@ def remove(balancers: QuerySet[LoadBalancer], *, context: Context, unbind: bool 
         locked.delete()
         return None
 
-    return each(ResourceAction.REMOVE, balancers, context, step)
+    return each(ResourceAction.REMOVE, balancers, step, context=context, dry_run=dry_run)

@@ -1,23 +1,26 @@
 """What all actions on volumes, addresses, load balancers and tags share.
 
 Each item is a transaction of its own: whatever happens to one, the others go on. The locks are
-taken in one order everywhere: the instance, then what is bound to it, then zone and account.
+taken in one order everywhere: the instance, then what is bound to it, then zone and account. A dry
+run takes none, and stops where the writing begins.
 """
 
 import logging
 from collections.abc import Callable, Collection, Iterable, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from contextlib import nullcontext
+from dataclasses import dataclass
+from operator import attrgetter
 from typing import Any, TypeVar
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Model, QuerySet
 
+from recycle.actions.context import Context
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
-from recycle.lifecycle import IN_USE, LIVING, ResourceAction
-from recycle.models import Event, Instance, Kind, User
-from recycle.policy import WRONG_STATE, Refusal, Role
+from recycle.lifecycle import IN_USE, LIVING, AnyAction, ResourceAction
+from recycle.models import Event, Instance, Kind
+from recycle.policy import WRONG_STATE, Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -25,15 +28,6 @@ Item = TypeVar("Item", bound=Model)
 
 # What is unbound along with one deletion, in its transaction.
 MOST_UNBOUND = 1_000
-
-
-@dataclass(frozen=True, kw_only=True)
-class Context:
-    """Who does this, when, and in which batch."""
-
-    by: User
-    now: datetime
-    batch: UUID = field(default_factory=uuid4)
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +41,27 @@ class No:
 def each(
     action: ResourceAction,
     items: Iterable[Item],
-    context: Context,
     step: Callable[[Item], No | None],
+    *,
+    context: Context,
+    dry_run: bool,
+    account_of: Callable[[Item], int] = attrgetter("account_id"),
+    needs: AnyAction | None = None,
 ) -> Outcome:
     """Carry out `step` on every item, each in a transaction of its own; a step that says No has
-    written nothing.
+    written nothing. In a dry run there is no transaction, and the step does not write either.
+
+    Who acts needs the role for `needs` in the account of the item; None is the action itself.
     """
     outcome = Outcome(action, context.batch)
     for item in items:
         # A tag gets its number when it is saved.
         key, name = item.pk or 0, str(item)
+        if not context.may(needs or action, account_of(item)):
+            outcome.refused.append(Refused(key, name, Refusal.ROLE))
+            continue
         try:
-            with transaction.atomic():
+            with nullcontext() if dry_run else transaction.atomic():
                 no = step(item)
         except OperationalError:
             # Not the item's fault: the database is gone or overloaded. What was committed stays.
@@ -70,43 +73,41 @@ def each(
             outcome.failed.append(Failed(key, name, str(error)))
             continue
         if no is None:
-            outcome.done.append(Done(key or item.pk, name, action))
+            outcome.done.append(Done(key or item.pk or 0, name, action))
         else:
             outcome.refused.append(Refused(key, name, no.refusal, Blocker.of(no.blocker)))
     return outcome
 
 
-def may(context: Context, account_id: int) -> bool:
-    """Whether the role of who acts, in the account at this moment, is enough to bind and unbind."""
-    return context.by.role_in(account_id) >= Role.OPERATOR
-
-
-def lock_instance(pk: UUID | None) -> Instance | None:
-    """The instance as it is now, kept as it is until the transaction ends: no delete comes in
-    between.
+def look_up_instance(pk: UUID | None, *, lock: bool) -> Instance | None:
+    """The instance as it is now; with `lock`, kept as it is until the transaction ends, so that no
+    delete comes in between.
     """
-    return (
-        None
-        if pk is None
-        else Instance.objects.filter(pk=pk).select_related("zone").locked().first()
-    )
+    if pk is None:
+        return None
+    instances = Instance.objects.filter(pk=pk).select_related("zone")
+    return (instances.locked() if lock else instances).first()
 
 
-def lock_instances_of(bound: QuerySet[Any]) -> set[UUID]:
-    """Lock the instances that these rows bind something to, in the order in which a batch locks
-    them.
+def instances_of(bound: QuerySet[Any], *, lock: bool) -> set[UUID]:
+    """The instances that these rows bind something to; with `lock`, locked in the order in which a
+    batch locks them.
     """
     ids = set(bound.order_by().values_list("instance", flat=True))
-    return set(Instance.objects.filter(pk__among=ids).locked().values_list("pk", flat=True))
+    instances = Instance.objects.filter(pk__among=ids)
+    return set((instances.locked() if lock else instances).values_list("pk", flat=True))
 
 
-def lock(rows: QuerySet[Item], pk: Any) -> Item | None:
-    """The row as it is now, kept as it is until the transaction ends.
+def look_up(rows: QuerySet[Item], pk: Any, *, lock: bool) -> Item | None:
+    """The row as it is now, None when it has gone; with `lock`, kept as it is until the transaction
+    ends.
 
     `rows` joins only what never changes: a row that had to be waited for is read anew, what is
     joined to it is not.
     """
-    return rows.select_for_update(of=("self",), no_key=True).filter(pk=pk).first()
+    if lock:
+        rows = rows.select_for_update(of=("self",), no_key=True)
+    return rows.filter(pk=pk).first()
 
 
 def why_not_bind(instance: Instance) -> No | None:
@@ -158,7 +159,8 @@ def event(
         kind=kind,
         resource_id=str(resource.pk),
         resource_name=str(resource),
-        **context.by.signature,
+        reason=context.reason,
+        **context.signature,
         detail=detail,
     )
 

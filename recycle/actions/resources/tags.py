@@ -1,21 +1,21 @@
 """Tags: create, add to instances, remove from instances, delete."""
 
 from collections.abc import Collection
+from operator import attrgetter
 
 from django.db.models import QuerySet
 
+from recycle.actions.context import Context
 from recycle.actions.limits import Quota
 from recycle.actions.outcome import Outcome
 from recycle.actions.resources.base import (
-    Context,
     No,
     each,
     event,
+    instances_of,
     is_too_much,
-    lock,
-    lock_instance,
-    lock_instances_of,
-    may,
+    look_up,
+    look_up_instance,
     record,
     record_all,
     why_not_bind,
@@ -27,24 +27,24 @@ from recycle.models import Instance, InstanceTag, Kind, Tag
 from recycle.policy import MOST_TAGS, Refusal
 
 
-def create(tag: Tag, *, context: Context) -> Outcome:
+def create(tag: Tag, *, context: Context, dry_run: bool = False) -> Outcome:
     """Make a tag that is not saved yet; the same key and value are there once in an account."""
 
     def step(tag: Tag) -> No | None:
-        if not may(context, tag.account_id):
-            return No(Refusal.ROLE)
         # Of two who create the same one, the second looks when the first is done.
-        quota = Quota(tag.account_id, lock=True)
+        quota = Quota(tag.account_id, lock=not dry_run)
         same = Tag.objects.filter(account=tag.account_id, key=tag.key, value=tag.value).first()
         if same is not None:
             return No(Refusal.ALREADY, same)
         if quota.left_for(Tag) < 1:
             return No(Refusal.QUOTA)
+        if dry_run:
+            return None
         tag.save(force_insert=True)
         record(context, ResourceAction.CREATE, Kind.TAG, tag, account_id=tag.account_id)
         return None
 
-    return each(ResourceAction.CREATE, [tag], context, step)
+    return each(ResourceAction.CREATE, [tag], step, context=context, dry_run=dry_run)
 
 
 def why_not_add(tag: Tag | None, instance: Instance | None, *, has: Collection[int]) -> No | None:
@@ -58,16 +58,18 @@ def why_not_add(tag: Tag | None, instance: Instance | None, *, has: Collection[i
     )
 
 
-def add(tag: Tag, instances: QuerySet[Instance], *, context: Context) -> Outcome:
+def add(
+    tag: Tag, instances: QuerySet[Instance], *, context: Context, dry_run: bool = False
+) -> Outcome:
     def step(instance: Instance) -> No | None:
-        if not may(context, instance.account_id):
-            return No(Refusal.ROLE)
-        target = lock_instance(instance.pk)
+        target = look_up_instance(instance.pk, lock=not dry_run)
         # A shared lock would do; this one keeps the tag from being deleted in between.
-        locked = lock(Tag.objects.all(), tag.pk)
+        locked = look_up(Tag.objects.all(), tag.pk, lock=not dry_run)
         has = InstanceTag.objects.filter(instance=instance.pk).values_list("tag", flat=True)
         if no := why_not_add(locked, target, has=set(has)):
             return no
+        if dry_run:
+            return None
         assert target is not None
         assert locked is not None
         InstanceTag.objects.create(instance=target, tag=locked)
@@ -81,19 +83,21 @@ def add(tag: Tag, instances: QuerySet[Instance], *, context: Context) -> Outcome
         )
         return None
 
-    return each(ResourceAction.BIND, instances, context, step)
+    return each(ResourceAction.BIND, instances, step, context=context, dry_run=dry_run)
 
 
-def take_off(instance_tags: QuerySet[InstanceTag], *, context: Context) -> Outcome:
+def take_off(
+    instance_tags: QuerySet[InstanceTag], *, context: Context, dry_run: bool = False
+) -> Outcome:
     def step(instance_tag: InstanceTag) -> No | None:
-        if not may(context, instance_tag.instance.account_id):
-            return No(Refusal.ROLE)
-        instance = lock_instance(instance_tag.instance_id)
-        locked = lock(InstanceTag.objects.all(), instance_tag.pk)
+        instance = look_up_instance(instance_tag.instance_id, lock=not dry_run)
+        locked = look_up(InstanceTag.objects.all(), instance_tag.pk, lock=not dry_run)
         if locked is None or instance is None:
             return No(Refusal.GONE)
         if no := why_not_unbind(instance):
             return no
+        if dry_run:
+            return None
         record(
             context,
             ResourceAction.UNBIND,
@@ -106,21 +110,26 @@ def take_off(instance_tags: QuerySet[InstanceTag], *, context: Context) -> Outco
         return None
 
     return each(
-        ResourceAction.UNBIND, instance_tags.select_related("instance", "tag"), context, step
+        ResourceAction.UNBIND,
+        instance_tags.select_related("instance", "tag"),
+        step,
+        context=context,
+        dry_run=dry_run,
+        account_of=attrgetter("instance.account_id"),
     )
 
 
-def remove(tags: QuerySet[Tag], *, context: Context, unbind: bool = False) -> Outcome:
+def remove(
+    tags: QuerySet[Tag], *, unbind: bool = False, context: Context, dry_run: bool = False
+) -> Outcome:
     """Delete tags. One that is on an instance is refused, or with `unbind` taken off first."""
 
     def step(tag: Tag) -> No | None:
-        if not may(context, tag.account_id):
-            return No(Refusal.ROLE)
         tagged = InstanceTag.objects.filter(tag=tag.pk)
         if unbind and is_too_much(tagged):
             return No(Refusal.TOO_WIDE)
-        instances = lock_instances_of(tagged) if unbind else set()
-        locked = lock(Tag.objects.all(), tag.pk)
+        instances = instances_of(tagged, lock=not dry_run) if unbind else set()
+        locked = look_up(Tag.objects.all(), tag.pk, lock=not dry_run)
         if locked is None:
             return No(Refusal.GONE)
         rows = locked.instance_tags.select_related("instance").order_by("pk")
@@ -128,6 +137,8 @@ def remove(tags: QuerySet[Tag], *, context: Context, unbind: bool = False) -> Ou
         on = list(rows if unbind else rows[:1])
         if no := why_not_unbind_all(on, instances, unbind=unbind):
             return no
+        if dry_run:
+            return None
         record_all(
             context,
             [
@@ -153,4 +164,4 @@ def remove(tags: QuerySet[Tag], *, context: Context, unbind: bool = False) -> Ou
         locked.delete()
         return None
 
-    return each(ResourceAction.REMOVE, tags, context, step)
+    return each(ResourceAction.REMOVE, tags, step, context=context, dry_run=dry_run)

@@ -4,15 +4,14 @@ from collections.abc import Collection
 
 from django.db.models import QuerySet
 
+from recycle.actions.context import Context
 from recycle.actions.limits import Quota
 from recycle.actions.outcome import Outcome
 from recycle.actions.resources.base import (
-    Context,
     No,
     each,
-    lock,
-    lock_instance,
-    may,
+    look_up,
+    look_up_instance,
     record,
     why_not_bind,
     why_not_unbind,
@@ -26,20 +25,20 @@ MOST_VOLUMES = 8
 MOUNT_POINTS = tuple(f"/dev/vd{letter}" for letter in "bcdefghi")
 
 
-def create(volume: Volume, *, context: Context) -> Outcome:
+def create(volume: Volume, *, context: Context, dry_run: bool = False) -> Outcome:
     """Make a volume that is not saved yet, within the account's quota."""
 
     def step(volume: Volume) -> No | None:
-        if not may(context, volume.account_id):
-            return No(Refusal.ROLE)
-        quota = Quota(volume.account_id, lock=True)
+        quota = Quota(volume.account_id, lock=not dry_run)
         if quota.left_for(Volume) < 1 or quota.gb_left() < volume.size_gb:
             return No(Refusal.QUOTA)
+        if dry_run:
+            return None
         volume.save(force_insert=True)
         record(context, ResourceAction.CREATE, Kind.VOLUME, volume, account_id=volume.account_id)
         return None
 
-    return each(ResourceAction.CREATE, [volume], context, step)
+    return each(ResourceAction.CREATE, [volume], step, context=context, dry_run=dry_run)
 
 
 def why_not_attach(
@@ -73,29 +72,33 @@ def attach(
     volumes: QuerySet[Volume],
     instance: Instance,
     *,
-    context: Context,
     delete_with_instance: bool | None = None,
     wanted: str = "",
+    context: Context,
+    dry_run: bool = False,
 ) -> Outcome:
     """Attach volumes to an instance of their zone, at the mount point that is `wanted` if it is
     free.
 
     `delete_with_instance` None leaves the volume's own setting.
     """
+    # The mount points that a dry run would have given to the volumes before.
+    given: list[str] = []
 
     def step(volume: Volume) -> No | None:
-        if not may(context, volume.account_id):
-            return No(Refusal.ROLE)
-        target = lock_instance(instance.pk)
-        locked = lock(Volume.objects.all(), volume.pk)
-        taken = list(
-            Volume.objects.filter(instance=instance.pk).values_list("mount_point", flat=True)
-        )
+        target = look_up_instance(instance.pk, lock=not dry_run)
+        locked = look_up(Volume.objects.all(), volume.pk, lock=not dry_run)
+        attached = Volume.objects.filter(instance=instance.pk)
+        taken = [*attached.values_list("mount_point", flat=True), *given]
         if no := why_not_attach(locked, target, taken=taken):
             return no
+        point = mount_point(taken, wanted) or ""
+        if dry_run:
+            given.append(point)
+            return None
         assert target is not None
         assert locked is not None
-        locked.instance, locked.mount_point = target, mount_point(taken, wanted) or ""
+        locked.instance, locked.mount_point = target, point
         if delete_with_instance is not None:
             locked.delete_with_instance = delete_with_instance
         locked.save(update_fields=["instance", "mount_point", "delete_with_instance"])
@@ -110,55 +113,70 @@ def attach(
         )
         return None
 
-    return each(ResourceAction.BIND, volumes, context, step)
+    return each(ResourceAction.BIND, volumes, step, context=context, dry_run=dry_run)
 
 
-def detach(volumes: QuerySet[Volume], *, context: Context) -> Outcome:
-    return each(ResourceAction.UNBIND, volumes, context, lambda volume: _detach(volume, context))
+def detach(volumes: QuerySet[Volume], *, context: Context, dry_run: bool = False) -> Outcome:
+    def step(volume: Volume) -> No | None:
+        instance = look_up_instance(volume.instance_id, lock=not dry_run)
+        locked = look_up(Volume.objects.all(), volume.pk, lock=not dry_run)
+        if no := _why_not_detach(locked, instance):
+            return no
+        if not dry_run:
+            _detach(locked, instance, context)
+        return None
+
+    return each(ResourceAction.UNBIND, volumes, step, context=context, dry_run=dry_run)
 
 
-def _detach(volume: Volume, context: Context) -> No | None:
-    if not may(context, volume.account_id):
-        return No(Refusal.ROLE)
-    instance = lock_instance(volume.instance_id)
-    locked = lock(Volume.objects.all(), volume.pk)
-    if locked is None:
+def _why_not_detach(volume: Volume | None, instance: Instance | None) -> No | None:
+    """Why a volume cannot be detached from the instance that it was on when it was chosen."""
+    if volume is None:
         return No(Refusal.GONE)
-    if locked.instance_id is None:
+    if volume.instance_id is None:
         return No(Refusal.NOT_BOUND)
-    if instance is None or locked.instance_id != instance.pk:
+    if instance is None or volume.instance_id != instance.pk:
         return No(Refusal.CHANGED)
-    if no := why_not_unbind(instance):
-        return no
-    locked.instance, locked.mount_point, locked.delete_with_instance = None, "", False
-    locked.save(update_fields=["instance", "mount_point", "delete_with_instance"])
+    return why_not_unbind(instance)
+
+
+def _detach(volume: Volume | None, instance: Instance | None, context: Context) -> None:
+    assert volume is not None
+    assert instance is not None
+    volume.instance, volume.mount_point, volume.delete_with_instance = None, "", False
+    volume.save(update_fields=["instance", "mount_point", "delete_with_instance"])
     record(
         context,
         ResourceAction.UNBIND,
         Kind.VOLUME,
-        locked,
-        account_id=locked.account_id,
+        volume,
+        account_id=volume.account_id,
         instance=instance,
     )
-    return None
 
 
-def remove(volumes: QuerySet[Volume], *, context: Context, unbind: bool = False) -> Outcome:
+def remove(
+    volumes: QuerySet[Volume], *, unbind: bool = False, context: Context, dry_run: bool = False
+) -> Outcome:
     """Delete volumes for good. An attached one is refused, or with `unbind` detached first."""
 
     def step(volume: Volume) -> No | None:
-        if not may(context, volume.account_id):
-            return No(Refusal.ROLE)
-        if volume.instance_id is not None:
-            if not unbind:
-                return No(Refusal.BOUND, volume.instance)
-            if no := _detach(volume, context):
-                return no
-        locked = lock(Volume.objects.all(), volume.pk)
+        attached = volume.instance_id is not None
+        if attached and not unbind:
+            return No(Refusal.BOUND, volume.instance)
+        instance = look_up_instance(volume.instance_id, lock=not dry_run)
+        locked = look_up(Volume.objects.all(), volume.pk, lock=not dry_run)
         if locked is None:
             return No(Refusal.GONE)
-        if locked.instance_id is not None:
+        if attached and (no := _why_not_detach(locked, instance)):
+            return no
+        if not attached and locked.instance_id is not None:
+            # It came after the person had said yes.
             return No(Refusal.BOUND, locked.instance)
+        if dry_run:
+            return None
+        if attached:
+            _detach(locked, instance, context)
         record(
             context,
             ResourceAction.REMOVE,
@@ -171,4 +189,5 @@ def remove(volumes: QuerySet[Volume], *, context: Context, unbind: bool = False)
         locked.delete()
         return None
 
-    return each(ResourceAction.REMOVE, volumes.select_related("instance"), context, step)
+    chosen = volumes.select_related("instance")
+    return each(ResourceAction.REMOVE, chosen, step, context=context, dry_run=dry_run)

@@ -3,20 +3,18 @@ options is made.
 """
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from ipaddress import ip_address
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from django import forms
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from recycle.forms.search import address_has, has, has_tag
-from recycle.http import Request
+from recycle.forms.scope import Scope
+from recycle.forms.search import address_has, address_is, has, has_tag
 from recycle.lifecycle import IN_USE, State
 from recycle.models import ElasticIP, Instance, Listener, LoadBalancer, Tag, Volume
 
@@ -25,25 +23,38 @@ SUGGESTED, NAMESAKES = 20, 3
 UUID_IN = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}", re.IGNORECASE)
 
 
-@dataclass(frozen=True)
 class Choice:
-    """One kind of thing that can be named."""
+    """One kind of row that a field can name. Most have a name and are written with their ID."""
 
-    rows: Callable[[Request], QuerySet[Any, Any]]
-    # It has exactly this name; it has something like it.
-    named: Callable[[str], Q]
-    like: Callable[[str], Q]
     # What is likely meant: suggested, and taken first where several have the name.
-    likely: Q
-    # In a zone or region.
-    near: Callable[[str], Q]
-    # How it is written into the field, and what is said beside that.
-    written: Callable[[Any], str]
-    about: Callable[[Any], str]
+    likely = Q()
 
-    def find(self, request: Request, text: str) -> list[Any]:
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        raise NotImplementedError
+
+    def named(self, text: str) -> Q:
+        """The rows that have exactly this name."""
+        return Q(name=text)
+
+    def like(self, text: str) -> Q:
+        """The rows whose name contains this text."""
+        return has(text, "name")
+
+    def near(self, code: str) -> Q:
+        """The rows in this zone or region."""
+        return Q(region=code)
+
+    def written(self, row: Any) -> str:
+        """How a row is written into the field."""
+        return str(row) if str(row) == str(row.pk) else f"{row} · {row.pk}"
+
+    def about(self, row: Any) -> str:
+        """What a suggestion says of a row beside its name."""
+        raise NotImplementedError
+
+    def find(self, scope: Scope, text: str) -> list[Any]:
         """What `text` names: one when it is clear, none, or a few namesakes."""
-        rows = self.rows(request)
+        rows = self.rows(scope)
         if (
             issubclass(rows.model, Instance | Volume | ElasticIP | LoadBalancer | Listener)
             and (match := UUID_IN.search(text))
@@ -53,8 +64,8 @@ class Choice:
         named = rows.filter(self.named(text)).order_by("pk")
         return list(named.filter(self.likely)[: NAMESAKES + 1]) or list(named[: NAMESAKES + 1])
 
-    def suggest(self, request: Request, text: str, near: str) -> list[tuple[str, str]]:
-        rows = self.rows(request).filter(self.likely)
+    def suggest(self, scope: Scope, text: str, near: str) -> list[tuple[str, str]]:
+        rows = self.rows(scope).filter(self.likely)
         if text:
             rows = rows.filter(self.like(text))
         if near:
@@ -62,18 +73,6 @@ class Choice:
         return sorted(
             (self.written(row), self.about(row)) for row in rows.order_by("pk")[:SUGGESTED]
         )
-
-
-def _address_is(field: str, text: str) -> Q:
-    try:
-        return Q(**{field: str(ip_address(text))})
-    except ValueError:
-        return Q(pk__in=[])
-
-
-def _with_id(row: Model) -> str:
-    name = str(row)
-    return name if name == str(row.pk) else f"{name} · {row.pk}"
 
 
 def _tag_is(text: str) -> Q:
@@ -84,97 +83,140 @@ def _tag_is(text: str) -> Q:
     return found
 
 
-INSTANCE = Choice(
-    rows=lambda request: request.shell.instances().exclude(state=State.PURGED),
-    named=lambda text: Q(name=text) | _address_is("private_ip", text),
-    like=lambda text: has(text, "name") | address_has("private_ip", text),
-    likely=Q(state__in=IN_USE),
-    near=lambda code: Q(zone=code) | Q(zone__region=code),
-    written=_with_id,
-    about=lambda row: f"{row.private_ip} · {row.zone_id}",
-)
-VOLUME = Choice(
-    rows=lambda request: Volume.objects.visible_to(request.user).of(request.shell.account),
-    named=lambda text: Q(name=text),
-    like=lambda text: has(text, "name"),
-    likely=Q(instance=None),
-    near=lambda code: Q(zone=code) | Q(zone__region=code),
-    written=_with_id,
-    about=lambda row: f"{row.type} · {row.size_gb} GB · {row.zone_id}",
-)
-ADDRESS = Choice(
-    rows=lambda request: ElasticIP.objects.visible_to(request.user).of(request.shell.account),
-    named=lambda text: _address_is("address", text),
-    like=lambda text: address_has("address", text),
-    likely=Q(instance=None, load_balancer=None),
-    near=lambda code: Q(region=code),
-    written=str,
-    about=lambda row: f"{row.bandwidth_mbps} Mbps · {row.region_id}",
-)
-BALANCER = Choice(
-    rows=lambda request: LoadBalancer.objects.visible_to(request.user).of(request.shell.account),
-    named=lambda text: Q(name=text),
-    like=lambda text: has(text, "name"),
-    likely=Q(),
-    near=lambda code: Q(region=code),
-    written=_with_id,
-    about=lambda row: f"{row.get_type_display()} · {row.region_id}",
-)
-LISTENER = Choice(
-    rows=lambda request: (
-        Listener.objects.visible_to(request.user)
-        .of(request.shell.account)
-        .select_related("load_balancer")
-    ),
-    named=lambda text: Q(name=text) | Q(load_balancer__name=text),
-    like=lambda text: has(text, "name", "load_balancer__name"),
-    likely=Q(),
-    near=lambda code: Q(load_balancer__region=code),
-    written=lambda row: f"{row.load_balancer} {row} · {row.pk}",
-    about=lambda row: str(row.get_method_display()),
-)
-TAG = Choice(
-    rows=lambda request: Tag.objects.visible_to(request.user).of(request.shell.account),
-    named=_tag_is,
-    like=has_tag,
-    likely=Q(),
-    near=lambda code: Q(),
-    written=str,
-    about=lambda row: "",
-)
+class InstanceChoice(Choice):
+    likely = Q(state__in=IN_USE)
+
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        return scope.instances().exclude(state=State.PURGED)
+
+    def named(self, text: str) -> Q:
+        return Q(name=text) | address_is("private_ip", text)
+
+    def like(self, text: str) -> Q:
+        return has(text, "name") | address_has("private_ip", text)
+
+    def near(self, code: str) -> Q:
+        return Q(zone=code) | Q(zone__region=code)
+
+    def about(self, row: Instance) -> str:
+        return f"{row.private_ip} · {row.zone_id}"
+
+
+class VolumeChoice(Choice):
+    likely = Q(instance=None)
+
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        return Volume.objects.visible_to(scope.by).of(scope.account)
+
+    def near(self, code: str) -> Q:
+        return Q(zone=code) | Q(zone__region=code)
+
+    def about(self, row: Volume) -> str:
+        return f"{row.type} · {row.size_gb} GB · {row.zone_id}"
+
+
+class AddressChoice(Choice):
+    likely = Q(instance=None, load_balancer=None)
+
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        return ElasticIP.objects.visible_to(scope.by).of(scope.account)
+
+    def named(self, text: str) -> Q:
+        return address_is("address", text)
+
+    def like(self, text: str) -> Q:
+        return address_has("address", text)
+
+    def written(self, row: ElasticIP) -> str:
+        return str(row)
+
+    def about(self, row: ElasticIP) -> str:
+        return f"{row.bandwidth_mbps} Mbps · {row.region_id}"
+
+
+class BalancerChoice(Choice):
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        return LoadBalancer.objects.visible_to(scope.by).of(scope.account)
+
+    def about(self, row: LoadBalancer) -> str:
+        return f"{row.get_type_display()} · {row.region_id}"
+
+
+class ListenerChoice(Choice):
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        rows = Listener.objects.visible_to(scope.by).of(scope.account)
+        return rows.select_related("load_balancer")
+
+    def named(self, text: str) -> Q:
+        return Q(name=text) | Q(load_balancer__name=text)
+
+    def like(self, text: str) -> Q:
+        return has(text, "name", "load_balancer__name")
+
+    def near(self, code: str) -> Q:
+        return Q(load_balancer__region=code)
+
+    def written(self, row: Listener) -> str:
+        return f"{row.load_balancer} {row} · {row.pk}"
+
+    def about(self, row: Listener) -> str:
+        return str(row.get_method_display())
+
+
+class TagChoice(Choice):
+    """Tags belong to no region."""
+
+    def rows(self, scope: Scope) -> QuerySet[Any, Any]:
+        return Tag.objects.visible_to(scope.by).of(scope.account)
+
+    def named(self, text: str) -> Q:
+        return _tag_is(text)
+
+    def like(self, text: str) -> Q:
+        return has_tag(text)
+
+    def near(self, code: str) -> Q:
+        return Q()
+
+    def written(self, row: Tag) -> str:
+        return str(row)
+
+    def about(self, row: Tag) -> str:
+        return ""
+
 
 # What a field may name, by the word in the address of its suggestions.
 CHOICES: Mapping[str, Sequence[Choice]] = {
-    "instance": (INSTANCE,),
+    "instance": (InstanceChoice(),),
     # An address goes to either.
-    "holder": (INSTANCE, BALANCER),
-    "volume": (VOLUME,),
-    "address": (ADDRESS,),
-    "listener": (LISTENER,),
-    "tag": (TAG,),
+    "holder": (InstanceChoice(), BalancerChoice()),
+    "volume": (VolumeChoice(),),
+    "address": (AddressChoice(),),
+    "listener": (ListenerChoice(),),
+    "tag": (TagChoice(),),
 }
 
 
-def suggest(request: Request, kind: str, text: str, near: str) -> list[tuple[str, str]]:
+def suggest(scope: Scope, kind: str, text: str, near: str) -> list[tuple[str, str]]:
     found: list[tuple[str, str]] = []
     for choice in CHOICES[kind]:
-        found += choice.suggest(request, text, near)
+        found += choice.suggest(scope, text, near)
     return found[:SUGGESTED]
 
 
 class ChoiceField(forms.CharField):
-    """Names one row; the form that has it says for which request, and near what."""
+    """Names one row; the form that has it says in which scope, and near what."""
 
-    request: Request
+    scope: Scope
     near: str = ""
 
     def __init__(self, kind: str, **kwargs: Any) -> None:
         self.kind = kind
         super().__init__(max_length=500, **kwargs)
 
-    def offer(self, request: Request, near: str) -> None:
+    def offer(self, scope: Scope, near: str) -> None:
         """Suggest what is likely meant; without script, the first few."""
-        self.request, self.near = request, near
+        self.scope, self.near = scope, near
         self.widget.attrs |= {
             "list": "choices",
             "autocomplete": "off",
@@ -189,11 +231,11 @@ class ChoiceField(forms.CharField):
 
     @property
     def suggestions(self) -> Iterator[tuple[str, str]]:
-        return iter(suggest(self.request, self.kind, "", self.near))
+        return iter(suggest(self.scope, self.kind, "", self.near))
 
     def clean(self, value: Any) -> Any:
         text = super().clean(value)
-        found = [row for choice in CHOICES[self.kind] for row in choice.find(self.request, text)]
+        found = [row for choice in CHOICES[self.kind] for row in choice.find(self.scope, text)]
         if not found:
             raise ValidationError(
                 _("There is nothing called “%(text)s”. Enter an ID, or a name.") % {"text": text}

@@ -14,9 +14,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from recycle.forms.resources.choice import LABELS, ChoiceField
+from recycle.forms.scope import Scope
 from recycle.forms.text import MAX_RETYPED, TextField
-from recycle.http import Request
-from recycle.models import Account, Listener, LoadBalancer, Region, Zone
+from recycle.models import Account, ElasticIP, Listener, LoadBalancer, Tag, Volume
 from recycle.offer import BANDWIDTH_MBPS, DATA_DISKS
 from recycle.policy import BillingMode
 from recycle.text import as_seen
@@ -26,22 +26,24 @@ WEIGHTS = (1, 255)
 
 
 class DetailsForm(forms.Form):
-    """Asked in a dialog; not bound before it has been answered. `rows` are what the dialog is
-    about.
+    """What a dialog asks. The form has no data before the dialog has been answered.
+
+    `rows` are the rows that the dialog is about, and `bound` says whether any of them is bound to
+    something.
     """
 
     def __init__(
         self,
         data: QueryDict | None,
         *,
-        request: Request,
+        scope: Scope,
         rows: Sequence[Any] = (),
         bound: bool = False,
         initial: Mapping[str, Any] | None = None,
     ) -> None:
         # Filters in the same page have fields of the same names.
         super().__init__(data, auto_id="new_%s", initial=dict(initial or {}))
-        self.request = request
+        self.scope = scope
         self.rows = rows
         # Some of the rows are bound to something.
         self.something_bound = bound
@@ -53,7 +55,7 @@ class DetailsForm(forms.Form):
                 field.widget.attrs.setdefault("class", "in full")
 
     def prepare(self) -> None:
-        """What depends on the request and the rows."""
+        """What depends on the scope and the rows."""
 
     def offer(self, name: str, choices: Sequence[tuple[Any, Any]]) -> None:
         field = self.fields[name]
@@ -62,7 +64,7 @@ class DetailsForm(forms.Form):
 
 
 class RemoveForm(DetailsForm):
-    """A yes to a deletion."""
+    """Asks whether to delete rows, and whether to unbind them first."""
 
     unbind = forms.BooleanField(
         required=False,
@@ -74,9 +76,13 @@ class RemoveForm(DetailsForm):
         if not self.something_bound:
             del self.fields["unbind"]
 
+    @property
+    def unbinds(self) -> bool:
+        return bool(self.cleaned_data.get("unbind"))
+
 
 class RetypeForm(RemoveForm):
-    """The same where data is lost: their name or their number is typed as well."""
+    """Asks the same where data is lost: the name or the number of the rows is typed as well."""
 
     confirm = forms.CharField(required=False, max_length=MAX_RETYPED)
 
@@ -108,7 +114,7 @@ class RetypeForm(RemoveForm):
 
 
 class BindForm(DetailsForm):
-    """What the rows are to be bound to."""
+    """Asks what to bind the rows to."""
 
     kind: str
     # The zone or region that all rows are in: only there is something they can be bound to.
@@ -119,7 +125,7 @@ class BindForm(DetailsForm):
     def prepare(self) -> None:
         field = ChoiceField(self.kind, label=LABELS[self.kind])
         places = {_follow(row, self.place) for row in self.rows} if self.place else set()
-        field.offer(self.request, places.pop() if len(places) == 1 else "")
+        field.offer(self.scope, places.pop() if len(places) == 1 else "")
         self.fields["other"] = field
 
 
@@ -195,21 +201,8 @@ class NewForm(DetailsForm):
 
     @property
     def account(self) -> Account:
-        account = self.request.shell.account
-        assert account
-        return account
-
-    @property
-    def zones(self) -> list[Zone]:
-        shell = self.request.shell
-        return [
-            zone for zone in shell.zones if not shell.region or zone.region_id == shell.region.pk
-        ]
-
-    @property
-    def regions(self) -> list[Region]:
-        shell = self.request.shell
-        return [shell.region] if shell.region else shell.regions
+        assert self.scope.account
+        return self.scope.account
 
 
 class VolumeForm(NewForm):
@@ -233,7 +226,7 @@ class VolumeForm(NewForm):
     )
 
     def prepare(self) -> None:
-        self.offer("zone", [(zone.pk, zone.pk) for zone in self.zones])
+        self.offer("zone", [(zone.pk, zone.pk) for zone in self.scope.zones])
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
@@ -246,6 +239,20 @@ class VolumeForm(NewForm):
                     % {"type": data["type"], "low": low, "high": high},
                 )
         return data
+
+    def new(self) -> Volume:
+        """The row that was asked for, not saved."""
+        data = self.cleaned_data
+        return Volume(
+            pk=data["token"],
+            account=self.account,
+            zone_id=data["zone"],
+            name=data["name"],
+            type=data["type"],
+            size_gb=data["size_gb"],
+            billing_mode=data["billing_mode"],
+            created_at=self.scope.now,
+        )
 
 
 class AddressForm(NewForm):
@@ -261,7 +268,19 @@ class AddressForm(NewForm):
     )
 
     def prepare(self) -> None:
-        self.offer("region", [(region.pk, region.pk) for region in self.regions])
+        self.offer("region", [(region.pk, region.pk) for region in self.scope.regions])
+
+    def new(self) -> ElasticIP:
+        """The row that was asked for, not saved; the action gives it an address."""
+        data = self.cleaned_data
+        return ElasticIP(
+            pk=data["token"],
+            account=self.account,
+            region_id=data["region"],
+            bandwidth_mbps=data["bandwidth_mbps"],
+            billing_mode=data["billing_mode"],
+            created_at=self.scope.now,
+        )
 
 
 class BalancerForm(NewForm):
@@ -281,8 +300,8 @@ class BalancerForm(NewForm):
     )
 
     def prepare(self) -> None:
-        regions = {region.pk for region in self.regions}
-        rows = self.request.shell.instances().exclude(vpc_id=None).filter(zone__region__in=regions)
+        regions = {region.pk for region in self.scope.regions}
+        rows = self.scope.instances().exclude(vpc_id=None).filter(zone__region__in=regions)
         found = (
             rows.order_by("zone__region", "vpc_id")
             .values_list("vpc_id", "zone__region")
@@ -290,7 +309,7 @@ class BalancerForm(NewForm):
         )
         self.region_of: dict[str, str] = {str(vpc): region for vpc, region in found}
         labels = [(vpc, f"{vpc} · {region}") for vpc, region in self.region_of.items()]
-        self.offer("region", [(region.pk, region.pk) for region in self.regions])
+        self.offer("region", [(region.pk, region.pk) for region in self.scope.regions])
         self.offer("vpc_id", [("", _("Any")), *labels])
 
     def clean_vpc_id(self) -> UUID | None:
@@ -306,12 +325,38 @@ class BalancerForm(NewForm):
             self.add_error("vpc_id", _("An internal load balancer needs a VPC."))
         return data
 
+    def new(self) -> LoadBalancer:
+        """The row that was asked for, not saved."""
+        data = self.cleaned_data
+        return LoadBalancer(
+            pk=data["token"],
+            account=self.account,
+            region_id=data["region"],
+            name=data["name"],
+            type=data["type"],
+            vpc_id=data["vpc_id"],
+            created_at=self.scope.now,
+        )
+
 
 class ListenerForm(NewForm):
     protocol = forms.ChoiceField(label=gettext_lazy("Protocol"), choices=Listener.Protocol.choices)
     port = forms.IntegerField(label=gettext_lazy("Port"), min_value=PORTS[0], max_value=PORTS[1])
     method = forms.ChoiceField(label=gettext_lazy("Method"), choices=Listener.Method.choices)
     name = TextField(required=False, max_length=64, label=gettext_lazy("Name (optional)"))
+
+    def new(self, balancer: LoadBalancer) -> Listener:
+        """The row that was asked for, not saved."""
+        data = self.cleaned_data
+        return Listener(
+            pk=data["token"],
+            load_balancer=balancer,
+            name=data["name"],
+            protocol=data["protocol"],
+            port=data["port"],
+            method=data["method"],
+            created_at=self.scope.now,
+        )
 
 
 class TagForm(NewForm):
@@ -323,3 +368,8 @@ class TagForm(NewForm):
             if self.cleaned_data.get(name, "").lower().startswith("ksc"):
                 self.add_error(name, _("What begins with “ksc” is reserved."))
         return self.cleaned_data
+
+    def new(self) -> Tag:
+        """The row that was asked for, not saved."""
+        data = self.cleaned_data
+        return Tag(account=self.account, key=data["key"], value=data["value"])

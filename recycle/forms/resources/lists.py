@@ -1,6 +1,5 @@
 """The lists of volumes, addresses, load balancers and tags."""
 
-from ipaddress import ip_address
 from typing import Any
 
 from django import forms
@@ -18,7 +17,6 @@ FREE = Q(instance=None, load_balancer=None)
 
 
 class VolumeFilter(ListForm):
-    url = "recycle:volumes"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "name", "-name")
     columns = {
@@ -60,7 +58,6 @@ class VolumeFilter(ListForm):
 
 
 class AddressFilter(ListForm):
-    url = "recycle:addresses"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "address", "-address")
     columns = {
@@ -96,7 +93,6 @@ class AddressFilter(ListForm):
 
 
 class BalancerFilter(ListForm):
-    url = "recycle:balancers"
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "name", "-name")
     columns = {
@@ -128,7 +124,6 @@ class BalancerFilter(ListForm):
 class TagFilter(ListForm):
     """Tags belong to no region."""
 
-    url = "recycle:tags"
     by_region = False
     default_sort = "key"
     sorts = ("key", "-key")
@@ -137,13 +132,6 @@ class TagFilter(ListForm):
         if text := self.cleaned_data["q"].strip():
             rows = rows.filter(has_tag(text))
         return rows
-
-
-def as_address(text: str) -> str | None:
-    try:
-        return str(ip_address(text))
-    except ValueError:
-        return None
 
 
 FILTERS: dict[str, Any] = {

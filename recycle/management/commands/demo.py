@@ -23,12 +23,13 @@ from django.utils.translation import gettext_noop
 
 from console import env
 from recycle import actions
+from recycle.actions import Context
 from recycle.actions.keeping import add_rule
 from recycle.actions.limits import Limit, uses, with_account_use, with_zone_use
-from recycle.actions.resources import Context
-from recycle.lifecycle import State
+from recycle.lifecycle import Action, State
 from recycle.models import (
     Account,
+    Edge,
     ElasticIP,
     Instance,
     InstanceQuerySet,
@@ -45,7 +46,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import NO_FEES_FAMILIES, BillingMode, Role
+from recycle.policy import NO_FEES_FAMILIES, POLICIES, BillingMode, Role, may
 
 NAME = "Acme Research"
 REGIONS = {
@@ -55,8 +56,8 @@ REGIONS = {
 }
 # Family: memory in GB for each vCPU. The vendor's own figures are not public; these are ours.
 FAMILIES = {"N3": 4, "C4": 2, "S4": 4, "E1": 8, "I3": 4}
-SIZES = (1, 2, 4, 8, 16)
-IMAGES = ("Debian 12", "Ubuntu 22.04", "CentOS 7.9", "Rocky Linux 9.4")
+DEMO_SIZES = (1, 2, 4, 8, 16)
+DEMO_IMAGES = ("Debian 12", "Ubuntu 22.04", "CentOS 7.9", "Rocky Linux 9.4")
 PURPOSES = (
     "web-frontend",
     "batch-worker",
@@ -66,7 +67,7 @@ PURPOSES = (
     "api-gateway",
     "cache",
 )
-REASONS = ("wrong stack", "scale-in", "replaced by a larger one", "end of the experiment", "")
+DEMO_REASONS = ("wrong stack", "scale-in", "replaced by a larger one", "end of the experiment", "")
 TAGS = (
     ("env", "prod"),
     ("env", "test"),
@@ -176,7 +177,7 @@ class Demo:
         ):
             user, _ = User.objects.get_or_create(username=name)
             Membership.objects.create(user=user, account=self.account, role=role)
-            if role == Role.OPERATOR:
+            if may(role, Action.DELETE):
                 self.people.append(user)
 
     def _catalogue(self) -> None:
@@ -190,7 +191,7 @@ class Demo:
                 self.zones.append(zone)
         self.types = []
         for family, memory in FAMILIES.items():
-            for size in SIZES:
+            for size in DEMO_SIZES:
                 shape = {"family": family, "vcpu": size, "memory_gb": size * memory}
                 made, _ = InstanceType.objects.get_or_create(
                     name=f"{family}.{size}B", defaults=shape
@@ -236,7 +237,7 @@ class Demo:
         self.numbers[purpose] = self.numbers.get(purpose, 0) + 1
         created = self.now - timedelta(days=chance.uniform(2, 75))
         expires = None
-        if mode == BillingMode.MONTHLY:
+        if POLICIES[mode].expires:
             # Some ran out lately, the others go on for a while.
             gone = number % 16 == 3
             expires = self.now + timedelta(
@@ -256,7 +257,7 @@ class Demo:
             name=f"{purpose}-{self.numbers[purpose]:02}",
             state=State.ACTIVE,
             billing_mode=mode,
-            image_name=chance.choice(IMAGES),
+            image_name=chance.choice(DEMO_IMAGES),
             image_id=str(self._uuid()),
             system_disk_type="SSD3.0",
             system_disk_gb=40,
@@ -357,7 +358,7 @@ class Demo:
             then(timedelta(hours=19 + hours, minutes=35), partial(self._restore, instance))
         for instance in gone:
             then(timedelta(hours=7), partial(self._delete, instance))
-        then(timedelta(hours=5), lambda moment: actions.purge_due(now=moment))
+        then(timedelta(hours=5), lambda moment: actions.purge_due(context=_acting(None, moment)))
         for instance in hourly[:1]:
             then(timedelta(hours=4), partial(self._delete, instance))
         for minutes, instance in zip(ENDS_IN, binned, strict=False):
@@ -373,35 +374,35 @@ class Demo:
         for instance in no_fees[: max(1, len(no_fees) // 3)]:
             then(timedelta(hours=3), partial(self._start, instance))
             then(timedelta(hours=1), partial(self._stop, instance, no_fees=True))
-        then(timedelta(0), lambda moment: actions.expire_due(now=moment))
+        then(timedelta(0), lambda moment: actions.expire_due(context=_acting(None, moment)))
         for moment, step in sorted(steps, key=lambda pair: pair[0]):
             step(moment)
 
     def _start(self, instance: Instance, moment: datetime) -> None:
-        actions.start(_only(instance), by=self._someone(), now=moment)
+        actions.start(_only(instance), context=_acting(self._someone(), moment))
 
     def _stop(self, instance: Instance, moment: datetime, *, no_fees: bool = False) -> None:
-        actions.stop(_only(instance), by=self._someone(), no_fees=no_fees, now=moment)
+        actions.stop(_only(instance), no_fees=no_fees, context=_acting(self._someone(), moment))
 
     def _restore(self, instance: Instance, moment: datetime) -> None:
-        actions.restore(_only(instance), by=self._someone(), now=moment)
+        actions.restore(_only(instance), context=_acting(self._someone(), moment))
 
     def _delete(self, instance: Instance, moment: datetime) -> None:
-        reason = self.chance.choice(REASONS)
+        reason = self.chance.choice(DEMO_REASONS)
         actions.delete(
-            _only(instance), by=self._someone(), may_release=True, now=moment, reason=reason
+            _only(instance), may_release=True, context=_acting(self._someone(), moment, reason)
         )
 
     def _hold(self, instance: Instance, moment: datetime) -> None:
         review = (self.now + timedelta(days=30)).date()
         reason = "Case 2026-114: preserve the disk"
         actions.hold(
-            _only(instance), by=self.people[0], now=moment, reason=reason, review_on=review
+            _only(instance), review_on=review, context=_acting(self.people[0], moment, reason)
         )
 
     def _protect(self, instance: Instance, moment: datetime) -> None:
         actions.protect(
-            _only(instance), by=self.people[0], now=moment, reason="database of the ledger"
+            _only(instance), context=_acting(self.people[0], moment, "database of the ledger")
         )
 
     def _tag_for_rule(self, ruled: list[Instance], binned: list[Instance]) -> None:
@@ -421,7 +422,7 @@ class Demo:
     def _set_rule(self, moment: datetime) -> None:
         key, value = RULE
         rule = RetentionRule(account=self.account, key=key, value=value, keep_for=timedelta(days=1))
-        add_rule(rule, context=Context(by=self.people[0], now=moment))
+        add_rule(rule, context=_acting(self.people[0], moment))
 
     def _limit(self) -> None:
         """Quotas with room for some more, and zones of which the last one is all but sold out."""
@@ -446,6 +447,12 @@ class Demo:
 
     def _someone(self) -> User:
         return self.chance.choice(self.people)
+
+
+def _acting(by: User | None, now: datetime, reason: str = "") -> Context:
+    """As if `by` had asked for it on a page, or the schedule had come by where that is None."""
+    edge = Edge.PAGE if by else Edge.SCHEDULE
+    return Context(by=by, now=now, edge=edge, reason=reason)
 
 
 def _only(instance: Instance) -> InstanceQuerySet:

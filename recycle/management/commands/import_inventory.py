@@ -19,12 +19,14 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 from tqdm import tqdm
 
+from recycle.actions import Context
 from recycle.actions.inventory import Imported, Options, import_inventory
-from recycle.inventory import Bar, Notes, Progress, Source, Topic
+from recycle.inventory import Notes, Progress, ProgressBar, Source, Topic
+from recycle.models import Edge
 from recycle.text import check_text
 
 # What each list at the end is named after; the lists of what was done first.
-TITLES = {
+HEADINGS = {
     Topic.RENEWED: ("Renewed", "Would renew"),
     Topic.GONE: ("Not brought back", "Would not bring back"),
     Topic.LEFT_OUT: ("Left out", "Would leave out"),
@@ -83,7 +85,7 @@ class Command(BaseCommand):
             "--accept-ended",
             action="store_true",
             help=(
-                "take subscriptions whose 7 days after expiry are over; they are kept for a day, "
+                "take subscriptions whose time after expiry is over; they are kept for a day, "
                 "to be renewed"
             ),
         )
@@ -115,9 +117,10 @@ class Command(BaseCommand):
         )
         # A name given twice is read once.
         sources = [Source(name) for name in dict.fromkeys(files)]
+        context = Context(by=None, now=timezone.now(), edge=Edge.COMMAND)
         with Notes() as notes:
             try:
-                imported = import_inventory(sources, notes, options, Shown(), now=timezone.now())
+                imported = import_inventory(sources, notes, options, OnTerminal(), context=context)
             except DatabaseError as error:
                 said = str(error).strip()
                 raise CommandError(
@@ -133,11 +136,13 @@ class Command(BaseCommand):
                 self.stdout.write(line)
 
 
-class Shown(Progress):
+class OnTerminal(Progress):
     """On a terminal, a bar for each stretch of the way."""
 
     @contextmanager
-    def begin(self, what: str, total: int | None, *, in_bytes: bool = False) -> Iterator[Bar]:
+    def begin(
+        self, what: str, total: int | None, *, in_bytes: bool = False
+    ) -> Iterator[ProgressBar]:
         if not in_bytes and connection.vendor == "sqlite":
             sys.stderr.write(f"{ONE_WRITER}\n")
         unit = {"unit": "B", "unit_scale": True} if in_bytes else {"unit": " rows"}
@@ -147,7 +152,7 @@ class Shown(Progress):
 
 
 @dataclass
-class _Shown(Bar):
+class _Shown(ProgressBar):
     bar: "tqdm[Any]"
     in_bytes: bool
 
@@ -169,7 +174,7 @@ def _report(imported: Imported, notes: Notes, *, dry_run: bool, every: bool) -> 
     yield f"{created} {_counted(imported.created) or 'nothing'} in the account {imported.account}."
     if already := _counted(imported.already):
         yield f"Already there: {already}."
-    for topic, titles in TITLES.items():
+    for topic, titles in HEADINGS.items():
         remarks = notes.remarks(topic)
         if remarks:
             yield f"{titles[dry_run]}:"

@@ -2,10 +2,30 @@
 and pages of one.
 """
 
-from recycle.views.resources.creation import Maker, make
 from recycle.views.resources.detail import show_detail
-from recycle.views.resources.dialog import Verb, act
-from recycle.views.resources.listing import Listing, show
+from recycle.views.resources.dialog import (
+    Bound,
+    Dialog,
+    add_reasons,
+    ask,
+    limits,
+    report,
+    report_made,
+    report_made_already,
+    unchanged,
+)
 from recycle.views.resources.suggestions import suggest
 
-__all__ = ["Listing", "Maker", "Verb", "act", "make", "show", "show_detail", "suggest"]
+__all__ = [
+    "Bound",
+    "Dialog",
+    "add_reasons",
+    "ask",
+    "limits",
+    "report",
+    "report_made",
+    "report_made_already",
+    "show_detail",
+    "suggest",
+    "unchanged",
+]

@@ -13,7 +13,7 @@ from recycle.http import Request
 from recycle.models import Event, Kind
 
 # The latest events.
-SHOWN = 50
+EVENTS_SHOWN = 50
 
 
 def show_detail(
@@ -24,11 +24,18 @@ def show_detail(
     also: Iterable[Model] = (),
     **context: Any,
 ) -> HttpResponse:
-    """With the events of the row and of those that belong to it."""
+    """Show the page of a row with the latest events of these kinds.
+
+    `also` are other rows whose events belong there, such as the listeners of a load balancer.
+    """
     events = Event.objects.visible_to(request.user).filter(
         account=request.shell.account,
         kind__in=list(kinds),
         resource_id__in=[str(each.pk) for each in (row, *also)],
     )
-    context |= {"row": row, "events": list(events.order_by("-id")[:SHOWN]), "now": request.now}
+    context |= {
+        "row": row,
+        "events": list(events.order_by("-id")[:EVENTS_SHOWN]),
+        "now": request.now,
+    }
     return render(request, template, context)

@@ -1,67 +1,87 @@
-"""A verb on rows named in a list: a dialog that says what it is about and asks what it needs, then
-what came of it.
+"""What the dialogs about volumes, addresses, load balancers and tags share: reading what a request
+names, asking, and saying what came of it.
 """
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from django.contrib import messages
 from django.db.models import Model, QuerySet
-from django.http import HttpResponse, HttpResponseRedirect
-from django.shortcuts import render
+from django.http import HttpResponse, HttpResponseRedirect, QueryDict
 from django.urls import reverse
-from django.utils.translation import ngettext
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
 from recycle.actions import Blocker, Outcome, Refused
-from recycle.actions.resources import Context
-from recycle.forms import NamedForm
-from recycle.forms.resources import DetailsForm, RemoveForm
-from recycle.http import Request, page_of, pick
-from recycle.policy import Refusal, Role
-from recycle.views.verbs.answer import BROKEN, because, finish, refuse, refuse_form, with_reasons
-from recycle.views.verbs.dialog import stay_here
+from recycle.actions.limits import Limit, Use, uses, with_account_use
+from recycle.forms import DialogForm, NamedForm
+from recycle.forms.resources import DetailsForm, NewForm
+from recycle.http import Request, page_of, sent
+from recycle.lifecycle import ResourceAction
+from recycle.models import Account
+from recycle.outcomes import BROKEN, because, say
+from recycle.policy import Refusal
+from recycle.views import words
+from recycle.views.answers import finish, refuse_form, render_dialog, stay_here
 
 # Rows named in a dialog.
-SHOWN = 200
+ROWS_SHOWN = 200
 
+# What each row is bound to, in one order, by its key.
 Bound = Mapping[Any, Sequence[Model]]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Verb:
-    """What is done to the rows that a request names."""
+class Dialog:
+    """A request about rows that it names, or about a new one: first it opens a dialog, then it
+    brings the answer.
+    """
 
-    # The name of its address, and of the list that the person goes back to when the request does
-    # not say.
-    url: str
-    home: str
-    # What can be named.
-    rows: Callable[[Request], QuerySet[Any, Any]]
-    # Said of so many of them.
-    title: Callable[[int], str]
-    done: Callable[[int], str]
-    carry_out: Callable[[Any, dict[str, Any], Context], Outcome]
-    details: type[DetailsForm] = DetailsForm
-    # What the rows are bound to, in one order.
-    bound: Callable[[Sequence[Any]], Bound] = lambda rows: {}
-    note: Callable[[], str] = lambda: ""
-    # It deletes the rows.
-    danger: bool = False
+    def __init__(self, request: Request, home: str, rows: QuerySet[Any, Any] | None = None) -> None:
+        """`rows` are all rows that can be named; None when the dialog names none."""
+        self.request = request
+        self.page = DialogForm(sent(request), scope=request.shell.scope, home=home)
+        self.named = None if rows is None else NamedForm(sent(request), rows=rows)
 
+    def is_valid(self) -> bool:
+        return self.page.is_valid() and (self.named is None or self.named.is_valid())
 
-def removal(remove: Callable[..., Outcome]) -> Callable[[Any, dict[str, Any], Context], Outcome]:
-    """A deletion that unbinds first where the person said so."""
-    return lambda rows, answered, context: remove(
-        rows, context=context, unbind=answered.get("unbind", False)
-    )
+    def refuse(self) -> HttpResponse:
+        return refuse_form(self.request, self.page, *([self.named] if self.named else []))
+
+    @property
+    def answers(self) -> QueryDict | None:
+        """What was entered into the dialog; None before it has been answered."""
+        answered = self.request.method == "POST" and self.page.cleaned_data["confirmed"]
+        return self.request.POST if answered else None
+
+    @property
+    def back(self) -> str:
+        back: str = self.page.cleaned_data["back"]
+        return back
+
+    @property
+    def ids(self) -> list[Any]:
+        return self.named.cleaned_data["ids"] if self.named else []
+
+    @property
+    def chosen(self) -> QuerySet[Any, Any]:
+        """The named rows as a query, for the action to read again under its locks."""
+        assert self.named
+        return self.named.named
+
+    @cached_property
+    def rows(self) -> list[Any]:
+        """The named rows as they were read once, for the dialog to show."""
+        return list(self.chosen) if self.named else []
 
 
 @dataclass(frozen=True)
-class Line:
-    """A row in a dialog."""
+class ShownRow:
+    """A row in a dialog, with the names and pages of what it is bound to."""
 
     row: Model
     bound: Sequence[tuple[str, str]]
@@ -71,97 +91,43 @@ class Line:
         return max(0, len(self.bound) - 3)
 
 
-def act(request: Request, verb: Verb) -> HttpResponse:
-    if request.shell.role < Role.OPERATOR:
-        return refuse(request, [str(Refusal.ROLE.label)], verb.home, status=403)
-    form = NamedForm(
-        request.POST if request.method == "POST" else request.GET,
-        request=request,
-        home=reverse(verb.home),
-        rows=verb.rows,
-    )
-    if not form.is_valid():
-        return refuse_form(request, form, verb.home)
-    confirmed = request.method == "POST" and form.cleaned_data["confirmed"]
-    rows = list(form.named)
-    bound = verb.bound(rows)
-    details = verb.details(
-        request.POST if confirmed else None,
-        request=request,
-        rows=rows,
-        bound=any(bound.values()),
-        initial=_given(form),
-    )
-    if not confirmed or not details.is_valid():
-        return _ask(request, verb, form, details, rows, bound)
-    wanted, changed = _unchanged(form, rows, bound) if _undoes(verb, details) else (form.named, [])
-    outcome = verb.carry_out(
-        wanted, details.cleaned_data, Context(by=request.user, now=request.now)
-    )
-    outcome.refused += changed
-    return _report(request, verb, form, outcome)
-
-
-def _given(form: NamedForm) -> dict[str, Any]:
-    """What a link to the dialog fills in already."""
-    return {"other": form.data["other"]} if form.data.get("other") else {}
-
-
-def _undoes(verb: Verb, details: DetailsForm) -> bool:
-    """Whether bindings that the dialog showed come to an end."""
-    return (
-        details.cleaned_data.get("unbind", False)
-        if isinstance(details, RemoveForm)
-        else not details.fields
-    )
-
-
-def _fingerprint(bound: Sequence[Model]) -> str:
-    """What something is bound to, in short: the same only for the same."""
-    return hashlib.sha256(" ".join(str(each.pk) for each in bound).encode()).hexdigest()[:12]
-
-
-def _unchanged(
-    form: NamedForm, rows: Sequence[Model], bound: Bound
-) -> tuple[QuerySet[Any, Any], list[Refused]]:
-    """The rows that are bound to what the dialog said, and those that are bound to something else
-    by now.
-    """
-    announced = form.cleaned_data["announced"]
-    if announced is None:
-        return form.named, []
-    changed = []
-    for row in rows:
-        now = bound.get(row.pk, ())
-        if now and announced.get(str(row.pk)) != _fingerprint(now):
-            changed.append(Refused(row.pk, str(row), Refusal.CHANGED, Blocker.of(now[0])))
-    return form.named.exclude(pk__in=[refused.id for refused in changed]), changed
-
-
-def _ask(
-    request: Request,
-    verb: Verb,
-    form: NamedForm,
+def ask(
+    dialog: Dialog,
+    name: str,
     details: DetailsForm,
-    rows: Sequence[Model],
-    bound: Bound,
+    *,
+    note: str = "",
+    bound: Bound | None = None,
+    danger: bool = False,
+    uses: Sequence[Use] = (),
 ) -> HttpResponse:
+    """Show the dialog of this name; the status is 422 when something in the answer is wrong.
+
+    `danger` says that the rows are deleted. `uses` are the limits that a new row counts for.
+    """
+    request, rows, bound = dialog.request, dialog.rows, bound or {}
+    stay_here(request, request.path, dialog.back, dialog.ids)
     context = {
-        "title": verb.title(len(rows)),
-        "note": verb.note(),
-        "danger": verb.danger,
-        "ids": form.cleaned_data["ids"],
+        "title": words.title(name, len(rows)),
+        "note": note,
+        "danger": danger,
+        "uses": uses,
+        "ids": dialog.ids,
         "announced": ",".join(
             f"{pk}:{_fingerprint(found)}" for pk, found in bound.items() if found
         ),
         "lines": [
-            Line(row, [_link(each) for each in bound.get(row.pk, ())]) for row in rows[:SHOWN]
+            ShownRow(row, [_link(each) for each in bound.get(row.pk, ())])
+            for row in rows[:ROWS_SHOWN]
         ],
-        "more": max(0, len(rows) - SHOWN),
+        "more": max(0, len(rows) - ROWS_SHOWN),
+        "details": details,
+        "url": request.path,
+        "back": dialog.back,
+        "scope": request.shell.scope,
     }
-    url, back = reverse(verb.url), form.cleaned_data["back"]
-    stay_here(request, url, back, form.cleaned_data["ids"])
-    return show_dialog(request, details, url, back, **context)
+    status = 422 if details.errors else 200
+    return render_dialog(request, "resources/_dialog.html", context, status)
 
 
 def _link(row: Model) -> tuple[str, str]:
@@ -170,62 +136,83 @@ def _link(row: Model) -> tuple[str, str]:
     return str(row), page_of(blocker)
 
 
-def show_dialog(
-    request: Request, details: DetailsForm, url: str, back: str, **context: Any
-) -> HttpResponse:
-    """A dialog, or without htmx a page of its own; 422 when something in it is wrong."""
-    partial = "resources/_dialog.html"
-    template = pick(request, page="verbs/page.html", partial=partial)
-    context |= {
-        "details": details,
-        "url": url,
-        "back": back,
-        "scope": request.shell.scope,
-        "partial": partial,
-        "piece": template == partial,
-    }
-    response = render(request, template, context, status=422 if details.errors else 200)
-    if template == partial:
-        response["HX-Retarget"], response["HX-Reswap"] = "#dialog", "innerHTML"
-    return response
+def _fingerprint(bound: Sequence[Model]) -> str:
+    """A short text that differs as soon as something is bound to anything else."""
+    return hashlib.sha256(" ".join(str(each.pk) for each in bound).encode()).hexdigest()[:12]
 
 
-def _report(request: Request, verb: Verb, form: NamedForm, outcome: Outcome) -> HttpResponse:
+def unchanged(dialog: Dialog, bound: Bound) -> tuple[QuerySet[Any, Any], list[Refused]]:
+    """The rows that are bound to what the dialog said, and why not the others: they are bound to
+    something else by now.
+    """
+    announced = dialog.page.cleaned_data["announced"]
+    if announced is None:
+        return dialog.chosen, []
+    changed = []
+    for row in dialog.rows:
+        now = bound.get(row.pk, ())
+        if now and announced.get(str(row.pk)) != _fingerprint(now):
+            changed.append(Refused(row.pk, str(row), Refusal.CHANGED, Blocker.of(now[0])))
+    return dialog.chosen.exclude(pk__in=[refused.id for refused in changed]), changed
+
+
+def report(dialog: Dialog, name: str, outcome: Outcome) -> HttpResponse:
     """Say what was done and what was not, and go back to where the person was, or to the list when
     that has gone.
     """
-    if outcome.done:
-        messages.success(request, verb.done(len(outcome.done)))
-    if outcome.refused:
-        count = len(outcome.refused)
-        sentence = ngettext("%(n)d was left alone:", "%(n)d were left alone:", count) % {"n": count}
-        reasons = [(refused.name, because(refused)) for refused in outcome.refused]
-        messages.warning(request, with_reasons(sentence, reasons))
-    if outcome.failed:
-        count = len(outcome.failed)
-        sentence = ngettext("%(n)d failed:", "%(n)d failed:", count) % {"n": count}
-        messages.error(
-            request, with_reasons(sentence, [(failed.name, BROKEN) for failed in outcome.failed])
-        )
-    back = form.cleaned_data["back"]
-    if verb.danger and _has_gone(back, form, outcome):
-        return _leave(request, reverse(verb.home))
-    left = [
-        *(str(refused.id) for refused in outcome.refused),
-        *(str(failed.id) for failed in outcome.failed),
-    ]
-    return finish(request, back, left)
+    say(dialog.request, outcome, words.done(name, len(outcome.done)))
+    if outcome.action is ResourceAction.REMOVE and _has_gone(dialog, outcome):
+        return _leave(dialog.request, reverse(dialog.page.home))
+    return finish(dialog.request, dialog.back, outcome)
 
 
-def _has_gone(back: str, form: NamedForm, outcome: Outcome) -> bool:
+def _has_gone(dialog: Dialog, outcome: Outcome) -> bool:
     """Whether the page that the person came from was about something that is not there any more."""
-    kind = form.rows.model._meta.model_name or ""
-    gone = [done.id for done in outcome.done if page_of(Blocker(done.id, done.name, kind)) == back]
-    return bool(gone) and not form.rows.filter(pk__in=gone).exists()
+    assert dialog.named
+    rows = dialog.named.rows
+    kind = rows.model._meta.model_name or ""
+    gone = [
+        done.id
+        for done in outcome.done
+        if page_of(Blocker(done.id, done.name, kind)) == dialog.back
+    ]
+    return bool(gone) and not rows.filter(pk__in=gone).exists()
 
 
 def _leave(request: Request, address: str) -> HttpResponse:
-    """To the list instead."""
+    """Go to the list, because the page that the person came from has gone."""
     if not request.htmx:
         return HttpResponseRedirect(address)
     return trigger_client_event(HttpResponseClientRedirect(address), "done")
+
+
+# --- A new one ------------------------------------------------------------------------------------
+
+
+def limits(request: Request, *which: Limit) -> list[Use]:
+    """What the account uses of those of these limits that it has."""
+    assert request.shell.account
+    account = with_account_use(Account.objects.filter(pk=request.shell.account.pk)).get()
+    return [use for use in uses(account) if use.limit in which and use.most is not None]
+
+
+def report_made(dialog: Dialog, name: str, row: Model) -> HttpResponse:
+    """Say what was made, with a link to its page."""
+    blocker = Blocker.of(row)
+    page = page_of(blocker) if blocker else ""
+    made = format_html('<a href="{}">{}</a>', page, row) if page else row
+    messages.success(dialog.request, format_html("{} {}", words.done(name, 1), made))
+    return finish(dialog.request, dialog.back)
+
+
+def report_made_already(dialog: Dialog) -> HttpResponse:
+    messages.info(dialog.request, _("It has been created already."))
+    return finish(dialog.request, dialog.back)
+
+
+def add_reasons(details: NewForm, outcome: Outcome) -> None:
+    """Let the dialog say why nothing was made."""
+    for refused in outcome.refused:
+        details.add_error(None, because(refused))
+    if outcome.failed:
+        details.add_error(None, str(BROKEN))

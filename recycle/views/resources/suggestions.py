@@ -15,5 +15,7 @@ def suggest(request: Request, kind: str) -> HttpResponse:
         raise Http404
     form = SuggestForm(request.GET)
     asked = form.cleaned_data if form.is_valid() else None
-    found = resources.suggest(request, kind, asked["other"], asked["near"]) if asked else []
+    found = (
+        resources.suggest(request.shell.scope, kind, asked["other"], asked["near"]) if asked else []
+    )
     return render(request, "resources/_options.html", {"suggestions": found})

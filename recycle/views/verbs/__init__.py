@@ -5,189 +5,120 @@ The dialog is a dry run of the verb itself. Without htmx it is a page of its own
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from datetime import timedelta
-from typing import Any
+from dataclasses import replace
 
 from django.http import HttpResponse
-from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
 from recycle import actions
 from recycle.actions import Outcome
-from recycle.forms import (
-    MAX_SELECTED,
-    ExtendForm,
-    HoldForm,
-    RenewForm,
-    RestoreForm,
-    SelectionForm,
-    StopForm,
-)
-from recycle.http import Request
+from recycle.forms import FORMS, MAX_SELECTED, SelectionDialogForm
+from recycle.http import Request, sent
 from recycle.lifecycle import Action
-from recycle.policy import NEEDED, Refusal
 from recycle.text import as_seen
-from recycle.views.verbs.answer import refuse, refuse_form, report
-from recycle.views.verbs.dialog import ask, group, to_retype
+from recycle.views.answers import needs, refuse_form
+from recycle.views.verbs.dialog import group, show_preview, to_retype
+from recycle.views.verbs.report import report_moves
 
-
-@dataclass(frozen=True)
-class Verb:
-    action: Action
-    carry_out: Callable[..., Outcome]
-    form: type[SelectionForm] = SelectionForm
-    # Where the person goes back to when the request does not say.
-    home: str = "recycle:instances"
-    # What `carry_out` needs beside the instances, made of the form: for the dialog, and once it is
-    # answered.
-    assumed: Callable[[dict[str, Any]], dict[str, Any]] = lambda answered: {}
-    parameters: Callable[[dict[str, Any]], dict[str, Any]] = lambda answered: {}
-
-
-def _stop(answered: dict[str, Any]) -> dict[str, Any]:
-    return {"no_fees": answered["mode"] == "StopCharging"}
-
-
-def _delete(answered: dict[str, Any]) -> dict[str, Any]:
-    # What would be released at once has been retyped by now; without it, the form says nothing.
-    return {"may_release": bool(answered["confirm"])}
-
-
-def _announce_release(answered: dict[str, Any]) -> dict[str, Any]:
-    return {"may_release": True}
-
-
-def _renew(answered: dict[str, Any]) -> dict[str, Any]:
-    return {"months": answered.get("months", 1)}
-
-
-def _extend(answered: dict[str, Any]) -> dict[str, Any]:
-    return {"longer": timedelta(hours=answered.get("hours", 1))}
-
-
-def _hold(answered: dict[str, Any]) -> dict[str, Any]:
-    return {"review_on": answered["review_on"]}
+# Where the person goes back to when the request does not say.
+LIST, BIN = "recycle:instances", "recycle:bin"
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.START, LIST)
 def start(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.START, actions.start))
+    return _act(request, Action.START, actions.start, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.STOP, LIST)
 def stop(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.STOP, actions.stop, form=StopForm, parameters=_stop))
+    return _act(request, Action.STOP, actions.stop, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.RESTART, LIST)
 def restart(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.RESTART, actions.restart))
+    return _act(request, Action.RESTART, actions.restart, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.DELETE, LIST)
 def delete(request: Request) -> HttpResponse:
-    return _act(
-        request, Verb(Action.DELETE, actions.delete, assumed=_announce_release, parameters=_delete)
-    )
+    return _act(request, Action.DELETE, actions.delete, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.RENEW, LIST)
 def renew(request: Request) -> HttpResponse:
-    return _act(
-        request,
-        Verb(Action.RENEW, actions.renew, form=RenewForm, assumed=_renew, parameters=_renew),
-    )
+    return _act(request, Action.RENEW, actions.renew, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.RESTORE, BIN)
 def restore(request: Request) -> HttpResponse:
-    return _act(
-        request, Verb(Action.RESTORE, actions.restore, form=RestoreForm, home="recycle:bin")
-    )
+    return _act(request, Action.RESTORE, actions.restore, BIN)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.PURGE, BIN)
 def purge(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.PURGE, actions.purge, home="recycle:bin"))
+    return _act(request, Action.PURGE, actions.purge, BIN)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.EXTEND, BIN)
 def extend(request: Request) -> HttpResponse:
-    return _act(
-        request,
-        Verb(
-            Action.EXTEND,
-            actions.extend,
-            form=ExtendForm,
-            home="recycle:bin",
-            assumed=_extend,
-            parameters=_extend,
-        ),
-    )
+    return _act(request, Action.EXTEND, actions.extend, BIN)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.PROTECT, LIST)
 def protect(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.PROTECT, actions.protect))
+    return _act(request, Action.PROTECT, actions.protect, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.UNPROTECT, LIST)
 def unprotect(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.UNPROTECT, actions.unprotect))
+    return _act(request, Action.UNPROTECT, actions.unprotect, LIST)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.HOLD, BIN)
 def hold(request: Request) -> HttpResponse:
-    return _act(
-        request,
-        Verb(Action.HOLD, actions.hold, form=HoldForm, home="recycle:bin", parameters=_hold),
-    )
+    return _act(request, Action.HOLD, actions.hold, BIN)
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.UNHOLD, BIN)
 def unhold(request: Request) -> HttpResponse:
-    return _act(request, Verb(Action.UNHOLD, actions.unhold, home="recycle:bin"))
+    return _act(request, Action.UNHOLD, actions.unhold, BIN)
 
 
-def _act(request: Request, verb: Verb) -> HttpResponse:
-    form = verb.form(
-        request.POST if request.method == "POST" else request.GET,
-        request=request,
-        home=reverse(verb.home),
-    )
-    if request.shell.role < NEEDED[verb.action]:
-        return refuse(request, [str(Refusal.ROLE.label)], verb.home, status=403)
+def _act(
+    request: Request, action: Action, carry_out: Callable[..., Outcome], home: str
+) -> HttpResponse:
+    page = SelectionDialogForm(sent(request), scope=request.shell.scope, home=home)
+    form = FORMS[action](sent(request), scope=request.shell.scope, shown=page.shown)
     form.is_valid()
-    answered = form.cleaned_data
-    if "instances" not in answered:
-        return refuse_form(request, form, verb.home)
-
-    # In one order, so that of more than fit one request the dialog and the deed mean the same ones.
-    instances = answered["instances"].order_by("name", "pk")
-
-    def carry_out(**parameters: Any) -> Outcome:
-        reason = answered.get("reason", "").strip()
-        return verb.carry_out(
-            instances,
-            by=request.user,
-            now=request.now,
-            reason=reason,
-            limit=MAX_SELECTED,
-            **parameters,
-        )
-
-    assumed = verb.assumed(answered)
-    groups = group(request, verb.action, carry_out(dry_run=True, **assumed), assumed)
+    if not page.is_valid() or "instances" not in form.cleaned_data:
+        return refuse_form(request, page, form)
+    instances, assumed = form.cleaned_data["instances"], form.assumed()
+    context = replace(request.context, reason=form.cleaned_data.get("reason", "").strip())
+    preview = carry_out(instances, context=context, limit=MAX_SELECTED, dry_run=True, **assumed)
+    groups = group(request, action, preview, assumed)
     expected = to_retype(groups)
-    if request.method == "GET" or not answered["confirmed"]:
-        return ask(request, verb.action, form, groups, expected)
-    if expected and as_seen(answered.get("confirm", "")) != expected:
-        form.add_error("confirm", _("Type exactly what is asked for."))
-    if form.errors:
-        return ask(request, verb.action, form, groups, expected, status=422)
-    if not expected:
-        # Whatever was typed, nothing that needs it was shown.
-        answered["confirm"] = ""
-    return report(request, form, carry_out(**verb.parameters(answered)))
+    retyped = bool(expected) and as_seen(page.cleaned_data["confirm"]) == expected
+    if request.method == "GET" or not page.cleaned_data["confirmed"]:
+        # Nothing has been answered yet, so that nothing of it is wrong.
+        form.errors.clear()
+        return show_preview(request, action, page, form, groups, expected)
+    if expected and not retyped:
+        page.add_error("confirm", _("Type exactly what is asked for."))
+    if page.errors or form.errors:
+        return show_preview(request, action, page, form, groups, expected, status=422)
+    parameters = form.parameters(retyped=retyped)
+    outcome = carry_out(instances, context=context, limit=MAX_SELECTED, **parameters)
+    return report_moves(request, page, form, outcome)

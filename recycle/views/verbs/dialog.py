@@ -7,32 +7,32 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.http import HttpResponse
-from django.shortcuts import render
 from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
 from recycle.actions import Done, Outcome, Refused
 from recycle.actions.bindings import described
+from recycle.actions.keeping import Retentions
 from recycle.actions.outcome import Key
-from recycle.actions.retention import Retentions
 from recycle.actions.verbs import renewed
-from recycle.forms import MAX_NAMED, SelectionForm, dialog_link
-from recycle.http import Request, pick
+from recycle.forms import MAX_NAMED, SelectionDialogForm, SelectionForm
+from recycle.http import Request
+from recycle.labels import refusal_label, retention_label
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance
-from recycle.models.instance import kept_label
 from recycle.policy import Refusal, Retention, deletable_from, why_not_no_fees
 from recycle.text import as_seen
-from recycle.views.verbs import words
+from recycle.views import words
+from recycle.views.answers import render_dialog, stay_here
 
 # Instances named in one group.
-SHOWN = 200
+INSTANCES_SHOWN = 200
 
 
 @dataclass
-class Group:
-    """Instances that would all fare alike."""
+class Fate:
+    """A group of instances to which the same would happen."""
 
     title: str
     tone: str
@@ -50,16 +50,16 @@ class Group:
 
 def group(
     request: Request, action: Action, outcome: Outcome, assumed: Mapping[str, Any]
-) -> list[Group]:
+) -> list[Fate]:
     """The instances of a dry run by what would become of them; empty groups are left out.
 
     `assumed` is what the dry run was asked with: the months of a renewal, the length of an
     extension.
     """
     done, released, refused = (
-        Group(words.prospect(action), "ok"),
-        Group(_("Will be released at once, for good"), "danger", final=True),
-        Group(_("Cannot be done"), "off"),
+        Fate(str(words.PROSPECTS[action]), "ok"),
+        Fate(_("Will be released at once, for good"), "danger", final=True),
+        Fate(_("Cannot be done"), "off"),
     )
     if action is Action.PURGE:
         done.tone, done.final = "danger", True
@@ -71,7 +71,7 @@ def group(
     return groups
 
 
-def to_retype(groups: Sequence[Group]) -> str:
+def to_retype(groups: Sequence[Fate]) -> str:
     """What has to be typed where nothing brings an instance back: its name, or how many
     they are.
     """
@@ -82,19 +82,18 @@ def to_retype(groups: Sequence[Group]) -> str:
     return name if len(final) == 1 and name else str(len(final))
 
 
-def ask(
+def show_preview(
     request: Request,
     action: Action,
+    page: SelectionDialogForm,
     form: SelectionForm,
-    groups: list[Group],
+    groups: list[Fate],
     expected: str,
     status: int = 200,
 ) -> HttpResponse:
     going = [group for group in groups if group.tone != "off"]
-    partial = f"verbs/_{action.value}.html"
-    url, back = reverse(f"recycle:{action.value}"), form.cleaned_data["back"]
+    url, back = reverse(f"recycle:{action.value}"), page.cleaned_data["back"]
     stay_here(request, url, back, form.cleaned_data["ids"])
-    template = pick(request, page="verbs/page.html", partial=partial)
     context = {
         "action": action,
         "url": url,
@@ -102,28 +101,19 @@ def ask(
         "groups": groups,
         "going": sum(len(group.members) for group in going),
         "form": form,
+        "retyped": page["confirm"],
         "back": back,
         "scope": request.shell.scope,
         "expected": expected,
         "announced": _announced(groups),
-        "partial": partial,
-        "piece": template == partial,
         **_about_no_fees(
             action, [instance for group in going for instance, _note, _bound in group.lines]
         ),
     }
-    response = render(request, template, context, status=status)
-    if template == partial:
-        response["HX-Retarget"], response["HX-Reswap"] = "#dialog", "innerHTML"
-    return response
+    return render_dialog(request, f"verbs/_{action.value}.html", context, status)
 
 
-def stay_here(request: Request, url: str, back: str, ids: Sequence[Any]) -> None:
-    """Where a link opened a dialog, it can be asked for again; with a selection, it leads back."""
-    request.shell.address = dialog_link(url, back, ids) if request.method == "GET" else back
-
-
-def _announced(groups: Sequence[Group]) -> str | None:
+def _announced(groups: Sequence[Fate]) -> str | None:
     """What is said to be impossible, for the form to bring back: the answer may have changed until
     then.
     """
@@ -138,10 +128,10 @@ def _announced(groups: Sequence[Group]) -> str | None:
 
 
 def _describe(
-    request: Request, action: Action, groups: list[Group], assumed: Mapping[str, Any]
+    request: Request, action: Action, groups: list[Fate], assumed: Mapping[str, Any]
 ) -> None:
     """Say of the first instances of each group what is worth knowing before OK."""
-    shown = [member.id for group in groups for member in group.members[:SHOWN]]
+    shown = [member.id for group in groups for member in group.members[:INSTANCES_SHOWN]]
     rows = request.shell.instances().filter(pk__among=shown)
     instances: dict[Key, Instance] = {row.pk: row for row in rows}
     relationships: dict[Any, Any] = {}
@@ -149,7 +139,7 @@ def _describe(
         relationships = dict(rows.annotate(bound=described()).values_list("pk", "bound"))
     retentions = Retentions(list(instances.values()))
     for group in groups:
-        for member in sorted(group.members[:SHOWN], key=lambda member: member.name):
+        for member in sorted(group.members[:INSTANCES_SHOWN], key=lambda member: member.name):
             instance = instances.get(member.id)
             if instance is None:
                 continue
@@ -173,7 +163,7 @@ def _prospect(
         until = _moment(request.now + kept.keep_for)
         return _("until %(time)s (%(basis)s)") % {
             "time": until,
-            "basis": kept_label(kept.basis, kept.keep_for),
+            "basis": retention_label(kept.kind, kept.subject, kept.keep_for),
         }
     if action is Action.RENEW:
         assert request.shell.account
@@ -198,8 +188,8 @@ def _prospect(
 def _reason(instance: Instance, refusal: Refusal) -> str:
     if refusal is Refusal.TOO_YOUNG:
         since = _("From %(time)s on.") % {"time": _moment(deletable_from(instance))}
-        return f"{refusal.label} {since}"
-    return str(refusal.label)
+        return f"{refusal_label(refusal, instance)} {since}"
+    return refusal_label(refusal, instance)
 
 
 def _moment(moment: Any) -> str:
@@ -219,8 +209,8 @@ def _about_no_fees(action: Action, instances: Sequence[Instance]) -> dict[str, A
     if action is Action.DELETE and any(why_not_no_fees(instance) is None for instance in instances):
         return {
             "hint": _(
-                "To stop paying without losing anything, stop Pay-As-You-Go instances with No "
-                "Fees Upon Shutdown."
+                "To stop paying without losing anything, stop an instance with No Fees Upon "
+                "Shutdown instead."
             )
         }
     return {}

@@ -1,27 +1,23 @@
-"""What a page takes from its address, and the address that is made from it again."""
+"""What narrows a page, and the filters of pages that are no lists."""
 
 from typing import Any, ClassVar
-from urllib.parse import urlencode
 from uuid import UUID
 
 from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
-from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from recycle.http import Request
+from recycle.forms.scope import Scope
 
 
-class PageForm(forms.Form):
-    """The filter of a page. Every link to the page with a filter is made by `address`.
+class FilterForm(forms.Form):
+    """What narrows a page. It says what was understood, and nothing else.
 
-    It says what was understood, and nothing else. What somebody, or a script, put into an address
-    beside that ends here: it is not carried from link to link.
+    What somebody, or a script, put beside that ends here: `FilteredPage` makes every address of a
+    page from what is said, so that nothing else is carried from link to link.
     """
 
-    # The name of the page's address.
-    url: ClassVar[str]
     # Whether what it shows is narrowed by the region.
     by_region: ClassVar[bool] = True
 
@@ -29,17 +25,14 @@ class PageForm(forms.Form):
 
     data: QueryDict
 
-    def __init__(self, data: QueryDict, *, request: Request) -> None:
-        self.shell = shell = request.shell
+    def __init__(self, data: QueryDict, *, scope: Scope) -> None:
+        self.scope = scope
         data = data.copy()
-        if "region" not in data and shell.region:
-            data["region"] = shell.region.pk
+        if "region" not in data and scope.region:
+            data["region"] = scope.region.pk
         super().__init__(data)
-        self.now = request.now
-        self._choices("region").choices = [
-            ("", ""),
-            *((region.pk, region.pk) for region in shell.regions),
-        ]
+        regions = [(region.pk, region.pk) for region in scope.all_regions]
+        self._choices("region").choices = [("", ""), *regions]
 
     def _choices(self, name: str) -> forms.ChoiceField:
         field = self.fields[name]
@@ -48,12 +41,13 @@ class PageForm(forms.Form):
 
     @property
     def implied(self) -> dict[str, Any]:
-        """What goes without saying, by field."""
+        """The values that an address need not say, by field."""
         return {}
 
     def said(self, **changes: Any) -> dict[str, Any]:
-        """The filter as text, in one order, with these changes: what is valid and has to
-        be said.
+        """The values that are valid and have to be said, as text and in one order.
+
+        `changes` replace some of them; None leaves one out.
         """
         self.is_valid()
         values = {**self.cleaned_data, **changes}
@@ -63,43 +57,24 @@ class PageForm(forms.Form):
             if name != "region"
             and values.get(name) not in (None, "", False, [], self.implied.get(name))
         }
-        # Without a word, a page begins where the session says. So "all regions" has to be said,
-        # and the account by who has several.
-        account = self.shell.account
-        if self.by_region and "region" in values:
-            said = {"region": values["region"]} | said
-        if account and len(self.shell.accounts) > 1:
-            said = {"account": str(account.pk)} | said
-        return said
+        # Without a word, a page begins where the session says: "all regions" has to be said.
+        return (
+            {"region": values["region"]} | said if self.by_region and "region" in values else said
+        )
 
     def as_text(self, name: str, value: Any) -> str | list[str]:
         """The value of a field as it stands in an address, or its values."""
         return [str(each) for each in value] if isinstance(value, list) else str(value)
 
-    def query(self, **changes: Any) -> str:
-        return urlencode(self.said(**changes), doseq=True)
 
-    @property
-    def path(self) -> str:
-        """The page without a filter."""
-        return reverse(self.url)
-
-    def address(self, **changes: Any) -> str:
-        query = self.query(**changes)
-        return f"{self.path}?{query}" if query else self.path
-
-
-class OverviewForm(PageForm):
-    url = "recycle:overview"
-
+class OverviewForm(FilterForm):
     # How far the forecast looks; without a word, 24 hours.
     span = forms.ChoiceField(required=False, choices=[("", ""), ("7d", "7d")])
 
 
-class PlanPage(PageForm):
+class PlanFilter(FilterForm):
     """Configure again: whose relationships, by the request that acted on them or one by one."""
 
-    url = "recycle:configure_again"
     by_region = False
 
     batch = forms.UUIDField(required=False)

@@ -1,0 +1,110 @@
+"""What each action on instances asks beside them, and what its function takes of that."""
+
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.utils import timezone
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from recycle.forms.selection import SelectionForm
+from recycle.lifecycle import Action
+from recycle.policy import RENEWAL_MONTHS
+
+
+class StopForm(SelectionForm):
+    mode = forms.ChoiceField(
+        required=False,
+        choices=[
+            ("KeepCharging", gettext_lazy("Retain and Charge")),
+            ("StopCharging", gettext_lazy("No Fees Upon Shutdown")),
+        ],
+    )
+
+    def parameters(self, *, retyped: bool) -> dict[str, Any]:
+        return {"no_fees": self.cleaned_data.get("mode") == "StopCharging"}
+
+    def assumed(self) -> dict[str, Any]:
+        # The dialog says beside the choice which of them it is for.
+        return {}
+
+
+class DeleteForm(SelectionForm):
+    """A delete releases an instance that has no bin, which has to be confirmed."""
+
+    def parameters(self, *, retyped: bool) -> dict[str, Any]:
+        return {"may_release": retyped}
+
+
+class RestoreForm(SelectionForm):
+    # Go on to the plan of what the restored ones could be bound to again.
+    again = forms.BooleanField(required=False)
+
+
+class RenewForm(SelectionForm):
+    months = forms.TypedChoiceField(
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=[(months, str(months)) for months in RENEWAL_MONTHS],
+    )
+
+    def clean_months(self) -> int:
+        return self.cleaned_data["months"] or 1
+
+    def parameters(self, *, retyped: bool) -> dict[str, Any]:
+        return {"months": self.cleaned_data.get("months", 1)}
+
+
+class ExtendForm(SelectionForm):
+    hours = forms.TypedChoiceField(
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=[
+            (1, gettext_lazy("1 hour")),
+            (6, gettext_lazy("6 hours")),
+            (24, gettext_lazy("1 day")),
+            (72, gettext_lazy("3 days")),
+            (168, gettext_lazy("7 days")),
+        ],
+    )
+
+    def clean_hours(self) -> int:
+        return self.cleaned_data["hours"] or 1
+
+    def parameters(self, *, retyped: bool) -> dict[str, Any]:
+        return {"longer": timedelta(hours=self.cleaned_data.get("hours", 1))}
+
+
+class HoldForm(SelectionForm):
+    review_on = forms.DateField(required=False)
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        if not data.get("reason", "").strip():
+            self.add_error("reason", _("A legal hold needs a reason."))
+        review_on = data.get("review_on")
+        if review_on and review_on <= timezone.localdate(self.scope.now):
+            self.add_error("review_on", _("The review has to be in the future."))
+        return data
+
+    def parameters(self, *, retyped: bool) -> dict[str, Any]:
+        return {"review_on": self.cleaned_data.get("review_on")}
+
+
+FORMS: dict[Action, type[SelectionForm]] = {
+    Action.START: SelectionForm,
+    Action.STOP: StopForm,
+    Action.RESTART: SelectionForm,
+    Action.DELETE: DeleteForm,
+    Action.RENEW: RenewForm,
+    Action.RESTORE: RestoreForm,
+    Action.PURGE: SelectionForm,
+    Action.EXTEND: ExtendForm,
+    Action.PROTECT: SelectionForm,
+    Action.UNPROTECT: SelectionForm,
+    Action.HOLD: HoldForm,
+    Action.UNHOLD: SelectionForm,
+}

@@ -1,0 +1,175 @@
+"""What dialogs and answers say of each action, by the name of the dialog's address. Counted words,
+so that they can be declined.
+"""
+
+from typing import Any
+
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext_lazy
+
+from recycle.lifecycle import Action
+
+N = "n"
+
+# The head of the dialog.
+TITLES: dict[str, Any] = {
+    # Instances
+    Action.START: ngettext_lazy("Start %(n)d instance", "Start %(n)d instances", N),
+    Action.STOP: ngettext_lazy("Stop %(n)d instance", "Stop %(n)d instances", N),
+    Action.RESTART: ngettext_lazy("Restart %(n)d instance", "Restart %(n)d instances", N),
+    Action.DELETE: ngettext_lazy("Delete %(n)d instance", "Delete %(n)d instances", N),
+    Action.RENEW: ngettext_lazy("Renew %(n)d instance", "Renew %(n)d instances", N),
+    Action.RESTORE: ngettext_lazy("Restore %(n)d instance", "Restore %(n)d instances", N),
+    Action.PURGE: ngettext_lazy(
+        "Delete %(n)d instance permanently", "Delete %(n)d instances permanently", N
+    ),
+    Action.EXTEND: ngettext_lazy("Keep %(n)d instance longer", "Keep %(n)d instances longer", N),
+    Action.PROTECT: ngettext_lazy("Protect %(n)d instance", "Protect %(n)d instances", N),
+    Action.UNPROTECT: ngettext_lazy(
+        "Switch the protection of %(n)d instance off",
+        "Switch the protection of %(n)d instances off",
+        N,
+    ),
+    Action.HOLD: ngettext_lazy(
+        "Place %(n)d instance under legal hold", "Place %(n)d instances under legal hold", N
+    ),
+    Action.UNHOLD: ngettext_lazy(
+        "End the legal hold of %(n)d instance", "End the legal hold of %(n)d instances", N
+    ),
+    # EBS volumes
+    "create_volume": _("Create EBS volume"),
+    "attach": ngettext_lazy("Attach %(n)d EBS volume", "Attach %(n)d EBS volumes", N),
+    "attach_volume": _("Attach an EBS volume"),
+    "detach": ngettext_lazy("Detach %(n)d EBS volume", "Detach %(n)d EBS volumes", N),
+    "delete_volumes": ngettext_lazy("Delete %(n)d EBS volume", "Delete %(n)d EBS volumes", N),
+    # EIPs
+    "create_address": _("Create EIP"),
+    "associate": ngettext_lazy("Associate %(n)d EIP", "Associate %(n)d EIPs", N),
+    "associate_address": _("Associate an EIP"),
+    "associate_with_balancer": _("Associate an EIP"),
+    "disassociate": ngettext_lazy("Disassociate %(n)d EIP", "Disassociate %(n)d EIPs", N),
+    "delete_addresses": ngettext_lazy("Delete %(n)d EIP", "Delete %(n)d EIPs", N),
+    # Load balancers
+    "create_balancer": _("Create load balancer"),
+    "create_listener": _("Create listener"),
+    "delete_balancers": ngettext_lazy(
+        "Delete %(n)d load balancer", "Delete %(n)d load balancers", N
+    ),
+    "delete_listeners": ngettext_lazy("Delete %(n)d listener", "Delete %(n)d listeners", N),
+    "register": _("Register an instance"),
+    "register_instances": ngettext_lazy(
+        "Register %(n)d instance with a listener", "Register %(n)d instances with a listener", N
+    ),
+    "deregister": ngettext_lazy("Deregister %(n)d real server", "Deregister %(n)d real servers", N),
+    # Tags
+    "create_tag": _("Create tag"),
+    "add_tags": ngettext_lazy("Add %(n)d tag to an instance", "Add %(n)d tags to an instance", N),
+    "add_tag": ngettext_lazy("Add a tag to %(n)d instance", "Add a tag to %(n)d instances", N),
+    "remove_tags": ngettext_lazy(
+        "Remove %(n)d tag from an instance", "Remove %(n)d tags from an instance", N
+    ),
+    "take_off_tags": ngettext_lazy(
+        "Remove the tag from %(n)d instance", "Remove the tag from %(n)d instances", N
+    ),
+    "delete_tags": ngettext_lazy("Delete %(n)d tag", "Delete %(n)d tags", N),
+}
+
+# The head of the group of instances that it will be done to.
+PROSPECTS: dict[Action, Any] = {
+    Action.START: _("Will be started"),
+    Action.STOP: _("Will be stopped"),
+    Action.RESTART: _("Will be restarted"),
+    Action.DELETE: _("Will move to the recycle bin"),
+    Action.RENEW: _("Will be renewed"),
+    Action.RESTORE: _("Will be restored"),
+    Action.PURGE: _("Will be deleted for good"),
+    Action.EXTEND: _("Will be kept longer"),
+    Action.PROTECT: _("Will be protected"),
+    Action.UNPROTECT: _("Can be deleted again afterwards"),
+    Action.HOLD: _("Will be held"),
+    Action.UNHOLD: _("Will no longer be held"),
+}
+
+_ATTACHED = ngettext_lazy("Attached %(n)d EBS volume.", "Attached %(n)d EBS volumes.", N)
+_ASSOCIATED = ngettext_lazy("Associated %(n)d EIP.", "Associated %(n)d EIPs.", N)
+_REGISTERED = ngettext_lazy("Registered %(n)d real server.", "Registered %(n)d real servers.", N)
+
+# What was done, in one sentence.
+DONE: dict[str, Any] = {
+    # Instances; what a delete meant is one of two.
+    Action.START: ngettext_lazy("Started %(n)d instance.", "Started %(n)d instances.", N),
+    Action.STOP: ngettext_lazy("Stopped %(n)d instance.", "Stopped %(n)d instances.", N),
+    Action.RESTART: ngettext_lazy("Restarted %(n)d instance.", "Restarted %(n)d instances.", N),
+    Action.RECYCLE: ngettext_lazy(
+        "Moved %(n)d instance to the recycle bin.", "Moved %(n)d instances to the recycle bin.", N
+    ),
+    Action.RELEASE: ngettext_lazy(
+        "Released %(n)d instance for good.", "Released %(n)d instances for good.", N
+    ),
+    Action.RENEW: ngettext_lazy("Renewed %(n)d instance.", "Renewed %(n)d instances.", N),
+    Action.RESTORE: ngettext_lazy(
+        "Restored %(n)d instance. It is stopped.", "Restored %(n)d instances. They are stopped.", N
+    ),
+    Action.PURGE: ngettext_lazy(
+        "Deleted %(n)d instance for good.", "Deleted %(n)d instances for good.", N
+    ),
+    Action.EXTEND: ngettext_lazy(
+        "%(n)d instance is kept longer.", "%(n)d instances are kept longer.", N
+    ),
+    Action.PROTECT: ngettext_lazy("Protected %(n)d instance.", "Protected %(n)d instances.", N),
+    Action.UNPROTECT: ngettext_lazy(
+        "Switched the protection of %(n)d instance off.",
+        "Switched the protection of %(n)d instances off.",
+        N,
+    ),
+    Action.HOLD: ngettext_lazy(
+        "%(n)d instance is under legal hold.", "%(n)d instances are under legal hold.", N
+    ),
+    Action.UNHOLD: ngettext_lazy(
+        "Ended the hold of %(n)d instance.", "Ended the hold of %(n)d instances.", N
+    ),
+    # EBS volumes
+    "create_volume": _("Created the EBS volume"),
+    "attach": _ATTACHED,
+    "attach_volume": _ATTACHED,
+    "detach": ngettext_lazy("Detached %(n)d EBS volume.", "Detached %(n)d EBS volumes.", N),
+    "delete_volumes": ngettext_lazy("Deleted %(n)d EBS volume.", "Deleted %(n)d EBS volumes.", N),
+    # EIPs
+    "create_address": _("Created the EIP"),
+    "associate": _ASSOCIATED,
+    "associate_address": _ASSOCIATED,
+    "associate_with_balancer": _ASSOCIATED,
+    "disassociate": ngettext_lazy("Disassociated %(n)d EIP.", "Disassociated %(n)d EIPs.", N),
+    "delete_addresses": ngettext_lazy("Deleted %(n)d EIP.", "Deleted %(n)d EIPs.", N),
+    # Load balancers
+    "create_balancer": _("Created the load balancer"),
+    "create_listener": _("Created the listener"),
+    "delete_balancers": ngettext_lazy(
+        "Deleted %(n)d load balancer.", "Deleted %(n)d load balancers.", N
+    ),
+    "delete_listeners": ngettext_lazy("Deleted %(n)d listener.", "Deleted %(n)d listeners.", N),
+    "register": _REGISTERED,
+    "register_instances": _REGISTERED,
+    "deregister": ngettext_lazy(
+        "Deregistered %(n)d real server.", "Deregistered %(n)d real servers.", N
+    ),
+    # Tags
+    "create_tag": _("Created the tag"),
+    "add_tags": ngettext_lazy("Added %(n)d tag.", "Added %(n)d tags.", N),
+    "add_tag": ngettext_lazy(
+        "Added the tag to %(n)d instance.", "Added the tag to %(n)d instances.", N
+    ),
+    "remove_tags": ngettext_lazy("Removed %(n)d tag.", "Removed %(n)d tags.", N),
+    "take_off_tags": ngettext_lazy(
+        "Removed the tag from %(n)d instance.", "Removed the tag from %(n)d instances.", N
+    ),
+    "delete_tags": ngettext_lazy("Deleted %(n)d tag.", "Deleted %(n)d tags.", N),
+}
+
+
+def title(name: str, n: int) -> str:
+    return str(TITLES[name] % {N: n})
+
+
+def done(name: str, n: int) -> str:
+    return str(DONE[name] % {N: n})

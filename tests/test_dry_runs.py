@@ -1,0 +1,52 @@
+"""Every action can be tried: a dry run answers what the deed then answers, and writes nothing."""
+
+import inspect
+import re
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from tests.conftest import acting
+from tests.deeds import ACTIONS, DEEDS, everything, outcomes_of
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both]
+
+# What takes a lock, beside what writes. PostgreSQL spells it out; SQLite has the one lock, which a
+# transaction takes when it begins.
+NOT_IN_A_DRY_RUN = re.compile(r"^(INSERT|UPDATE|DELETE|SAVEPOINT|BEGIN)| FOR (NO KEY )?UPDATE")
+
+
+def test_every_action_is_tried():
+    assert ACTIONS.keys() == DEEDS.keys()
+
+
+@pytest.mark.parametrize("name", ACTIONS)
+def test_every_action_has_a_dry_run_and_is_told_a_context(name):
+    parameters = inspect.signature(ACTIONS[name]).parameters
+
+    assert parameters["context"].default is inspect.Parameter.empty
+    assert parameters["dry_run"].kind is inspect.Parameter.KEYWORD_ONLY
+    assert parameters["dry_run"].default is False
+    assert not parameters.keys() & {"by", "now", "reason"}
+
+
+@pytest.mark.parametrize("who", ["alice", "victor"])
+@pytest.mark.parametrize("name", ACTIONS)
+def test_a_dry_run_answers_what_the_deed_then_does_and_writes_nothing(
+    request, world, now, name, who
+):
+    action, deed = ACTIONS[name], DEEDS[name]
+    by = None if name.startswith("schedule.") else request.getfixturevalue(who)
+    context = acting(by, now, reason=deed.reason)
+    before = everything()
+
+    with CaptureQueriesContext(connection) as queries:
+        foretold = action(*deed.about(world), **deed.options, context=context, dry_run=True)
+
+    assert [query["sql"] for query in queries if NOT_IN_A_DRY_RUN.search(query["sql"])] == []
+    assert everything() == before
+    done = action(*deed.about(world), **deed.options, context=context)
+    assert list(outcomes_of(foretold)) == list(outcomes_of(done))
+    refused = by is not None and who == "victor" and deed.needs is not None
+    assert (everything() == before) is refused

@@ -1,0 +1,133 @@
+"""Forms know who asks and about which account, and no page: any edge can read them."""
+
+import ast
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.http import QueryDict
+from django.utils import timezone
+
+from recycle.forms import FORMS, InstanceFilter, NamedForm, Scope
+from recycle.forms.resources import AttachForm, VolumeFilter, VolumeForm
+from recycle.lifecycle import Action, State
+from recycle.models import Volume
+
+# What an edge is made of.
+OF_PAGES = ("recycle.http", "recycle.views", "recycle.login", "django.contrib.messages")
+
+
+def imported_by(path):
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.ImportFrom):
+            yield node.module
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+
+
+def test_no_form_imports_anything_of_a_page():
+    files = list(Path(settings.BASE_DIR, "recycle", "forms").rglob("*.py"))
+
+    found = {
+        (path.name, name)
+        for path in files
+        for name in imported_by(path)
+        if name and name.startswith(OF_PAGES)
+    }
+
+    assert len(files) > 15
+    assert found == set()
+
+
+@pytest.fixture
+def scope(alice, account):
+    return Scope(alice, account, timezone.now())
+
+
+def asked(**fields):
+    data = QueryDict(mutable=True)
+    for name, value in fields.items():
+        data.setlist(name, [str(each) for each in (value if isinstance(value, list) else [value])])
+    return data
+
+
+@pytest.mark.django_db
+def test_a_selection_is_read_with_no_request_anywhere(scope, make_instance):
+    one, other = make_instance(name="one"), make_instance(name="two")
+    shown = InstanceFilter(asked(q="two"), scope=scope)
+
+    named = FORMS[Action.STOP](asked(ids=[one.pk], mode="StopCharging"), scope=scope)
+    matching = FORMS[Action.RENEW](
+        asked(all=1, as_of=timezone.now().isoformat(), months=3), scope=scope, shown=shown
+    )
+
+    assert named.is_valid()
+    assert matching.is_valid()
+    assert list(named.cleaned_data["instances"]) == [one]
+    assert named.parameters(retyped=False) == {"no_fees": True}
+    assert list(matching.cleaned_data["instances"]) == [other]
+    assert matching.parameters(retyped=False) == {"months": 3}
+
+
+@pytest.mark.django_db
+def test_a_selection_of_a_stranger_is_refused_with_no_request_anywhere(
+    mallory, account, make_instance
+):
+    stranger = Scope(mallory, account, timezone.now())
+
+    form = FORMS[Action.START](asked(ids=[make_instance().pk]), scope=stranger)
+
+    assert not form.is_valid()
+    assert "instances" not in form.cleaned_data
+
+
+@pytest.mark.django_db
+def test_all_that_match_means_nothing_without_a_filter(scope, make_instance):
+    make_instance()
+
+    form = FORMS[Action.PURGE](asked(all=1, as_of=timezone.now().isoformat()), scope=scope)
+
+    assert not form.is_valid()
+
+
+@pytest.mark.django_db
+def test_dialogs_and_filters_of_resources_are_read_with_no_request_anywhere(
+    scope, make_instance, make_volume
+):
+    instance, volume = make_instance(), make_volume()
+    rows = Volume.objects.visible_to(scope.by).of(scope.account)
+
+    named = NamedForm(asked(ids=[volume.pk]), rows=rows)
+    attach = AttachForm(asked(other=instance.pk), scope=scope, rows=[volume])
+    new: Any = VolumeForm(asked(), scope=scope).fields["zone"]
+    listed = VolumeFilter(asked(status="available"), scope=scope)
+
+    assert named.is_valid()
+    assert list(named.named) == [volume]
+    assert attach.is_valid()
+    assert attach.cleaned_data["other"] == instance
+    assert (volume.zone_id, volume.zone_id) in new.choices
+    assert listed.is_valid()
+    assert list(listed.narrow(rows)) == [volume]
+
+
+@pytest.mark.parametrize(
+    ("action", "fields", "plain", "retyped"),
+    [
+        (Action.START, {}, {}, {}),
+        (Action.STOP, {"mode": "KeepCharging"}, {"no_fees": False}, {"no_fees": False}),
+        # What is released at once is so only when that has been confirmed as such.
+        (Action.DELETE, {"confirm": "yes"}, {"may_release": False}, {"may_release": True}),
+        (Action.EXTEND, {"hours": 6}, *[{"longer": timedelta(hours=6)}] * 2),
+        (Action.HOLD, {"reason": "court"}, {"review_on": None}, {"review_on": None}),
+    ],
+)
+@pytest.mark.django_db
+def test_each_action_says_its_parameters(scope, make_instance, action, fields, plain, retyped):
+    form = FORMS[action](asked(ids=[make_instance(State.ACTIVE).pk], **fields), scope=scope)
+
+    assert form.is_valid(), form.errors
+    assert form.parameters(retyped=False) == plain
+    assert form.parameters(retyped=True) == retyped

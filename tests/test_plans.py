@@ -1,0 +1,116 @@
+"""How the database finds what the lists and the passes of the schedule ask for: by an index, in its
+order, however much there is.
+
+SQLite uses a partial index only where a statement says its condition in constants, which is easily
+lost by a change elsewhere.
+"""
+
+from datetime import timedelta
+from uuid import UUID
+
+import pytest
+from django.db import connection
+
+from recycle.forms import BinFilter, ExpiredFilter, InstanceFilter
+from recycle.lifecycle import State
+from recycle.models import Account, Instance
+from recycle.policy import BillingMode, RetentionKind
+
+pytestmark = [pytest.mark.django_db, pytest.mark.both]
+
+ROWS = 15_000
+SCANS = ("SCAN recycle_instance", "Seq Scan on recycle_instance")
+SORTS = ("TEMP B-TREE", "Sort")
+
+
+@pytest.fixture
+def crowd(make_instance, now) -> Account:
+    """As many instances as the planner needs to have a choice; the account that owns a fifth."""
+    one = make_instance()
+    other = Account.objects.create(name="Other")
+    rows = []
+    for number in range(ROWS):
+        state = (State.ACTIVE, State.STOPPED, State.RECYCLED, State.EXPIRED, State.PURGED)[
+            number % 5
+        ]
+        monthly = state == State.EXPIRED or number % 10 == 0
+        left = timedelta(minutes=number - ROWS // 2)
+        row = Instance(
+            id=UUID(int=number * 0x9E3779B97F4A7C15F39CC0605CEDC835 % 2**128),
+            account=one.account if number % 50 < 10 else other,
+            zone=one.zone,
+            instance_type=one.instance_type,
+            name=f"web-{number:05}",
+            state=state,
+            billing_mode=BillingMode.MONTHLY if monthly else BillingMode.DAILY,
+            private_ip=f"10.9.{number // 250}.{number % 250}",
+            subnet_id=one.subnet_id,
+            created_at=now - timedelta(minutes=number),
+            changed_at=now,
+            expires_at=now + left if monthly else None,
+        )
+        if state in (State.RECYCLED, State.EXPIRED):
+            row.purge_at = now + left
+        if state == State.RECYCLED:
+            row.recycled_at = now + left - timedelta(days=5)
+            row.retention_kind = RetentionKind.STANDARD
+        if state == State.PURGED:
+            row.purged_at = now - timedelta(minutes=number)
+        rows.append(row)
+    Instance.objects.bulk_create(rows, batch_size=400)
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return one.account
+
+
+def found_in_order(rows, index: str) -> None:
+    plan = rows.values_list("pk")[:50].explain()
+    assert index in plan, plan
+    assert not any(scan in plan for scan in SCANS), plan
+    assert not any(sort in plan for sort in SORTS), plan
+
+
+PASSES = {
+    "instance_due": lambda now: Instance.objects.due_for_purge(now - timedelta(days=1)),
+    "instance_expiring": lambda now: Instance.objects.due_to_expire(now - timedelta(days=1)),
+    "instance_purged": lambda now: Instance.objects.purged_before(now - timedelta(days=3)),
+}
+
+
+LISTS = [
+    (BinFilter, "purge_at", "instance_bin_soonest"),
+    (BinFilter, "recycled_at", "instance_bin_newest"),
+    (ExpiredFilter, "purge_at", "instance_bin_soonest"),
+    (InstanceFilter, "created_at", "instance_living_newest"),
+    (InstanceFilter, "name", "instance_living_name"),
+]
+ROWS_OF = {
+    BinFilter: Instance.objects.all().in_bin,
+    ExpiredFilter: Instance.objects.all().expired,
+    InstanceFilter: Instance.objects.all().living,
+}
+
+
+def test_everything_that_is_asked_often_is_found_by_an_index_and_in_order(crowd, now):
+    for index, due in PASSES.items():
+        found_in_order(due(now), index)
+    for form, column, index in LISTS:
+        for sign in ("", "-"):
+            rows = ROWS_OF[form]().filter(account=crowd)
+            found_in_order(rows.order_by(f"{sign}{column}", f"{sign}pk"), index)
+    ours = Instance.objects.filter(account=crowd)
+    for rows in (ours.in_bin(), ours.expired(), ours.living(), ours.ending()):
+        counted = rows.order_by().values_list("pk").explain()
+        assert "instance_" in counted, counted
+        assert not any(scan in counted for scan in SCANS), counted
+
+
+def test_every_order_of_these_lists_is_tried_here():
+    assert {(form, f"{sign}{column}") for form, column, _ in LISTS for sign in ("", "-")} == {
+        (form, sort) for form in ROWS_OF for sort in form.sorts
+    }
+
+
+def test_no_word_of_anybody_else_is_written_into_a_statement(make_instance):
+    with pytest.raises(ValueError, match="is no plain word"):
+        Instance.objects.filter(state__one_of=["x' OR 'a' = 'a"]).exists()
