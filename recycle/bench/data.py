@@ -29,7 +29,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import BillingMode, Role
+from recycle.policy import BillingMode, RetentionKind, Role
 
 # Of each ten rows: five lie in the bin, three of these are due, three are in use, two are gone.
 DUE, BIN, USED = 3, 5, 8
@@ -124,7 +124,7 @@ class Size:
             yield row
 
     def _retention(self) -> Row:
-        return {"retention": "standard"}
+        return {"retention_kind": RetentionKind.STANDARD, "retention_subject": ""}
 
     def in_use(self) -> list[UUID]:
         """The instances with relationships, in no order of theirs."""

@@ -18,7 +18,7 @@ from recycle.models import Event, Instance
 EVENT = (
     "account_id, at, batch, action, instance_id, instance_name, instance_name_folded, from_state"
 )
-EVENT += ", to_state, kind, resource_id, resource_name, by_id, by_name, reason, detail"
+EVENT += ", to_state, edge, kind, resource_id, resource_name, by_id, by_name, reason, detail"
 SMALLEST = """<!doctype html><table>{% for row in rows %}<tr><td>{{ row.name }}</td>
 <td>{{ row.id }}</td><td>{{ row.recycled_at }}</td><td>{{ row.purge_at }}</td>
 <td>{{ row.private_ip }}</td></tr>{% endfor %}</table>"""
@@ -79,7 +79,7 @@ def _write_events(
 ) -> None:
     cursor.execute(
         f"INSERT INTO recycle_event ({EVENT}) SELECT account_id, %s, %s, %s, id, name, name_folded,"
-        f" state, %s, '', '', '', NULL, '', '', {detail} FROM recycle_instance WHERE id {among}",
+        f" state, %s, 'command', '', '', '', NULL, '', '', {detail} FROM recycle_instance WHERE id {among}",
         [now, _own(uuid4()), action, to, chosen],
     )
 
@@ -158,7 +158,7 @@ def _recycle(
     cursor.execute(
         "UPDATE recycle_instance SET state = 'recycled', changed_at = %s, no_fees = false,"
         " recycled_at = %s, recycled_by_id = %s, recycled_by_name = 'bench',"
-        " recycled_by_name_folded = 'bench', purge_at = %s, retention = 'standard',"
+        " recycled_by_name_folded = 'bench', purge_at = %s, retention_kind = 'standard', retention_subject = '',"
         f" retry_at = NULL, attempts = 0, last_error = '' WHERE id {among}",
         [now, now, by, purge_at, chosen],
     )
@@ -176,7 +176,7 @@ def restore_by_sql(ids: Sequence[UUID], now: datetime) -> int:
         cursor.execute(
             "UPDATE recycle_instance SET state = 'stopped', changed_at = %s, recycled_at = NULL,"
             " recycled_by_id = NULL, recycled_by_name = NULL, recycled_by_name_folded = NULL,"
-            " purge_at = NULL, retention = '', retry_at = NULL, attempts = 0, last_error = ''"
+            " purge_at = NULL, retention_kind = NULL, retention_subject = NULL, retry_at = NULL, attempts = 0, last_error = ''"
             f" WHERE id {among}",
             [now, chosen],
         )

@@ -5,10 +5,9 @@ import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
-from django.contrib.auth import get_user_model
 from django.contrib.staticfiles import finders
 from django.db import connection
 from django.test import Client
@@ -16,11 +15,12 @@ from django.urls import reverse
 from django.utils import timezone
 
 from recycle import actions
+from recycle.actions import Context
 from recycle.bench import rivals
-from recycle.bench.data import BOUND, RARE, Size
+from recycle.bench.data import RARE, Size
 from recycle.bench.measure import Form, in_turns
 from recycle.forms.places import FILTERED
-from recycle.models import Account, Instance, RetentionRule
+from recycle.models import Account, Edge, Instance, RetentionRule, User
 
 ROUNDS = 5
 # Instances that one turn of a verb acts on.
@@ -65,6 +65,10 @@ class Bench:
         self.use(self.large)
 
 
+def _context(now: datetime, by: User | None = None) -> Context:
+    return Context(by=by, now=now, edge=Edge.COMMAND)
+
+
 def _milliseconds(form: Form) -> str:
     return f"{form.wall * 1e3:,.1f} ms ±{form.spread:.0%}"
 
@@ -95,7 +99,9 @@ def purge(bench: Bench) -> Iterator[Figure]:
 
     forms = in_turns(
         {
-            "product": counted("product", lambda: _done(actions.purge_due(now=now, limit=turn))),
+            "product": counted(
+                "product", lambda: _done(actions.purge_due(context=_context(now), limit=turn))
+            ),
             "sql": counted("sql", lambda: rivals.purge_by_sql(now, turn)),
             "loop": lambda: rivals.purge_in_a_loop(now, min(turn, 500)),
         },
@@ -103,6 +109,7 @@ def purge(bench: Bench) -> Iterator[Figure]:
     )
     product, sql, loop = forms["product"], forms["sql"], forms["loop"]
     told = f"{_microseconds(product)}; SQL {_microseconds(sql)}"
+    told += f"; CPU {sql.cpu / product.cpu:.2f}"
     sqlite = connection.vendor == "sqlite"
     number, must, reach = (5, 0.7, 0.85) if sqlite else (1, 0.8, 0.9)
     yield Figure(
@@ -130,7 +137,7 @@ def verbs(bench: Bench) -> Iterator[Figure]:
     """Recycle and restore of what has one of each relationship, as the page does it."""
     ids = bench.large.in_use()
     now = timezone.now()
-    user = get_user_model().objects.get(username="bench")
+    user = User.objects.get(username="bench")
     turn = max(len(ids) // (2 * ROUNDS), 1)
     slices = iter([ids[start : start + turn] for start in range(0, len(ids), turn)])
     binned: dict[str, list[list[Any]]] = {"product": [], "sql": []}
@@ -145,14 +152,14 @@ def verbs(bench: Bench) -> Iterator[Figure]:
 
     def by_page(chosen: list[Any]) -> int:
         rows = Instance.objects.visible_to(user).filter(pk__among=chosen)
-        options: dict[str, Any] = {"by": user, "now": now, "may_release": False}
-        actions.delete(rows, dry_run=True, **options)
-        return _done(actions.delete(rows, **options))
+        context = _context(now, user)
+        actions.delete(rows, may_release=False, context=context, dry_run=True)
+        return _done(actions.delete(rows, may_release=False, context=context))
 
     def restored_by_page() -> int:
         rows = Instance.objects.visible_to(user).filter(pk__among=binned["product"].pop())
-        actions.restore(rows, by=user, now=now, dry_run=True)
-        return _done(actions.restore(rows, by=user, now=now))
+        actions.restore(rows, context=_context(now, user), dry_run=True)
+        return _done(actions.restore(rows, context=_context(now, user)))
 
     end = now + timedelta(hours=2)
     forms = in_turns(
@@ -176,6 +183,7 @@ def verbs(bench: Bench) -> Iterator[Figure]:
 def _against_sql(forms: dict[str, Form], what: str) -> Figure:
     product, sql = forms["product"], forms["sql"]
     told = f"{_microseconds(product)}; SQL {_microseconds(sql)}"
+    told += f"; CPU {sql.cpu / product.cpu:.2f}"
     return Figure(6, what, "hand-written SQL", sql.wall / product.wall, 0.75, 0.85, True, told)
 
 
@@ -184,7 +192,7 @@ def _against_sql(forms: dict[str, Form], what: str) -> Figure:
 
 def _client() -> Client:
     client = Client()
-    client.force_login(get_user_model().objects.get(username="bench"))
+    client.force_login(User.objects.get(username="bench"))
     return client
 
 
@@ -241,7 +249,7 @@ def _grown(bench: Bench, number: int, pages: list[str]) -> Iterator[Figure]:
 
 def page(bench: Bench) -> Iterator[Figure]:
     """The bin's page beside the smallest view of the same rows, and the admin's list."""
-    user = get_user_model().objects.get(username="bench")
+    user = User.objects.get(username="bench")
     user.is_superuser = user.is_staff = True
     user.save()
     client = _client()
@@ -298,11 +306,11 @@ def _static(name: str) -> bytes:
 
 def idle(bench: Bench) -> Iterator[Figure]:
     """Passes that find nothing to do."""
-    long_ago = timezone.now() - timedelta(days=300)
+    context = _context(timezone.now() - timedelta(days=300))
     for name in ("expire_due", "purge_due", "forget_tombstones", "clear_sessions"):
         act = getattr(actions, name)
-        act(now=long_ago)
-        form = in_turns({name: lambda act=act: bool(act(now=long_ago)) or 1}, 2 * ROUNDS)[name]  # type: ignore[misc]
+        act(context=context)
+        form = in_turns({name: lambda act=act: bool(act(context=context)) or 1}, 2 * ROUNDS)[name]  # type: ignore[misc]
         wall = form.wall * 1e3
         yield Figure(13, f"idle pass: {name}, ms", "–", wall, 5, 2, False, _milliseconds(form))
 
