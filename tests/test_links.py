@@ -166,7 +166,7 @@ def test_the_list_says_the_tag_in_words_and_can_be_asked_without_it(alice_in, ta
     tag = tagged[number]
     address = reverse("recycle:instances")
 
-    page = alice_in.get(address, {"tagged": tag.pk}).text
+    page = alice_in.get(address, {"tagged": tag.pk}).content.decode()
 
     (ticked,) = re.findall(r'<label class="check named"[^>]*>.*?</label>', page, re.DOTALL)
     assert f'name="tagged" value="{tag.pk}" checked' in ticked

@@ -60,7 +60,8 @@ def crowd(make_instance, now) -> Account:
     Instance.objects.bulk_create(rows, batch_size=400)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")
-    return one.account
+    account: Account = one.account
+    return account
 
 
 def found_in_order(rows, index: str) -> None:

@@ -206,10 +206,13 @@ def test_every_page_shows_an_upgraded_database(upgraded, client, name):
             (LoadBalancer, "balancer"),
         ):
             for row in kind.objects.filter(account=account):
-                shown = client.get(reverse(f"recycle:{page}", args=[row.pk])).text
+                shown = client.get(reverse(f"recycle:{page}", args=[row.pk])).content.decode()
                 assert escape(getattr(row, "name", "") or str(row.pk)) in shown
         for tag in Tag.objects.filter(account=account):
-            assert escape(tag.key) in client.get(reverse("recycle:tag", args=[tag.pk])).text
+            assert (
+                escape(tag.key)
+                in client.get(reverse("recycle:tag", args=[tag.pk])).content.decode()
+            )
 
 
 def test_the_lists_show_what_there_was(upgraded, client):
