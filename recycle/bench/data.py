@@ -212,8 +212,8 @@ def _copy(model: type[Model], template: Model, rows: Iterable[Row], *, without: 
         base.pop(model._meta.pk.column, None)
     names = list(base)
     fields = {field.column: field for field in model._meta.concrete_fields}
-    table = connection.ops.quote_name(model._meta.db_table)
-    columns = ", ".join(connection.ops.quote_name(name) for name in names)
+    quoted = connection.ops.quote_name
+    table, columns = quoted(model._meta.db_table), ", ".join(map(quoted, filter(None, names)))
 
     def values() -> Iterator[tuple[Any, ...]]:
         for row in rows:

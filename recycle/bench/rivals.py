@@ -13,7 +13,7 @@ from django.template import engines
 
 from recycle.actions.move import CHUNK
 from recycle.lifecycle import State
-from recycle.models import Event, Instance
+from recycle.models import Event, Instance, User
 
 EVENT = (
     "account_id, at, batch, action, instance_id, instance_name, instance_name_folded, from_state"
@@ -79,7 +79,8 @@ def _write_events(
 ) -> None:
     cursor.execute(
         f"INSERT INTO recycle_event ({EVENT}) SELECT account_id, %s, %s, %s, id, name, name_folded,"
-        f" state, %s, 'command', '', '', '', NULL, '', '', {detail} FROM recycle_instance WHERE id {among}",
+        f" state, %s, 'command', '', '', '', NULL, '', '', {detail} FROM recycle_instance"
+        f" WHERE id {among}",
         [now, _own(uuid4()), action, to, chosen],
     )
 
@@ -151,14 +152,17 @@ def _recycle(
         "DELETE FROM recycle_realserver WHERE instance_id",
         "DELETE FROM recycle_instancetag WHERE instance_id",
         "UPDATE recycle_elasticip SET instance_id = NULL, zone_id = NULL WHERE instance_id",
-        "UPDATE recycle_volume SET instance_id = NULL, mount_point = '',"
-        " delete_with_instance = false WHERE instance_id",
+        (
+            "UPDATE recycle_volume SET instance_id = NULL, mount_point = '',"
+            " delete_with_instance = false WHERE instance_id"
+        ),
     ):
         cursor.execute(f"{statement} {among}", [chosen])
     cursor.execute(
         "UPDATE recycle_instance SET state = 'recycled', changed_at = %s, no_fees = false,"
         " recycled_at = %s, recycled_by_id = %s, recycled_by_name = 'bench',"
-        " recycled_by_name_folded = 'bench', purge_at = %s, retention_kind = 'standard', retention_subject = '',"
+        " recycled_by_name_folded = 'bench', purge_at = %s, retention_kind = 'standard',"
+        " retention_subject = '',"
         f" retry_at = NULL, attempts = 0, last_error = '' WHERE id {among}",
         [now, now, by, purge_at, chosen],
     )
@@ -176,7 +180,8 @@ def restore_by_sql(ids: Sequence[UUID], now: datetime) -> int:
         cursor.execute(
             "UPDATE recycle_instance SET state = 'stopped', changed_at = %s, recycled_at = NULL,"
             " recycled_by_id = NULL, recycled_by_name = NULL, recycled_by_name_folded = NULL,"
-            " purge_at = NULL, retention_kind = NULL, retention_subject = NULL, retry_at = NULL, attempts = 0, last_error = ''"
+            " purge_at = NULL, retention_kind = NULL, retention_subject = NULL, retry_at = NULL,"
+            " attempts = 0, last_error = ''"
             f" WHERE id {among}",
             [now, chosen],
         )
@@ -196,8 +201,8 @@ def _in_chunks(ids: Sequence[UUID], work: Callable[[Any, str, Any], None]) -> in
 
 def smallest_page(request: HttpRequest) -> HttpResponse:
     """The same rows as the bin's first page: session, person, one query, one template."""
-    accounts = request.user.memberships.values("account")  # type: ignore[union-attr]
-    rows = Instance.objects.filter(account__in=accounts, state=State.RECYCLED)
+    assert isinstance(request.user, User)
+    rows = Instance.objects.visible_to(request.user).in_bin()
     found = rows.order_by("purge_at", "pk")
     values = found.values("id", "name", "recycled_at", "purge_at", "private_ip")[:51]
     template = engines["django"].from_string(SMALLEST)

@@ -100,7 +100,7 @@ class Places:
         # Each database is connected to when it is used.
         connection.close()
         if connection.vendor == "postgresql":
-            connection.close_pool()
+            connection.close_pool()  # type: ignore[attr-defined]
             connection.settings_dict["OPTIONS"].pop("pool", None)
 
     def make(self, size: Size) -> None:
