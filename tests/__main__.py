@@ -42,7 +42,8 @@ def main(arguments: list[str]) -> int:
     fast = "--fast" in arguments
     pytest_arguments, expression = _take_expression(arguments)
     if not any(word.startswith("-n") or word.split("=")[0] in ALONE for word in arguments):
-        pytest_arguments = ["-n", "2", *pytest_arguments]
+        # Many tests wait for processes and browsers; whoever is done takes from the others.
+        pytest_arguments = ["-n", "3", "--dist", "worksteal", *pytest_arguments]
     with tempfile.TemporaryDirectory(prefix="console-tests-") as place:
         runs = [_run("SQLite", _both(expression, "not postgres"), pytest_arguments, Path(place))]
         if runs[0].code in (0, 1, NO_TESTS) and not fast and not _looks(arguments):

@@ -126,7 +126,7 @@ def test_a_real_server_that_is_registered_by_both_is_registered_once(
 def test_a_delete_of_several_and_an_import_in_another_order_do_not_deadlock(
     race, make_instance, monkeypatch, context
 ):
-    monkeypatch.setattr(rows, "BATCH", 1)
+    monkeypatch.setattr(rows, "WRITTEN_AT_ONCE", 1)
     first, second = sorted((make_instance(), make_instance()), key=lambda each: each.pk)
     content = {"Tags": [a_tag() | {"ResourceUuid": str(each.pk)} for each in (second, first)]}
 
