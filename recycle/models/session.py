@@ -63,7 +63,7 @@ class Session(AbstractBaseSession):
         """What a page calls the session: its key is as good as a password, and no page may show
         that.
         """
-        return salted_hmac("recycle.session", self.session_key).hexdigest()[:32]
+        return salted_hmac("recycle.session", self.session_key, algorithm="sha256").hexdigest()[:32]
 
     @property
     def data(self) -> dict[str, Any]:

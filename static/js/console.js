@@ -306,6 +306,8 @@ heard("htmx:beforeSend", ({ detail: { xhr, boosted } }) => {
   visit = xhr;
 });
 addEventListener("popstate", () => visit?.abort());
+// What a form still asks for by itself must not lead away from where it is being sent to.
+on("submit", "form[hx-boost=false][hx-get]", (form) => htmx.trigger(form, "htmx:abort"));
 // An address says what is chosen, and not what could be; only of the region "all" is a choice as well.
 heard("htmx:configRequest", ({ detail: { verb, formData } }) => {
   if (verb === "get") for (const [name, value] of [...formData]) if (value === "" && name !== "region") formData.delete(name);
