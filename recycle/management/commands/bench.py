@@ -46,8 +46,8 @@ class Command(BaseCommand):
     def handle(
         self, *args: Any, rows: int, only: str, sqlite: bool, json: Path | None, **options: Any
     ) -> None:
-        if rows < 1_000:
-            raise CommandError("1,000 rows are the least that mean anything.")
+        if rows < 2_000:
+            raise CommandError("2,000 rows are the least that mean anything.")
         wanted = [name for name in only.split(",") if name] or list(SUBJECTS)
         if unknown := [name for name in wanted if name not in SUBJECTS]:
             raise CommandError(f"{unknown[0]} is none of {', '.join(SUBJECTS)}.")
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         sys.exit(code)
 
     def _measure(self, rows: int, subjects: list[str], file: Path | None) -> None:
-        small, large = Size(min(SMALL, rows), timezone.now()), Size(rows, timezone.now())
+        small, large = Size(min(SMALL, rows // 2), timezone.now()), Size(rows, timezone.now())
         places = Places()
         for size in (small, large):
             self.stderr.write(f"Loading {size.rows:,} instances.")
