@@ -40,7 +40,8 @@ BATCH = 10_000
 # A tenth of a percent of all names has this in it.
 RARE = "needle"
 
-Row = Mapping[str, Any]
+# The columns in which a row differs from the template.
+Differing = Mapping[str, Any]
 
 
 def uuid(number: int) -> UUID:
@@ -89,7 +90,7 @@ class Size:
             changed_at=self.now,
         )
 
-    def _instances(self) -> Iterator[Row]:
+    def _instances(self) -> Iterator[Differing]:
         chance = random.Random(7)  # noqa: S311
         for number in range(self.rows):
             slot = number % 10
@@ -123,7 +124,7 @@ class Size:
                 row |= {"state": State.PURGED, "purged_at": gone}
             yield row
 
-    def _retention(self) -> Row:
+    def _retention(self) -> Differing:
         return {"retention_kind": RetentionKind.STANDARD, "retention_subject": ""}
 
     def in_use(self) -> list[UUID]:
@@ -182,7 +183,7 @@ class Size:
     def _event(self) -> Event:
         return Event(account=self.account, at=self.now, batch=uuid(3), action="recycle")
 
-    def _events(self) -> Iterator[Row]:
+    def _events(self) -> Iterator[Differing]:
         for number in range(self.rows):
             name = f"web-{number:07}"
             yield {
@@ -200,7 +201,9 @@ def _address(number: int) -> str:
     return f"100.{64 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
 
 
-def _copy(model: type[Model], template: Model, rows: Iterable[Row], *, without: str = "") -> None:
+def _copy(
+    model: type[Model], template: Model, rows: Iterable[Differing], *, without: str = ""
+) -> None:
     """Write rows that differ from the template in the columns they name."""
     base = {
         field.column: _plain(field.get_db_prep_save(field.pre_save(template, True), connection))
