@@ -33,7 +33,7 @@ EARLIER = "earlier"
 WINDOWS = os.name == "nt"
 
 # What these need comes with the test lock; it includes everything the console itself runs on.
-NEEDS_TEST_LOCK = {"test", "lint", "mutate", "screenshots", "translations"}
+NEEDS_TEST_LOCK = {"test", "lint", "bench", "mutate", "screenshots", "translations"}
 # What these need of the system, by Debian's names, and the bundled programs whose libraries are the
 # system's.
 NEEDS_PACKAGES = {"test": ("chromium",), "screenshots": ("chromium", "fonts-noto-cjk")}

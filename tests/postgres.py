@@ -33,8 +33,11 @@ OPTIONS = {
 
 
 @contextmanager
-def server() -> Iterator[str]:
-    """Run a server and yield its DATABASE_URL; TEST_DATABASE_URL names one that already runs."""
+def server(options: dict[str, str] | None = None) -> Iterator[str]:
+    """Run a server and yield its DATABASE_URL; TEST_DATABASE_URL names one that already runs.
+
+    `options` are settings other than those of the tests.
+    """
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield url
         return
@@ -73,7 +76,9 @@ def server() -> Iterator[str]:
         if made.returncode:
             raise Missing(f"initdb failed: {made.stderr.strip()}")
         settings = [
-            word for option, value in OPTIONS.items() for word in ("-c", f"{option}={value}")
+            word
+            for option, value in (OPTIONS | (options or {})).items()
+            for word in ("-c", f"{option}={value}")
         ]
         with (place / "log").open("w+") as log:
             process = subprocess.Popen(

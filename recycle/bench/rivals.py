@@ -1,0 +1,209 @@
+"""Other ways to do what the console does: the limit is hand-written SQL with the same writes in the
+same chunks; below it are the loop that one would write first, and the smallest page there is.
+"""
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from django.db import connection, transaction
+from django.http import HttpRequest, HttpResponse
+from django.template import engines
+
+from recycle.actions.move import CHUNK
+from recycle.lifecycle import State
+from recycle.models import Event, Instance, User
+
+EVENT = (
+    "account_id, at, batch, action, instance_id, instance_name, instance_name_folded, from_state"
+)
+EVENT += ", to_state, edge, kind, resource_id, resource_name, by_id, by_name, reason, detail"
+SMALLEST = """<!doctype html><table>{% for row in rows %}<tr><td>{{ row.name }}</td>
+<td>{{ row.id }}</td><td>{{ row.recycled_at }}</td><td>{{ row.purge_at }}</td>
+<td>{{ row.private_ip }}</td></tr>{% endfor %}</table>"""
+
+
+def _among(ids: Sequence[UUID]) -> tuple[str, Any]:
+    if connection.vendor == "postgresql":
+        return "= ANY(%s)", list(ids)
+    import json
+
+    return "IN (SELECT value FROM json_each(%s))", json.dumps([pk.hex for pk in ids])
+
+
+def _lock(*, skip: bool = False) -> str:
+    if connection.vendor != "postgresql":  # which has one writer at a time
+        return ""
+    return "FOR NO KEY UPDATE" + (" SKIP LOCKED" if skip else "")
+
+
+def _own(pk: UUID) -> Any:
+    return pk if connection.vendor == "postgresql" else pk.hex
+
+
+def _ids(rows: Sequence[Sequence[Any]]) -> list[UUID]:
+    return [pk if isinstance(pk, UUID) else UUID(pk) for (pk,) in rows]
+
+
+# --- Purge ----------------------------------------------------------------------------------------
+
+
+def purge_by_sql(now: datetime, limit: int) -> int:
+    """Claim, write the events, write the rows: three statements a chunk."""
+    done = 0
+    while done < limit:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id FROM recycle_instance WHERE state IN ('expired', 'recycled')"
+                " AND held_at IS NULL AND NOT protected AND (retry_at IS NULL OR retry_at <= %s)"
+                f" AND purge_at <= %s ORDER BY purge_at, id LIMIT {CHUNK} {_lock(skip=True)}",
+                [now, now],
+            )
+            ids = _ids(cursor.fetchall())
+            if not ids:
+                break
+            among, chosen = _among(ids)
+            _write_events(cursor, "purge", State.PURGED, among, chosen, now, detail="'{}'")
+            cursor.execute(
+                "UPDATE recycle_instance SET state = 'purged', purged_at = %s, changed_at = %s,"
+                f" retry_at = NULL WHERE id {among}",
+                [now, now, chosen],
+            )
+            done += len(ids)
+    return done
+
+
+def _write_events(
+    cursor: Any, action: str, to: str, among: str, chosen: Any, now: datetime, *, detail: str
+) -> None:
+    cursor.execute(
+        f"INSERT INTO recycle_event ({EVENT}) SELECT account_id, %s, %s, %s, id, name, name_folded,"
+        f" state, %s, 'command', '', '', '', NULL, '', '', {detail} FROM recycle_instance"
+        f" WHERE id {among}",
+        [now, _own(uuid4()), action, to, chosen],
+    )
+
+
+def purge_in_a_loop(now: datetime, limit: int) -> int:
+    """One row, one transaction, as one would write it first."""
+    done = 0
+    for instance in Instance.objects.due_for_purge(now)[:limit]:
+        with transaction.atomic():
+            locked = Instance.objects.select_for_update().get(pk=instance.pk)
+            Event.objects.create(
+                account_id=locked.account_id,
+                at=now,
+                batch=uuid4(),
+                action="purge",
+                instance_id=locked.pk,
+                instance_name=locked.name,
+                from_state=locked.state,
+                to_state=State.PURGED,
+            )
+            locked.state, locked.purged_at, locked.changed_at = State.PURGED, now, now
+            locked.save(update_fields=["state", "purged_at", "changed_at"])
+            done += 1
+    return done
+
+
+# --- Recycle and restore --------------------------------------------------------------------------
+
+JSON_POSTGRESQL = """jsonb_build_object(
+ 'eips', (SELECT jsonb_agg(jsonb_build_object('id', b.id, 'address', host(b.address)))
+  FROM recycle_elasticip b WHERE b.instance_id = recycle_instance.id),
+ 'volumes', (SELECT jsonb_agg(jsonb_build_object('id', b.id, 'name', b.name, 'type', b.type,
+  'size_gb', b.size_gb, 'mount_point', b.mount_point,
+  'delete_with_instance', b.delete_with_instance))
+  FROM recycle_volume b WHERE b.instance_id = recycle_instance.id),
+ 'real_servers', (SELECT jsonb_agg(jsonb_build_object('id', b.id, 'listener', b.listener_id,
+  'listener_name', l.name, 'load_balancer', l.load_balancer_id, 'load_balancer_name', s.name,
+  'protocol', l.protocol, 'listener_port', l.port, 'address', host(b.address), 'port', b.port,
+  'weight', b.weight)) FROM recycle_realserver b JOIN recycle_listener l ON l.id = b.listener_id
+  JOIN recycle_loadbalancer s ON s.id = l.load_balancer_id
+  WHERE b.instance_id = recycle_instance.id),
+ 'tags', (SELECT jsonb_agg(jsonb_build_object('id', b.tag_id, 'key', t.key, 'value', t.value))
+  FROM recycle_instancetag b JOIN recycle_tag t ON t.id = b.tag_id
+  WHERE b.instance_id = recycle_instance.id))"""
+JSON_SQLITE = JSON_POSTGRESQL.replace("jsonb_build_object", "json_object")
+JSON_SQLITE = JSON_SQLITE.replace("jsonb_agg", "json_group_array").replace(
+    "host(b.address)", "b.address"
+)
+
+
+def recycle_by_sql(ids: Sequence[UUID], now: datetime, purge_at: datetime, by: int) -> int:
+    detail = JSON_POSTGRESQL if connection.vendor == "postgresql" else JSON_SQLITE
+    return _in_chunks(ids, lambda cursor, among, chosen: _recycle(
+        cursor, among, chosen, now, purge_at, by, detail
+    ))  # fmt: skip
+
+
+def _recycle(
+    cursor: Any, among: str, chosen: Any, now: datetime, purge_at: datetime, by: int, detail: str
+) -> None:
+    cursor.execute(
+        f"SELECT id FROM recycle_instance WHERE id {among} AND state IN ('active', 'stopped')"
+        f" ORDER BY id {_lock()}",
+        [chosen],
+    )
+    cursor.fetchall()
+    _write_events(cursor, "recycle", State.RECYCLED, among, chosen, now, detail=detail)
+    for statement in (
+        "DELETE FROM recycle_realserver WHERE instance_id",
+        "DELETE FROM recycle_instancetag WHERE instance_id",
+        "UPDATE recycle_elasticip SET instance_id = NULL, zone_id = NULL WHERE instance_id",
+        (
+            "UPDATE recycle_volume SET instance_id = NULL, mount_point = '',"
+            " delete_with_instance = false WHERE instance_id"
+        ),
+    ):
+        cursor.execute(f"{statement} {among}", [chosen])
+    cursor.execute(
+        "UPDATE recycle_instance SET state = 'recycled', changed_at = %s, no_fees = false,"
+        " recycled_at = %s, recycled_by_id = %s, recycled_by_name = 'bench',"
+        " recycled_by_name_folded = 'bench', purge_at = %s, retention_kind = 'standard',"
+        " retention_subject = '',"
+        f" retry_at = NULL, attempts = 0, last_error = '' WHERE id {among}",
+        [now, now, by, purge_at, chosen],
+    )
+
+
+def restore_by_sql(ids: Sequence[UUID], now: datetime) -> int:
+    def restore(cursor: Any, among: str, chosen: Any) -> None:
+        cursor.execute(
+            f"SELECT id FROM recycle_instance WHERE id {among} AND state = 'recycled'"
+            f" AND purge_at > %s ORDER BY id {_lock()}",
+            [chosen, now],
+        )
+        cursor.fetchall()
+        _write_events(cursor, "restore", State.STOPPED, among, chosen, now, detail="'{}'")
+        cursor.execute(
+            "UPDATE recycle_instance SET state = 'stopped', changed_at = %s, recycled_at = NULL,"
+            " recycled_by_id = NULL, recycled_by_name = NULL, recycled_by_name_folded = NULL,"
+            " purge_at = NULL, retention_kind = NULL, retention_subject = NULL, retry_at = NULL,"
+            " attempts = 0, last_error = ''"
+            f" WHERE id {among}",
+            [now, chosen],
+        )
+
+    return _in_chunks(ids, restore)
+
+
+def _in_chunks(ids: Sequence[UUID], work: Callable[[Any, str, Any], None]) -> int:
+    for start in range(0, len(ids), CHUNK):
+        with transaction.atomic(), connection.cursor() as cursor:
+            work(cursor, *_among(ids[start : start + CHUNK]))
+    return len(ids)
+
+
+# --- Pages ----------------------------------------------------------------------------------------
+
+
+def smallest_page(request: HttpRequest) -> HttpResponse:
+    """The same rows as the bin's first page: session, person, one query, one template."""
+    assert isinstance(request.user, User)
+    rows = Instance.objects.visible_to(request.user).in_bin()
+    found = rows.order_by("purge_at", "pk")
+    values = found.values("id", "name", "recycled_at", "purge_at", "private_ip")[:51]
+    template = engines["django"].from_string(SMALLEST)
+    return HttpResponse(template.render({"rows": list(values)[:50]}, request))

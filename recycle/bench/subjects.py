@@ -1,0 +1,345 @@
+"""What is measured, each against what, and which ratio it has to reach."""
+
+import gzip
+import re
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from django.contrib.staticfiles import finders
+from django.db import connection
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+
+from recycle import actions
+from recycle.actions import Context
+from recycle.bench import rivals
+from recycle.bench.data import RARE, Size
+from recycle.bench.measure import Form, in_turns
+from recycle.forms import ListForm
+from recycle.forms.places import FILTERED
+from recycle.models import Account, Edge, Instance, RetentionRule, User
+
+ROUNDS = 5
+# Instances that one turn of a verb acts on.
+ONE_TURN = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """One ratio. `higher` says which way is better; None as `must`: told for its own sake."""
+
+    n: int
+    what: str
+    against: str
+    ratio: float
+    must: float | None
+    reach: float | None
+    higher: bool
+    detail: str = ""
+
+    @property
+    def held(self) -> bool | None:
+        if self.must is None:
+            return None
+        return self.ratio >= self.must if self.higher else self.ratio <= self.must
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "held": self.held}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Two databases with the console's schema, and which of them is in use."""
+
+    small: Size
+    large: Size
+    use: Callable[[Size], None]
+
+    @contextmanager
+    def on(self, size: Size) -> Iterator[None]:
+        self.use(size)
+        yield
+        self.use(self.large)
+
+
+def _context(now: datetime, by: User | None = None) -> Context:
+    return Context(by=by, now=now, edge=Edge.COMMAND)
+
+
+def _milliseconds(form: Form) -> str:
+    return f"{form.wall * 1e3:,.1f} ms ±{form.spread:.0%}"
+
+
+def _microseconds(form: Form) -> str:
+    wall, backend = form.wall * 1e6, form.backend * 1e6
+    client = (form.cpu - form.backend) * 1e6
+    return f"{wall:.0f} µs a row ±{form.spread:.0%} (client {client:.0f}, backend {backend:.0f})"
+
+
+# --- Verbs ----------------------------------------------------------------------------------------
+
+
+def purge(bench: Bench) -> Iterator[Figure]:
+    due = bench.large.rows * 3 // 10 // (3 * ROUNDS)
+    turn = min(ONE_TURN, due // 1000 * 1000 or due)
+    now = timezone.now()
+    wal: dict[str, list[float]] = {"product": [], "sql": []}
+
+    def counted(name: str, work: Callable[[], int]) -> Callable[[], int]:
+        def run() -> int:
+            before = _wal()
+            done = work()
+            wal[name].append((_wal() - before) / max(done, 1))
+            return done
+
+        return run
+
+    def by_pass() -> int:
+        return _done(actions.purge_due(context=_context(now), limit=turn))
+
+    forms = in_turns(
+        {
+            "product": counted("product", by_pass),
+            "sql": counted("sql", lambda: rivals.purge_by_sql(now, turn)),
+            "loop": lambda: rivals.purge_in_a_loop(now, min(turn, 500)),
+        },
+        ROUNDS,
+    )
+    product, sql, loop = forms["product"], forms["sql"], forms["loop"]
+    told = f"{_microseconds(product)}; SQL {_microseconds(sql)}"
+    told += f"; CPU {sql.cpu / product.cpu:.2f}"
+    sqlite = connection.vendor == "sqlite"
+    number, must, reach = (5, 0.7, 0.85) if sqlite else (1, 0.8, 0.9)
+    yield Figure(
+        number, "purge", "hand-written SQL", sql.wall / product.wall, must, reach, True, told
+    )
+    yield Figure(2, "purge", "ORM loop", loop.wall / product.wall, None if sqlite else 60, 90, True)
+    if not sqlite:
+        ratio = sum(wal["product"]) / sum(wal["sql"])
+        yield Figure(4, "WAL of a purged row", "hand-written SQL", ratio, 1.0, 0.9, False)
+
+
+def _wal() -> float:
+    if connection.vendor != "postgresql":
+        return 0.0
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_current_wal_lsn() - '0/0'::pg_lsn")
+        return float(cursor.fetchone()[0])
+
+
+def _done(outcome: actions.Outcome) -> int:
+    return len(outcome.done)
+
+
+def verbs(bench: Bench) -> Iterator[Figure]:
+    """Recycle and restore of what has one of each relationship, as the page does it."""
+    ids = bench.large.in_use()
+    now = timezone.now()
+    user = User.objects.get(username="bench")
+    turn = max(len(ids) // (2 * ROUNDS), 1)
+    slices = iter([ids[start : start + turn] for start in range(0, len(ids), turn)])
+    binned: dict[str, list[list[Any]]] = {"product": [], "sql": []}
+
+    def recycle(name: str, work: Callable[[list[Any]], int]) -> Callable[[], int]:
+        def run() -> int:
+            chosen = next(slices)
+            binned[name].append(chosen)
+            return work(chosen)
+
+        return run
+
+    def by_page(chosen: list[Any]) -> int:
+        rows = Instance.objects.visible_to(user).filter(pk__among=chosen)
+        context = _context(now, user)
+        actions.delete(rows, may_release=False, context=context, dry_run=True)
+        return _done(actions.delete(rows, may_release=False, context=context))
+
+    def restored_by_page() -> int:
+        rows = Instance.objects.visible_to(user).filter(pk__among=binned["product"].pop())
+        actions.restore(rows, context=_context(now, user), dry_run=True)
+        return _done(actions.restore(rows, context=_context(now, user)))
+
+    end = now + timedelta(hours=2)
+    forms = in_turns(
+        {
+            "product": recycle("product", by_page),
+            "sql": recycle("sql", lambda some: rivals.recycle_by_sql(some, now, end, user.pk)),
+        },
+        ROUNDS,
+    )
+    yield _against_sql(forms, f"recycle of {turn * ROUNDS:,} with four relationships each")
+    forms = in_turns(
+        {
+            "product": restored_by_page,
+            "sql": lambda: rivals.restore_by_sql(binned["sql"].pop(), now),
+        },
+        ROUNDS,
+    )
+    yield _against_sql(forms, f"restore of {turn * ROUNDS:,}")
+
+
+def _against_sql(forms: dict[str, Form], what: str) -> Figure:
+    product, sql = forms["product"], forms["sql"]
+    told = f"{_microseconds(product)}; SQL {_microseconds(sql)}"
+    told += f"; CPU {sql.cpu / product.cpu:.2f}"
+    return Figure(6, what, "hand-written SQL", sql.wall / product.wall, 0.75, 0.85, True, told)
+
+
+# --- Pages ----------------------------------------------------------------------------------------
+
+
+def _client() -> Client:
+    client = Client()
+    client.force_login(User.objects.get(username="bench"))
+    return client
+
+
+def _get(client: Client, address: str) -> Callable[[], int]:
+    def get() -> int:
+        response = client.get(address)
+        assert response.status_code == 200, (address, response.status_code)
+        return 1
+
+    return get
+
+
+def addresses() -> Iterator[str]:
+    """Every list with every sort, from both ends and in the middle, and with every filter."""
+    filters = [f"q={RARE}", "q=web", "q=nothing-like-that", "q=10.1", "zone=cn-beijing-6a"]
+    for name, form in FILTERED.items():
+        if not issubclass(form, ListForm) or name == "recycle:audit":
+            continue
+        for sort in form.sorts:
+            yield f"{reverse(name)}?sort={sort}&size=50"
+        yield from (f"{reverse(name)}?{query}" for query in filters)
+    day = timezone.now().date()
+    yield f"{reverse('recycle:bin')}?deleted_from={day}&deleted_to={day}"
+    yield f"{reverse('recycle:bin')}?deleted_by=bench"
+    yield f"{reverse('recycle:log')}?since={day}&until={day}"
+    yield f"{reverse('recycle:log')}?by=bench"
+    yield f"{reverse('recycle:log')}?by=nobody"
+    yield f"{reverse('recycle:log')}?action=recycle"
+
+
+def lists(bench: Bench) -> Iterator[Figure]:
+    yield from _grown(bench, 7, list(addresses()))
+
+
+def overview(bench: Bench) -> Iterator[Figure]:
+    yield from _grown(bench, 8, [reverse("recycle:overview")])
+
+
+def _grown(bench: Bench, number: int, pages: list[str]) -> Iterator[Figure]:
+    found: dict[int, dict[str, Form]] = {}
+    for size in (bench.small, bench.large):
+        with bench.on(size):
+            client = _client()
+            for page in pages:
+                _get(client, page)()
+            found[size.rows] = in_turns({page: _get(client, page) for page in pages}, 3)
+    small, large = found[bench.small.rows], found[bench.large.rows]
+    for page in pages:
+        ratio = large[page].wall / small[page].wall
+        told = f"{_milliseconds(small[page])} → {_milliseconds(large[page])}"
+        against = f"itself at {bench.small.rows:,}"
+        yield Figure(number, page, against, ratio, 1.5, 1.1, False, told)
+
+
+def page(bench: Bench) -> Iterator[Figure]:
+    """The bin's page beside the smallest view of the same rows, and the admin's list."""
+    user = User.objects.get(username="bench")
+    user.is_superuser = user.is_staff = True
+    user.save()
+    client = _client()
+    address = f"{reverse('recycle:bin')}?size=50"
+    works = {
+        "bin": _get(client, address),
+        "smallest": _get(client, "/bench/smallest/"),
+    }
+    for work in works.values():
+        work()
+    forms = in_turns(works, 2 * ROUNDS)
+    told = f"{_milliseconds(forms['bin'])}; smallest {_milliseconds(forms['smallest'])}"
+    ratio = forms["bin"].cpu / forms["smallest"].cpu
+    yield Figure(9, "bin page, 50 rows", "the smallest view", ratio, 2, 1.3, False, told)
+    with bench.on(bench.small):
+        user.save()
+        client = _client()
+        admin = f"{reverse('admin:recycle_instance_changelist')}?state__exact=recycled"
+        works = {"bin": _get(client, address), "admin": _get(client, admin)}
+        for work in works.values():
+            work()
+        forms = in_turns(works, 2 * ROUNDS)
+    told = f"{_milliseconds(forms['bin'])}; admin {_milliseconds(forms['admin'])}"
+    ratio = forms["bin"].wall / forms["admin"].wall
+    yield Figure(10, "bin page", "Django admin's changelist", ratio, 0.7, 0.4, False, told)
+
+
+def weight(bench: Bench) -> Iterator[Figure]:
+    """Bytes, which are the same on any machine."""
+    response = _client().get(
+        f"{reverse('recycle:bin')}?size=50", headers={"Accept-Encoding": "gzip"}
+    )
+    body = response.content
+    sent = len(body)
+    plain = gzip.decompress(body) if response.get("Content-Encoding") == "gzip" else body
+    yield Figure(11, "bin page, 50 rows, kB", "–", len(plain) / 1e3, 90, 60, False)
+    yield Figure(11, "the same as sent, kB", "–", sent / 1e3, 12, 8, False)
+    files = set(re.findall(r'(?:src|href)="/static/([^"#?]+)', plain.decode()))
+    total = sent + sum(len(gzip.compress(_static(name))) for name in files)
+    yield Figure(12, "first visit, gzip, kB", "–", total / 1e3, 55, 40, False)
+    yield Figure(12, "first visit, requests", "–", 1 + len(files), 5, 4, False)
+
+
+def _static(name: str) -> bytes:
+    # The names carry a hash of what is in them.
+    path = finders.find(re.sub(r"\.[0-9a-f]{12}(\.\w+)$", r"\1", name))
+    assert isinstance(path, str), name
+    return Path(path).read_bytes()
+
+
+# --- What happens by itself -----------------------------------------------------------------------
+
+
+def idle(bench: Bench) -> Iterator[Figure]:
+    """Passes that find nothing to do."""
+    context = _context(timezone.now() - timedelta(days=300))
+    for name in ("expire_due", "purge_due", "forget_tombstones", "clear_sessions"):
+        act = getattr(actions, name)
+        act(context=context)
+        form = in_turns({name: lambda act=act: bool(act(context=context)) or 1}, 2 * ROUNDS)[name]  # type: ignore[misc]
+        wall = form.wall * 1e3
+        yield Figure(13, f"idle pass: {name}, ms", "–", wall, 5, 2, False, _milliseconds(form))
+
+
+def retention(bench: Bench) -> Iterator[Figure]:
+    """What another time would have meant, over all deletions of 30 days."""
+    from recycle.actions.keeping import forecast
+
+    account = Account.objects.get(name="Bench")
+    rule = RetentionRule(account=account, key="env", value="prod", keep_for=timedelta(days=3))
+
+    def preview() -> int:
+        forecast(account, [], keep_for=timedelta(days=7), new_rules=[rule], now=timezone.now())
+        return 1
+
+    form = in_turns({"preview": preview}, 1)["preview"]
+    yield Figure(14, "retention preview, s", "–", form.wall, 3, 1, False, _milliseconds(form))
+
+
+SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
+    "lists": lists,
+    "overview": overview,
+    "page": page,
+    "weight": weight,
+    "idle": idle,
+    "retention": retention,
+    "verbs": verbs,
+    # Last: it changes what the others read.
+    "purge": purge,
+}
