@@ -281,6 +281,26 @@ def test_of_two_that_had_the_same_address_the_first_is_offered_it_and_the_second
     assert (two.prospect, two.ticked, two.rival.name) == (Prospect.FREE, False, "a")
 
 
+def test_a_try_and_the_deed_give_one_address_to_the_first_of_two(
+    look, make_instance, make_address, delete, restore, context
+):
+    """The try counts what those before would have taken, as the deed finds it taken."""
+    address = make_address()
+    for name in ("a", "b"):
+        instance = make_instance(name=name)
+        ElasticIP.objects.filter(pk=address.pk).update(instance=instance, zone=instance.zone)
+        delete(instance)
+        restore(instance)
+    lines = look(*Instance.objects.all())
+
+    tried = actions.configure(lines, context=context, dry_run=True)
+    assert ElasticIP.objects.get().instance is None
+    done = actions.configure(lines, context=context)
+
+    assert [result.refusal for result in tried] == [None, Refusal.TAKEN]
+    assert [result.refusal for result in done] == [None, Refusal.TAKEN]
+
+
 @pytest.fixture
 def make_address(account, zone, now):
     def make(**fields):

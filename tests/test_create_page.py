@@ -181,6 +181,19 @@ def test_a_dry_run_says_what_would_be_and_makes_nothing(alice, order):
     assert not Event.objects.exists()
 
 
+@pytest.mark.parametrize("limit", ["vcpu_capacity", "memory_gb_capacity"])
+def test_several_need_room_for_all_of_them(alice, order, zone, instance_type, limit):
+    """The zone has room for one and a half."""
+    one = instance_type.vcpu if limit == "vcpu_capacity" else instance_type.memory_gb
+    setattr(zone, limit, one + one // 2)
+    zone.save()
+
+    for dry_run in (True, False):
+        outcome = actions.create(order(count=2), dry_run=dry_run, context=acting(alice))
+        assert [refused.refusal for refused in outcome.refused] == [Refusal.SOLD_OUT]
+    assert not Instance.objects.exists()
+
+
 def test_exactly_what_was_asked_for_or_nothing_with_every_reason(alice, order, account, zone):
     account.max_instances, account.max_volumes, account.max_volume_gb, account.max_elastic_ips = (
         4,
