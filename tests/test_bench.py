@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from console.bootstrap import PROJECT
-from recycle.bench.measure import Cost, Form, in_turns
+from tests.bench.measure import Cost, Form, in_turns
 
 pytestmark = pytest.mark.slow
 

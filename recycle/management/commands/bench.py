@@ -16,8 +16,8 @@ from django.db import connection
 from django.test.utils import override_settings
 from django.utils import timezone
 
-from recycle.bench.data import Size
-from recycle.bench.subjects import SUBJECTS, Bench, Figure
+from tests.bench.data import Size
+from tests.bench.subjects import SUBJECTS, Bench, Figure
 
 SMALL = 10_000
 # As in production, and room for the rows in memory.
@@ -82,7 +82,7 @@ class Command(BaseCommand):
         bench = Bench(small, large, places.use)
         call_command("collectstatic", interactive=False, verbosity=0)
         figures: list[Figure] = []
-        with override_settings(ROOT_URLCONF="recycle.bench.urls", ALLOWED_HOSTS=["testserver"]):
+        with override_settings(ROOT_URLCONF="tests.bench.urls", ALLOWED_HOSTS=["testserver"]):
             for name in subjects:
                 self.stderr.write(f"Measuring {name}.")
                 places.use(large)

@@ -17,12 +17,12 @@ from django.utils import timezone
 
 from recycle import actions
 from recycle.actions import Context
-from recycle.bench import rivals
-from recycle.bench.data import RARE, Size
-from recycle.bench.measure import Form, in_turns
 from recycle.forms import ListForm
 from recycle.forms.places import FILTERED
 from recycle.models import Account, Edge, Instance, RetentionRule, User
+from tests.bench import rivals
+from tests.bench.data import RARE, Size
+from tests.bench.measure import Form, in_turns
 
 ROUNDS = 5
 # Instances that one turn of a verb acts on.

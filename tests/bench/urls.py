@@ -4,6 +4,6 @@ from django.urls import path
 
 from console.urls import *  # noqa: F403
 from console.urls import urlpatterns as console
-from recycle.bench.rivals import smallest_page
+from tests.bench.rivals import smallest_page
 
 urlpatterns = [*console, path("bench/smallest/", smallest_page)]

@@ -91,7 +91,7 @@ class Size:
         )
 
     def _instances(self) -> Iterator[Differing]:
-        chance = random.Random(7)  # noqa: S311
+        chance = random.Random(7)
         for number in range(self.rows):
             slot = number % 10
             name = f"{RARE if number % 1000 == 0 else 'web'}-{number:07}"
