@@ -1,7 +1,9 @@
-"""A volume is attached to an instance of its own zone only: a rule over two tables, kept by triggers in both databases.
+"""A volume is attached to an instance of its own zone only: a rule over two tables, kept by
+triggers in both databases.
 
-On SQLite, Django alters a table by making it anew, and its triggers go with the old one: a later migration that alters
-recycle_instance or recycle_volume drops these first and creates them again afterwards.
+On SQLite, Django alters a table by making it anew, and its triggers go with the old one: a
+later migration that alters recycle_instance or recycle_volume drops these first and creates
+them again afterwards.
 """
 
 from django.db import migrations

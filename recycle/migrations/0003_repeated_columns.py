@@ -1,4 +1,6 @@
-"""Columns in which bindings repeat the account, zone or region of what they bind; empty until the next migration."""
+"""Columns in which bindings repeat the account, zone or region of what they bind; empty until the
+next migration.
+"""
 
 import django.db.models.deletion
 from django.db import migrations

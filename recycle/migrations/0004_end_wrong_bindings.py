@@ -1,8 +1,10 @@
-"""End bindings across accounts, regions or zones, and fill the columns in which the others repeat what they bind.
+"""End bindings across accounts, regions or zones, and fill the columns in which the others repeat
+what they bind.
 
-The admin could once move one side of a binding to another account or region. Such a binding cannot stay, and it must
-not keep a database from being upgraded: it ends here, as when somebody unbinds it. The Operation Log tells each of
-two accounts of its own side only, and the log of the migration how many there were.
+The admin could once move one side of a binding to another account or region. Such a binding
+cannot stay, and it must not keep a database from being upgraded: it ends here, as when somebody
+unbinds it. The Operation Log tells each of two accounts of its own side only, and the log of
+the migration how many there were.
 """
 
 import logging

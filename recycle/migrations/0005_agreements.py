@@ -1,6 +1,8 @@
-"""The database sees to it that both sides of every binding agree: composite foreign keys instead of triggers.
+"""The database sees to it that both sides of every binding agree: composite foreign keys instead
+of triggers.
 
-They are constraints of the models, which Django writes again whenever SQLite makes a table anew.
+They are constraints of the models, which Django writes again whenever SQLite makes a table
+anew.
 """
 
 from importlib import import_module

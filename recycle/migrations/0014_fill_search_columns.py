@@ -1,7 +1,8 @@
 """Fill the columns that searches look into, for the rows there are.
 
-A transaction for each batch, so that nobody waits long; what is filled already is passed over, so that it can be run
-again. The other way there is nothing to do: the columns go with the migration before.
+A transaction for each batch, so that nobody waits long; what is filled already is passed over,
+so that it can be run again. The other way there is nothing to do: the columns go with the
+migration before.
 """
 
 from django.db import migrations, transaction
