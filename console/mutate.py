@@ -74,7 +74,7 @@ def main(arguments: list[str]) -> int:
                 print(f"{module}: its tests fail without any change.")
                 return 1
             every = list(mutants(before))
-            dice = random.Random(options.seed)  # noqa: S311
+            dice = random.Random(options.seed)  # noqa: S311 - a sample, no secret
             chosen = dice.sample(every, min(options.sample, len(every)))
             survived = 0
             for mutant in chosen:

@@ -182,7 +182,7 @@ def spawn(
         errors="replace",
         start_new_session=not WINDOWS,
         pass_fds=inherit,
-        preexec_fn=_die_with_parent(),  # noqa: PLW1509
+        preexec_fn=_die_with_parent(),  # noqa: PLW1509 - before threads run in it
     )
 
     def listen() -> None:
@@ -412,7 +412,7 @@ def socket_path(data_dir: Path) -> Path:
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and _is_plain(str(path)):
         return path
     name = f"console-{os.getuid()}-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]}"
-    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108
+    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108 - ours is checked below
         if base and Path(base).is_dir() and len(os.fsencode(base)) <= 60 and _is_plain(base):
             break
     else:
@@ -537,7 +537,7 @@ def _an_allowed_host(allowed_hosts: str, address: str) -> str:
 
 
 def _reachable(host: str) -> str:
-    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104
+    return {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - to ask, not to bind
 
 
 def _in_url(host: str) -> str:

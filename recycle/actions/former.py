@@ -3,6 +3,7 @@
 `KINDS` has them in the order in which they are shown and bound. A new kind is a class here.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -53,7 +54,7 @@ class Former:
         return UUID(self.detail[KINDS[self.kind].id_in])
 
 
-class Relationships:
+class Relationships(ABC):
     """Relationships of one kind: what decides whether they can be bound, read for a whole plan at
     once, and the action that binds one.
 
@@ -69,12 +70,12 @@ class Relationships:
     rows: dict[Any, Any]
     has: dict[UUID, list[Any]]
 
+    @abstractmethod
     def __init__(self, by: User, instances: Sequence[Any], formers: Sequence[Former]) -> None:
         """Read what decides about `formers`, which are of this kind and `by` wants to bind.
 
         `instances` are annotated with what is `bound` to them now.
         """
-        raise NotImplementedError
 
     def copy(self) -> Self:
         """The same, for `pretend` to change."""
@@ -84,24 +85,27 @@ class Relationships:
         return other
 
     @staticmethod
+    @abstractmethod
     def name(detail: Mapping[str, Any]) -> str:
-        raise NotImplementedError
+        """What an event's detail calls one."""
 
     @staticmethod
     def removed_with(former: Former) -> Iterable[tuple[Kind, UUID | int]]:
         """What may have been removed when it is gone: the thing itself, or what it went with."""
         return [(former.kind, former.id)]
 
+    @abstractmethod
     def why_not(self, former: Former) -> No | None:
-        raise NotImplementedError
+        """Why it cannot be bound now; None when it can."""
 
+    @abstractmethod
     def pretend(self, former: Former) -> None:
         """Take it for bound, so that the next one is judged as it would be after it."""
-        raise NotImplementedError
 
     @staticmethod
+    @abstractmethod
     def bind(former: Former, context: Context) -> Outcome:
-        raise NotImplementedError
+        """Bind it by the action of its kind, which asks everything again under its locks."""
 
     def _give(self, former: Former) -> None:
         row = self.rows[former.id] = copy(self.rows[former.id])
