@@ -34,8 +34,8 @@ PLUGGED = (
     # Prints the picture of the README, which a test compares with it.
     "diagram",
 )
-# Full of names that Django looks for.
-ALL_PLUGGED = ("settings.py", "admin.py")
+# Files, and folders of files, full of names that Django looks for.
+ALL_PLUGGED = {"settings.py", "admin"}
 # Levels of messages, by Django's names, and what htmx sets itself.
 CLASSES_OF_OTHERS = {"success", "warning", "error", "htmx-request"}
 
@@ -88,7 +88,8 @@ def _python(source: dict[Path, str], pages: str) -> Iterator[tuple[Path, int, st
     for item in vulture.get_unused_code():
         # A certain variable is an argument, and those are named by whoever calls.
         argument = item.typ == "variable" and item.confidence == 100
-        if not argument and item.typ != "attribute" and item.filename.name not in ALL_PLUGGED:
+        plugged = ALL_PLUGGED & {item.filename.name, item.filename.parent.name}
+        if not argument and item.typ != "attribute" and not plugged:
             yield item.filename, item.first_lineno, f"{item.typ} {item.name}"
 
 

@@ -45,7 +45,7 @@ MAY_LOOK = {
     ),
     # On to the page of the admin that was asked for; the login leads to paths of its own host
     # alone.
-    "recycle/admin.py": re.compile(
+    "recycle/admin/site.py": re.compile(
         r"redirect_to_login\(request\.GET\.get\(\"next\"\) or request\.path\)"
     ),
     # The address of the change that is previewed, and of the dialog that is shown.
