@@ -8,6 +8,7 @@ where pip itself matters, it is the real one.
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from typing import Any
 import pytest
 
 from console import bootstrap
+from console.bootstrap import making, saying
 
 pytestmark = [
     pytest.mark.slow,
@@ -119,8 +121,12 @@ def project(tmp_path) -> Project:
     path, tools = tmp_path / "checkout", tmp_path / "tools"
     for directory in (path / "console", path / "requirements", tools):
         directory.mkdir(parents=True)
-    for name in ("__init__.py", "bootstrap.py"):
-        shutil.copy(bootstrap.PROJECT / "console" / name, path / "console" / name)
+    shutil.copy(bootstrap.PROJECT / "console" / "__init__.py", path / "console")
+    shutil.copytree(
+        bootstrap.PROJECT / "console" / "bootstrap",
+        path / "console" / "bootstrap",
+        ignore=shutil.ignore_patterns("__pycache__"),
+    )
     shutil.copy(bootstrap.PROJECT / "manage.py", path)
     (path / "program.py").write_text(PROGRAM.format(before=""))
     (tools / "uv").write_text(UV)
@@ -443,17 +449,19 @@ def test_what_a_killed_start_left_running_is_waited_for(project, tmp_path):
 # lines instead.
 TRACER = """
 import os, signal
-target, seen = int(os.environ["KILL_AT_LINE"]), set()
+target, seen = os.environ["KILL_AT_LINE"], set()
 
 def step(frame, event, argument):
-    if frame.f_code.co_filename != bootstrap.__file__:
+    folder, _, name = frame.f_code.co_filename.rpartition("/")
+    if folder != os.path.dirname(bootstrap.__file__):
         return None
     if event == "line":
-        if frame.f_lineno == target:
+        line = f"{name}:{frame.f_lineno}"
+        if line == target:
             os.kill(os.getpid(), signal.SIGKILL)
-        if not target and frame.f_lineno not in seen:
-            os.write(1, f"{frame.f_lineno}\\n".encode())
-        seen.add(frame.f_lineno)
+        if not target and line not in seen:
+            os.write(1, f"{line}\\n".encode())
+        seen.add(line)
     return step
 
 sys.settrace(step)
@@ -468,14 +476,14 @@ def test_killed_at_any_line_of_a_build_something_works_and_the_next_start_ends_t
     (project.path / "traced.py").write_text(PROGRAM.format(before=TRACER.replace("\\\\", "\\")))
     project.lock("second")
     pristine = shutil.copytree(project.path, project.path.with_name("pristine"), symlinks=True)
-    traced = project.popen("up", program="traced.py", KILL_AT_LINE="0")
-    lines = [int(line) for line in traced.communicate(timeout=600)[0].split() if line.isdecimal()]
+    traced = project.popen("up", program="traced.py", KILL_AT_LINE="")
+    lines = re.findall(r"^\w+\.py:\d+$", traced.communicate(timeout=600)[0], re.MULTILINE)
     assert len(lines) > 60
 
     for line in lines[third::3]:
         shutil.rmtree(project.path)
         shutil.copytree(pristine, project.path, symlinks=True)
-        killed = project.popen("up", program="traced.py", KILL_AT_LINE=str(line))
+        killed = project.popen("up", program="traced.py", KILL_AT_LINE=line)
         killed.communicate(timeout=600)
         assert killed.returncode == -signal.SIGKILL
 
@@ -520,7 +528,7 @@ def test_an_offline_first_start_says_in_one_sentence_that_packages_cannot_be_rea
     ],
 )
 def test_what_an_installer_says_is_understood_in_whichever_words(said, words):
-    assert words in (understood := bootstrap._understood(said))
+    assert words in (understood := saying.understood(said))
     assert bool(understood) == bool(words)
 
 
@@ -541,12 +549,12 @@ def test_a_uv_that_cannot_run_is_not_used(project):
 
 
 def test_a_checkout_that_cannot_be_written_needs_no_link(project, monkeypatch, tmp_path):
-    monkeypatch.setattr(bootstrap, "PROJECT", tmp_path / "nowhere")
-    monkeypatch.setattr(bootstrap, "LINK", tmp_path / "nowhere" / ".venv")
+    monkeypatch.setattr(making, "PROJECT", tmp_path / "nowhere")
+    monkeypatch.setattr(making, "LINK", tmp_path / "nowhere" / ".venv")
 
-    bootstrap._link(tmp_path / "nowhere" / ".venvs" / "any")
+    making.link(tmp_path / "nowhere" / ".venvs" / "any")
 
-    assert not bootstrap.LINK.exists()
+    assert not making.LINK.exists()
 
 
 def test_where_files_cannot_be_locked_nobody_waits_for_ever(project):
