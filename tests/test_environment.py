@@ -554,7 +554,7 @@ def test_a_checkout_that_cannot_be_written_needs_no_link(project, monkeypatch, t
 
     making.link(tmp_path / "nowhere" / ".venvs" / "any")
 
-    assert not making.LINK.exists()
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_where_files_cannot_be_locked_nobody_waits_for_ever(project):

@@ -17,6 +17,7 @@ from urllib.request import urlopen
 import pytest
 
 from console import bootstrap, supervisor
+from console.supervisor import command, parts, preparing, watching
 
 pytestmark = pytest.mark.slow
 posix = pytest.mark.skipif(os.name == "nt", reason="process groups and Unix sockets")
@@ -172,7 +173,7 @@ def test_an_address_of_ipv6_is_listened_on_with_and_without_brackets(port):
         pytest.skip("this machine has no IPv6")
 
     for host in ("::1", "[::1]"):
-        address = supervisor.numeric_address(supervisor._host(host), port)
+        address = supervisor.numeric_address(command._host(host), port)
         assert supervisor.url_of(address, port) == f"http://[::1]:{port}/"
 
 
@@ -267,9 +268,9 @@ def test_a_part_that_never_comes_up_ends_the_start_with_its_last_line(data_dir, 
     last = said.splitlines()[-1]
     part = last.split()[0]
     assert part in ("worker", "beat")
-    assert said.count(f"{part} ended with") == supervisor.TRIES_TO_START - 1
+    assert said.count(f"{part} ended with") == watching.TRIES_TO_START - 1
     assert last.startswith(
-        f"{part} does not start, also when tried {supervisor.TRIES_TO_START} times: it ended with "
+        f"{part} does not start, also when tried {watching.TRIES_TO_START} times: it ended with "
     )
     assert "Its last line: " in last
     assert "nowhere" in last
@@ -287,7 +288,7 @@ def test_a_console_on_a_name_is_mended_while_it_lives_and_leaves_no_process_when
         assert answer.status == 200
 
     # However often a part ends that was up, it is started again.
-    for _ in range(supervisor.TRIES_TO_START + 1):
+    for _ in range(watching.TRIES_TO_START + 1):
         beat = None
         while beat is None:
             beat = next((pid for pid, command in _processes(data_dir) if " beat " in command), None)
@@ -344,7 +345,7 @@ def test_a_deep_data_directory_gets_a_short_socket(tmp_path, data_dir, monkeypat
 
     path = supervisor.socket_path(deep)
 
-    assert len(os.fsencode(path)) <= supervisor.SOCKET_PATH_LIMIT
+    assert len(os.fsencode(path)) <= parts.SOCKET_PATH_LIMIT
     assert path != supervisor.socket_path(tmp_path / ("e" * 100))
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
@@ -370,12 +371,12 @@ def test_allowed_hosts_that_somebody_set_stay_as_they_are(tmp_path, monkeypatch)
 def test_a_password_is_kept_for_its_owner_only(tmp_path):
     path = tmp_path / "demo-password"
 
-    supervisor._keep(path, "first")
-    supervisor._keep(path, "second")
+    preparing._keep(path, "first")
+    preparing._keep(path, "second")
 
     assert path.read_text() == "second"
     assert path.stat().st_mode & 0o777 == 0o600
-    supervisor._keep(path, "")
+    preparing._keep(path, "")
     assert not path.exists()
 
 
@@ -413,7 +414,7 @@ def test_parts_of_one_name_are_all_told_to_go(tmp_path):
 def hanging(monkeypatch) -> Iterator[tuple[supervisor.Supervisor, supervisor.Part]]:
     """A part that is to be heard and is silent, and what watches it: without patience."""
     for name in ("PATIENCE", "START_PATIENCE", "LONGEST_PAUSE"):
-        monkeypatch.setattr(supervisor, name, -1)
+        monkeypatch.setattr(watching, name, -1)
     console = supervisor.Supervisor(dict(os.environ))
     part = supervisor.Part("web", ["sleep", "600"], heart=supervisor.Heart())
     console.start(part)
@@ -426,7 +427,7 @@ def test_a_part_that_hangs_from_the_beginning_ends_the_start(hanging, capfd):
     console, _ = hanging
 
     # Two times it goes and is started anew, the third time is the last.
-    for _ in range(2 * (supervisor.TRIES_TO_START - 1)):
+    for _ in range(2 * (watching.TRIES_TO_START - 1)):
         console.watch()
     with pytest.raises(
         supervisor.CannotStart, match="web does not start, also when tried 3 times: it lives, but"
@@ -440,7 +441,7 @@ def test_a_part_that_hangs_from_the_beginning_ends_the_start(hanging, capfd):
 def test_a_part_that_hangs_after_it_has_worked_is_started_again_for_ever(hanging):
     console, part = hanging
 
-    for _ in range(supervisor.TRIES_TO_START + 1):
+    for _ in range(watching.TRIES_TO_START + 1):
         os.write(part.heart.writer, b".")
         console.watch()
         assert part.process is None
