@@ -16,6 +16,7 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
+from recycle import wording
 from recycle.actions import Blocker, Outcome, Refused
 from recycle.actions.limits import Limit, Use, uses, with_account_use
 from recycle.forms import DialogForm, NamedForm
@@ -25,7 +26,6 @@ from recycle.lifecycle import ResourceAction
 from recycle.models import Account
 from recycle.outcomes import BROKEN, because, say
 from recycle.policy import Refusal
-from recycle.views import words
 from recycle.views.answers import finish, refuse_form, render_dialog, stay_here
 
 # Rows named in a dialog.
@@ -108,7 +108,7 @@ def ask(
     request, rows, bound = dialog.request, dialog.rows, bound or {}
     stay_here(request, request.path, dialog.back, dialog.ids)
     context = {
-        "title": words.title(name, len(rows)),
+        "title": wording.title(name, len(rows)),
         "note": note,
         "danger": danger,
         "uses": uses,
@@ -160,7 +160,7 @@ def report(dialog: Dialog, name: str, outcome: Outcome) -> HttpResponse:
     """Say what was done and what was not, and go back to where the person was, or to the list when
     that has gone.
     """
-    say(dialog.request, outcome, words.done(name, len(outcome.done)))
+    say(dialog.request, outcome, wording.done(name, len(outcome.done)))
     if outcome.action is ResourceAction.REMOVE and _has_gone(dialog, outcome):
         return _leave(dialog.request, reverse(dialog.page.home))
     return finish(dialog.request, dialog.back, outcome)
@@ -201,7 +201,7 @@ def report_made(dialog: Dialog, name: str, row: Model) -> HttpResponse:
     blocker = Blocker.of(row)
     page = page_of(blocker) if blocker else ""
     made = format_html('<a href="{}">{}</a>', page, row) if page else row
-    messages.success(dialog.request, format_html("{} {}", words.done(name, 1), made))
+    messages.success(dialog.request, format_html("{} {}", wording.done(name, 1), made))
     return finish(dialog.request, dialog.back)
 
 

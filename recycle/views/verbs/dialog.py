@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import formats, timezone
 from django.utils.translation import gettext as _
 
+from recycle import wording
 from recycle.actions import Done, Outcome, Refused
 from recycle.actions.bindings import described
 from recycle.actions.keeping import Retentions
@@ -23,7 +24,6 @@ from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance
 from recycle.policy import Refusal, Retention, deletable_from, why_not_no_fees
 from recycle.text import as_seen
-from recycle.views import words
 from recycle.views.answers import render_dialog, stay_here
 
 # Instances named in one group.
@@ -57,7 +57,7 @@ def group(
     extension.
     """
     done, released, refused = (
-        Fate(str(words.PROSPECTS[action]), "ok"),
+        Fate(str(wording.PROSPECTS[action]), "ok"),
         Fate(_("Will be released at once, for good"), "danger", final=True),
         Fate(_("Cannot be done"), "off"),
     )
@@ -97,7 +97,7 @@ def show_preview(
     context = {
         "action": action,
         "url": url,
-        "title": words.title(action, sum(len(group.members) for group in groups)),
+        "title": wording.title(action, sum(len(group.members) for group in groups)),
         "groups": groups,
         "going": sum(len(group.members) for group in going),
         "form": form,

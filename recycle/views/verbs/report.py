@@ -10,13 +10,13 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
+from recycle import wording
 from recycle.actions import Outcome
 from recycle.actions.undo import MOST_UNDONE, UNDO_FOR
 from recycle.forms import DialogForm, SelectionForm
 from recycle.http import Request
 from recycle.lifecycle import Action, ResourceAction
 from recycle.outcomes import INSTANCES_FAILED, INSTANCES_LEFT, say, with_reasons
-from recycle.views import words
 from recycle.views.answers import finish
 
 
@@ -63,7 +63,7 @@ def _what_was_done(outcome: Outcome) -> SafeString:
     by_action: dict[Action | ResourceAction, list[str]] = {}
     for done in outcome.done:
         by_action.setdefault(done.action, []).append(done.name)
-    sentences = [words.done(action, len(names)) for action, names in by_action.items()]
+    sentences = [wording.done(action, len(names)) for action, names in by_action.items()]
     if Action.RELEASE in by_action:
         sentences.append(_("What was released cannot be undone."))
     if Action.RESTORE in by_action:
