@@ -10,10 +10,11 @@ from django.conf import settings
 from django.http import QueryDict
 from django.utils import timezone
 
-from recycle.forms import FORMS, InstanceFilter, NamedForm, Scope
+from recycle.forms import VERBS, InstanceFilter, NamedForm, Scope
 from recycle.forms.resources import AttachForm, VolumeFilter, VolumeForm
 from recycle.lifecycle import Action, State
 from recycle.models import Volume
+from tests.conftest import acting
 
 # What an edge is made of.
 OF_PAGES = ("recycle.http", "recycle.views", "recycle.login", "django.contrib.messages")
@@ -58,8 +59,8 @@ def test_a_selection_is_read_with_no_request_anywhere(scope, make_instance):
     one, other = make_instance(name="one"), make_instance(name="two")
     shown = InstanceFilter(asked(q="two"), scope=scope)
 
-    named = FORMS[Action.STOP](asked(ids=[one.pk], mode="StopCharging"), scope=scope)
-    matching = FORMS[Action.RENEW](
+    named = VERBS[Action.STOP].form(asked(ids=[one.pk], mode="StopCharging"), scope=scope)
+    matching = VERBS[Action.RENEW].form(
         asked(all=1, as_of=timezone.now().isoformat(), months=3), scope=scope, shown=shown
     )
 
@@ -77,7 +78,7 @@ def test_a_selection_of_a_stranger_is_refused_with_no_request_anywhere(
 ):
     stranger = Scope(mallory, account, timezone.now())
 
-    form = FORMS[Action.START](asked(ids=[make_instance().pk]), scope=stranger)
+    form = VERBS[Action.START].form(asked(ids=[make_instance().pk]), scope=stranger)
 
     assert not form.is_valid()
     assert "instances" not in form.cleaned_data
@@ -87,7 +88,7 @@ def test_a_selection_of_a_stranger_is_refused_with_no_request_anywhere(
 def test_all_that_match_means_nothing_without_a_filter(scope, make_instance):
     make_instance()
 
-    form = FORMS[Action.PURGE](asked(all=1, as_of=timezone.now().isoformat()), scope=scope)
+    form = VERBS[Action.PURGE].form(asked(all=1, as_of=timezone.now().isoformat()), scope=scope)
 
     assert not form.is_valid()
 
@@ -126,8 +127,28 @@ def test_dialogs_and_filters_of_resources_are_read_with_no_request_anywhere(
 )
 @pytest.mark.django_db
 def test_each_action_says_its_parameters(scope, make_instance, action, fields, plain, retyped):
-    form = FORMS[action](asked(ids=[make_instance(State.ACTIVE).pk], **fields), scope=scope)
+    form = VERBS[action].form(asked(ids=[make_instance(State.ACTIVE).pk], **fields), scope=scope)
 
     assert form.is_valid(), form.errors
     assert form.parameters(retyped=False) == plain
     assert form.parameters(retyped=True) == retyped
+
+
+@pytest.mark.parametrize("action", VERBS)
+@pytest.mark.django_db
+def test_each_action_takes_what_its_form_gives_and_is_what_it_is_called(
+    scope, alice, make_instance, action
+):
+    form = VERBS[action].form(asked(ids=[make_instance().pk], reason="court"), scope=scope)
+    assert form.is_valid(), form.errors
+
+    outcome = VERBS[action].carry_out(
+        form.cleaned_data["instances"],
+        context=acting(alice, reason="court"),
+        limit=1,
+        dry_run=True,
+        **form.parameters(retyped=True),
+    )
+
+    assert outcome.action == action
+    assert len(outcome.done) + len(outcome.refused) == 1

@@ -4,7 +4,7 @@ import pytest
 from django.utils import translation
 
 from recycle import wording
-from recycle.forms import FORMS
+from recycle.forms import VERBS
 from recycle.lifecycle import Action
 from recycle.urls import urlpatterns
 
@@ -16,8 +16,8 @@ def test_every_dialog_says_what_it_is_and_what_was_done():
 
     assert wording.TITLES.keys() <= ADDRESSES
     assert wording.TITLES.keys() == done
-    assert wording.PROSPECTS.keys() == FORMS.keys()
-    assert FORMS.keys() <= wording.TITLES.keys()
+    assert wording.PROSPECTS.keys() == VERBS.keys()
+    assert VERBS.keys() <= wording.TITLES.keys()
 
 
 @pytest.mark.parametrize("language", ["en", "zh-hans"])

@@ -22,13 +22,13 @@ from recycle.forms.retention import ConfirmedForm, KeepForField, KeepForm, RuleF
 from recycle.forms.scope import Scope
 from recycle.forms.selection import LISTS, MAX_SELECTED, SelectionForm
 from recycle.forms.undo import UndoForm
-from recycle.forms.verbs import FORMS
+from recycle.forms.verbs import VERBS
 
 __all__ = [
-    "FORMS",
     "LISTS",
     "MAX_NAMED",
     "MAX_SELECTED",
+    "VERBS",
     "AgainForm",
     "AuditFilter",
     "BinFilter",

@@ -1,13 +1,18 @@
-"""What each action on instances asks beside them, and what its function takes of that."""
+"""What each action on instances asks beside them, what its function takes of that, and which
+function it is. Every edge reads this one table.
+"""
 
+from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import forms
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from recycle import actions
+from recycle.actions import Outcome
 from recycle.forms.selection import SelectionForm
 from recycle.lifecycle import Action
 from recycle.policy import RENEWAL_MONTHS
@@ -94,17 +99,26 @@ class HoldForm(SelectionForm):
         return {"review_on": self.cleaned_data.get("review_on")}
 
 
-FORMS: dict[Action, type[SelectionForm]] = {
-    Action.START: SelectionForm,
-    Action.STOP: StopForm,
-    Action.RESTART: SelectionForm,
-    Action.DELETE: DeleteForm,
-    Action.RENEW: RenewForm,
-    Action.RESTORE: RestoreForm,
-    Action.PURGE: SelectionForm,
-    Action.EXTEND: ExtendForm,
-    Action.PROTECT: SelectionForm,
-    Action.UNPROTECT: SelectionForm,
-    Action.HOLD: HoldForm,
-    Action.UNHOLD: SelectionForm,
+class Verb(NamedTuple):
+    """`carry_out` takes the form's instances, its `parameters`, a context, a limit, and whether it
+    is a dry run.
+    """
+
+    form: type[SelectionForm]
+    carry_out: Callable[..., Outcome]
+
+
+VERBS: dict[Action, Verb] = {
+    Action.START: Verb(SelectionForm, actions.start),
+    Action.STOP: Verb(StopForm, actions.stop),
+    Action.RESTART: Verb(SelectionForm, actions.restart),
+    Action.DELETE: Verb(DeleteForm, actions.delete),
+    Action.RENEW: Verb(RenewForm, actions.renew),
+    Action.RESTORE: Verb(RestoreForm, actions.restore),
+    Action.PURGE: Verb(SelectionForm, actions.purge),
+    Action.EXTEND: Verb(ExtendForm, actions.extend),
+    Action.PROTECT: Verb(SelectionForm, actions.protect),
+    Action.UNPROTECT: Verb(SelectionForm, actions.unprotect),
+    Action.HOLD: Verb(HoldForm, actions.hold),
+    Action.UNHOLD: Verb(SelectionForm, actions.unhold),
 }

@@ -4,16 +4,13 @@ and says what did.
 The dialog is a dry run of the verb itself. Without htmx it is a page of its own.
 """
 
-from collections.abc import Callable
 from dataclasses import replace
 
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from recycle import actions
-from recycle.actions import Outcome
-from recycle.forms import FORMS, MAX_SELECTED, SelectionDialogForm
+from recycle.forms import MAX_SELECTED, VERBS, SelectionDialogForm
 from recycle.http import Request, sent
 from recycle.lifecycle import Action
 from recycle.text import as_seen
@@ -28,80 +25,79 @@ LIST, BIN = "recycle:instances", "recycle:bin"
 @require_http_methods(["GET", "POST"])
 @needs(Action.START, LIST)
 def start(request: Request) -> HttpResponse:
-    return _act(request, Action.START, actions.start, LIST)
+    return _act(request, Action.START, LIST)
 
 
 @require_http_methods(["GET", "POST"])
 @needs(Action.STOP, LIST)
 def stop(request: Request) -> HttpResponse:
-    return _act(request, Action.STOP, actions.stop, LIST)
+    return _act(request, Action.STOP, LIST)
 
 
 @require_http_methods(["GET", "POST"])
 @needs(Action.RESTART, LIST)
 def restart(request: Request) -> HttpResponse:
-    return _act(request, Action.RESTART, actions.restart, LIST)
+    return _act(request, Action.RESTART, LIST)
 
 
 @require_http_methods(["GET", "POST"])
 @needs(Action.DELETE, LIST)
 def delete(request: Request) -> HttpResponse:
-    return _act(request, Action.DELETE, actions.delete, LIST)
+    return _act(request, Action.DELETE, LIST)
 
 
 @require_http_methods(["GET", "POST"])
 @needs(Action.RENEW, LIST)
 def renew(request: Request) -> HttpResponse:
-    return _act(request, Action.RENEW, actions.renew, LIST)
+    return _act(request, Action.RENEW, LIST)
 
 
 @require_http_methods(["GET", "POST"])
 @needs(Action.RESTORE, BIN)
 def restore(request: Request) -> HttpResponse:
-    return _act(request, Action.RESTORE, actions.restore, BIN)
+    return _act(request, Action.RESTORE, BIN)
 
 
 @require_http_methods(["GET", "POST"])
 @needs(Action.PURGE, BIN)
 def purge(request: Request) -> HttpResponse:
-    return _act(request, Action.PURGE, actions.purge, BIN)
+    return _act(request, Action.PURGE, BIN)
 
 
 @require_http_methods(["GET", "POST"])
 @needs(Action.EXTEND, BIN)
 def extend(request: Request) -> HttpResponse:
-    return _act(request, Action.EXTEND, actions.extend, BIN)
+    return _act(request, Action.EXTEND, BIN)
 
 
 @require_http_methods(["GET", "POST"])
 @needs(Action.PROTECT, LIST)
 def protect(request: Request) -> HttpResponse:
-    return _act(request, Action.PROTECT, actions.protect, LIST)
+    return _act(request, Action.PROTECT, LIST)
 
 
 @require_http_methods(["GET", "POST"])
 @needs(Action.UNPROTECT, LIST)
 def unprotect(request: Request) -> HttpResponse:
-    return _act(request, Action.UNPROTECT, actions.unprotect, LIST)
+    return _act(request, Action.UNPROTECT, LIST)
 
 
 @require_http_methods(["GET", "POST"])
 @needs(Action.HOLD, BIN)
 def hold(request: Request) -> HttpResponse:
-    return _act(request, Action.HOLD, actions.hold, BIN)
+    return _act(request, Action.HOLD, BIN)
 
 
 @require_http_methods(["GET", "POST"])
 @needs(Action.UNHOLD, BIN)
 def unhold(request: Request) -> HttpResponse:
-    return _act(request, Action.UNHOLD, actions.unhold, BIN)
+    return _act(request, Action.UNHOLD, BIN)
 
 
-def _act(
-    request: Request, action: Action, carry_out: Callable[..., Outcome], home: str
-) -> HttpResponse:
+def _act(request: Request, action: Action, home: str) -> HttpResponse:
+    form_class, carry_out = VERBS[action]
     page = SelectionDialogForm(sent(request), scope=request.shell.scope, home=home)
-    form = FORMS[action](sent(request), scope=request.shell.scope, shown=page.shown)
+    form = form_class(sent(request), scope=request.shell.scope, shown=page.shown)
     form.is_valid()
     if not page.is_valid() or "instances" not in form.cleaned_data:
         return refuse_form(request, page, form)
