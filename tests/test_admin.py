@@ -80,6 +80,18 @@ def test_restore_and_purge_do_what_the_console_does(client, root, make_instance)
     assert Instance.objects.get(pk=gone.pk).state == State.PURGED
 
 
+@pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.model_name)
+@pytest.mark.parametrize("key", ["x", "9" * 30])
+def test_what_cannot_be_a_key_is_no_error_of_ours(client, root, one_of_each, model, key):
+    action, *_ = admin.site._registry[model].actions or ["delete_selected"]
+    data = {"action": action, "_selected_action": [key]}
+
+    response = client.post(reverse(f"admin:recycle_{model._meta.model_name}_changelist"), data)
+
+    # Where nothing is ever done to rows, the list is shown.
+    assert response.status_code in (200, 302)
+
+
 @pytest.mark.parametrize("model", [Instance, Event])
 def test_the_admins_own_delete_is_off(client, root, model, recycled, rf):
     request = rf.get("/")

@@ -4,6 +4,8 @@ from collections.abc import Callable
 from typing import Any
 
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.core.exceptions import ValidationError
 from django.core.paginator import Paginator
 from django.db import DataError
 from django.db.models import Model, QuerySet
@@ -39,8 +41,8 @@ class FoldedSearch:
 
 
 class BoundedLookups:
-    """A value in an address that no column can hold is no error of ours: it is answered as Django
-    answers nonsense.
+    """A value that no column can hold, in an address or a selection, is no error of ours: it is
+    answered as Django answers nonsense.
     """
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
@@ -48,6 +50,17 @@ class BoundedLookups:
             return super().changelist_view(request, extra_context)  # type: ignore[misc]
         except (OverflowError, DataError):
             return HttpResponseRedirect("?e=1")
+
+    def response_action(
+        self, request: HttpRequest, queryset: QuerySet[Any], *args: Any, **options: Any
+    ) -> Any:
+        key = self.model._meta.pk  # type: ignore[attr-defined]
+        try:
+            for text in request.POST.getlist(ACTION_CHECKBOX_NAME):
+                key.to_python(text)
+        except ValidationError:
+            return HttpResponseRedirect("?e=1")
+        return super().response_action(request, queryset, *args, **options)  # type: ignore[misc]
 
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
