@@ -2,6 +2,7 @@
 failed. The same in every edge that speaks to people.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -12,9 +13,11 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext_lazy
 
+from recycle import wording
 from recycle.actions import Outcome, Refused
 from recycle.actions.again import Result
 from recycle.http import page_of
+from recycle.lifecycle import Action
 from recycle.policy import Refusal
 
 # Reasons named in one message.
@@ -61,6 +64,15 @@ def say(
     if outcome.failed:
         reasons = [(each.name, each.error if errors else BROKEN) for each in outcome.failed]
         messages.error(request, with_reasons(failed % {"n": len(reasons)}, reasons))
+
+
+def what_was_done(outcome: Outcome) -> str:
+    """A sentence for each thing that was done to instances: a delete may have meant two."""
+    counts = Counter(Action(done.action) for done in outcome.done)
+    sentences = [wording.done(action, n) for action, n in counts.items()]
+    if Action.RELEASE in counts:
+        sentences.append(_("What was released cannot be undone."))
+    return " ".join(sentences)
 
 
 def say_left(request: HttpRequest, head: Any, reasons: Reasons) -> None:

@@ -1,14 +1,22 @@
 """Django admin: for superusers, and by the same verbs as everywhere else."""
 
+from html import unescape
 from html.parser import HTMLParser
+from uuid import uuid4
 
 import pytest
 from django.apps import apps
 from django.contrib import admin
 from django.db import models
+from django.http import QueryDict
 from django.urls import reverse
+from django.utils import timezone
 
+from recycle.admin import instances
+from recycle.admin.instances import OFFERED
+from recycle.forms import MAX_SELECTED, VERBS, WholeScope
 from recycle.lifecycle import State
+from recycle.listing import COUNTED
 from recycle.models import (
     Account,
     Event,
@@ -21,7 +29,9 @@ from recycle.models import (
     Zone,
 )
 from recycle.models.agreement import Agreement
+from recycle.outcomes import REASONS, what_was_done
 from recycle.policy import BillingMode
+from tests.conftest import acting
 
 pytestmark = pytest.mark.django_db
 
@@ -65,7 +75,7 @@ def test_recycle_moves_to_the_bin_and_releases_nothing(client, root, make_instan
 
     assert Instance.objects.get(pk=daily.pk).state == State.RECYCLED
     assert Instance.objects.get(pk=hourly.pk).state == State.ACTIVE
-    assert "Done for 1 instance." in response.text
+    assert "Moved 1 instance to the recycle bin." in response.text
     assert hourly.name in response.text
     assert Event.objects.get().by == root
 
@@ -78,6 +88,62 @@ def test_restore_and_purge_do_what_the_console_does(client, root, make_instance)
 
     assert Instance.objects.get(pk=back.pk).state == State.STOPPED
     assert Instance.objects.get(pk=gone.pk).state == State.PURGED
+
+
+@pytest.mark.parametrize("action", [action for action, name in OFFERED.items() if name])
+def test_what_is_done_and_refused_is_what_the_table_says_in_the_words_of_the_pages(
+    client, root, make_instance, action
+):
+    made = [make_instance(state, mode) for state in State for mode in BillingMode]
+    made += [
+        make_instance(protected=True),
+        make_instance(State.RECYCLED, held_at=timezone.now(), hold_reason="a case"),
+    ]
+    data = QueryDict(mutable=True)
+    data.setlist("ids", [str(instance.pk) for instance in made])
+    form = VERBS[action].form(data, scope=WholeScope(root, None, timezone.now()))
+    assert form.is_valid()
+    expected = VERBS[action].carry_out(
+        form.cleaned_data["instances"],
+        context=acting(root),
+        dry_run=True,
+        **form.parameters(retyped=False),
+    )
+
+    response = act(client, OFFERED[action], *made)
+
+    text = unescape(response.text)
+    assert len(expected.done) + len(expected.refused) == len(made)
+    assert what_was_done(expected) in text
+    assert f"{len(expected.refused)} instances were left alone:" in text
+    assert all(f"{each.name}: {each.refusal.label}" in text for each in expected.refused[:REASONS])
+    assert Event.objects.count() == len(expected.done)
+    assert set(Event.objects.values_list("reason", flat=True)) == {"In the admin"}
+
+
+def test_an_unknown_instance_refuses_the_whole_selection(client, root, make_instance):
+    known = make_instance()
+
+    response = act(client, "recycle", known, Instance(pk=uuid4()))
+
+    assert "1 instance was not found. Nothing was changed." in response.text
+    assert Instance.objects.get(pk=known.pk).state == State.ACTIVE
+
+
+def test_all_that_a_list_matches_are_acted_on_and_no_more_than_it_can_have_counted(
+    client, root, make_instance, monkeypatch
+):
+    monkeypatch.setattr(instances, "MAX_SELECTED", 2)
+    matching = [make_instance(name=f"web-{number}") for number in (2, 3, 1)]
+    other = make_instance(name="db-1")
+    data = {"action": "recycle", "select_across": "1", "_selected_action": [matching[1].pk]}
+
+    client.post(reverse("admin:recycle_instance_changelist") + "?q=web", data)
+
+    gone = Instance.objects.filter(state=State.RECYCLED).order_by("name")
+    assert MAX_SELECTED == COUNTED
+    assert list(gone) == [matching[2], matching[0]]
+    assert Instance.objects.get(pk=other.pk).state == State.ACTIVE
 
 
 @pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.model_name)

@@ -10,10 +10,10 @@ from django.conf import settings
 from django.http import QueryDict
 from django.utils import timezone
 
-from recycle.forms import VERBS, InstanceFilter, NamedForm, Scope
+from recycle.forms import VERBS, InstanceFilter, NamedForm, Scope, WholeScope
 from recycle.forms.resources import AttachForm, VolumeFilter, VolumeForm
 from recycle.lifecycle import Action, State
-from recycle.models import Volume
+from recycle.models import User, Volume
 from tests.conftest import acting
 
 # What an edge is made of.
@@ -82,6 +82,19 @@ def test_a_selection_of_a_stranger_is_refused_with_no_request_anywhere(
 
     assert not form.is_valid()
     assert "instances" not in form.cleaned_data
+
+
+@pytest.mark.django_db
+def test_only_a_superuser_names_instances_of_every_account(alice, make_instance):
+    one, now = make_instance(), timezone.now()
+    root = User.objects.create_superuser("root")
+
+    of_root = VERBS[Action.START].form(asked(ids=[one.pk]), scope=WholeScope(root, None, now))
+    of_alice = VERBS[Action.START].form(asked(ids=[one.pk]), scope=WholeScope(alice, None, now))
+
+    assert of_root.is_valid()
+    assert list(of_root.cleaned_data["instances"]) == [one]
+    assert not of_alice.is_valid()
 
 
 @pytest.mark.django_db

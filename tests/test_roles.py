@@ -13,6 +13,8 @@ from django.contrib.admin.sites import site
 from django.urls import reverse
 
 from recycle import policy, urls
+from recycle.admin.instances import OFFERED
+from recycle.forms import VERBS
 from recycle.lifecycle import Action, AnyAction, ResourceAction, Right
 from recycle.models import Account, Edge, Instance, LoadBalancer, RetentionRule, User
 from recycle.policy import NEEDED, Refusal, Role
@@ -128,7 +130,7 @@ def refused_by_page(name: str, user: User, world: World) -> bool:
 def refused_by_admin(name: str, user: User, world: World) -> bool:
     client = Client()
     client.force_login(user)
-    if name in ("recycle", "restore", "purge"):
+    if name in ON_INSTANCES:
         where = reverse("admin:recycle_instance_changelist")
         what: dict[str, Any] = {"action": name, "_selected_action": [world.full.pk]}
     elif name == "add_rule":
@@ -203,10 +205,10 @@ PAGES: dict[str, AnyAction] = {
 # What only concerns the person, whatever their role.
 OWN = {"password", "end_session", "account", "theme", "columns", "dismiss_tip"}
 
+# Of what is done to instances, the admin's own table says what it offers.
+ON_INSTANCES: dict[str, Action] = {name: action for action, name in OFFERED.items() if name}
 ADMIN: dict[str, AnyAction] = {
-    "recycle": Action.DELETE,
-    "restore": Action.RESTORE,
-    "purge": Action.PURGE,
+    **ON_INSTANCES,
     "keep": Right.RETENTION,
     "add_rule": Right.RETENTION,
 }
@@ -288,10 +290,9 @@ def test_every_page_that_does_something_has_its_row(client, alice, world):
         assert response.status_code == 405, name
 
 
-def test_every_action_of_the_admin_has_its_row():
-    offered = {
-        name if isinstance(name, str) else name.__name__
-        for name in site._registry[Instance].actions or ()
-    }
+def test_the_admin_says_of_every_verb_whether_it_does_it_and_does_no_other():
+    edit = site._registry[Instance]
 
-    assert offered <= ADMIN.keys()
+    assert OFFERED.keys() == VERBS.keys()
+    assert edit.actions == tuple(ON_INSTANCES)
+    assert all(callable(getattr(edit, name)) for name in ON_INSTANCES)

@@ -1,21 +1,67 @@
 """Instances: people may put a name right; what happens to them, only the actions do."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from datetime import datetime
+from itertools import chain
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import HttpRequest, QueryDict
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.utils.translation import gettext_lazy
 
-from recycle import actions
-from recycle.actions import Outcome
 from recycle.admin.base import ConsoleAdmin
+from recycle.forms import MAX_SELECTED, VERBS, WholeScope
+from recycle.lifecycle import Action
 from recycle.logged import context_of
 from recycle.models import Instance, InstanceQuerySet
 from recycle.models.folded import with_folded
-from recycle.outcomes import INSTANCES_FAILED, INSTANCES_LEFT, say
+from recycle.outcomes import INSTANCES_FAILED, INSTANCES_LEFT, say, what_was_done
+
+# How the list here calls each verb of `VERBS`; None: only the pages do it, in a dialog.
+OFFERED: dict[Action, str | None] = {
+    Action.START: None,
+    Action.STOP: None,
+    Action.RESTART: None,
+    # Nothing is retyped here. So nothing is released: where there is no bin, the verb refuses.
+    Action.DELETE: "recycle",
+    Action.RENEW: None,
+    Action.RESTORE: "restore",
+    Action.PURGE: "purge",
+    Action.EXTEND: None,
+    Action.PROTECT: None,
+    Action.UNPROTECT: None,
+    Action.HOLD: None,
+    Action.UNHOLD: None,
+}
+
+
+@dataclass
+class Changelist:
+    """What the admin's list showed, as a filter for "all that match"."""
+
+    rows: InstanceQuerySet
+    now: datetime
+
+    def is_valid(self) -> bool:
+        return True
+
+    def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
+        # The list may come with joins and an order of its own; the action locks by key.
+        return rows.filter(pk__in=self.rows.order_by().values("pk"))
+
+
+def asked(request: HttpRequest, now: datetime) -> QueryDict:
+    """What the admin's list sends, in the words of a selection on the pages."""
+    data = QueryDict(mutable=True)
+    data["reason"] = _("In the admin")
+    if request.POST.get("select_across") == "1":
+        data["all"], data["as_of"] = "1", now.isoformat()
+    else:
+        data.setlist("ids", request.POST.getlist(ACTION_CHECKBOX_NAME))
+    return data
 
 
 @admin.register(Instance)
@@ -37,7 +83,7 @@ class InstanceAdmin(ConsoleAdmin):
     search_fields = ("name_folded__contains", "id", "private_ip")
     search_help_text = gettext_lazy("Name, ID or private IP")
     list_select_related = ("account", "zone", "instance_type")
-    actions = ("recycle", "restore", "purge")
+    actions = tuple(name for name in OFFERED.values() if name)
     # People may put a name right; what happens to an instance is not edited but done.
     fields = (
         ("name", "id"),
@@ -79,27 +125,35 @@ class InstanceAdmin(ConsoleAdmin):
 
     @admin.action(description=gettext_lazy("Move the selected instances to the recycle bin"))
     def recycle(self, request: HttpRequest, instances: InstanceQuerySet) -> None:
-        """Releases nothing: where there is no bin, the instance is refused."""
-        self._act(request, instances, actions.delete, may_release=False)
+        self._act(request, Action.DELETE, instances)
 
     @admin.action(description=gettext_lazy("Restore the selected instances from the recycle bin"))
     def restore(self, request: HttpRequest, instances: InstanceQuerySet) -> None:
-        self._act(request, instances, actions.restore)
+        self._act(request, Action.RESTORE, instances)
 
     @admin.action(
         description=gettext_lazy("Delete the selected instances in the recycle bin for good")
     )
     def purge(self, request: HttpRequest, instances: InstanceQuerySet) -> None:
-        self._act(request, instances, actions.purge)
+        self._act(request, Action.PURGE, instances)
 
-    def _act(
-        self, request: HttpRequest, instances: InstanceQuerySet, action: Any, **parameters: Any
-    ) -> None:
-        # The selection may come with joins and an order of its own; the action locks by key.
-        chosen = Instance.objects.filter(pk__in=instances.order_by().values("pk"))
-        outcome: Outcome = action(
-            chosen, context=replace(context_of(request), reason=_("In the admin")), **parameters
+    def _act(self, request: HttpRequest, action: Action, listed: InstanceQuerySet) -> None:
+        form_class, carry_out = VERBS[action]
+        context = context_of(request)
+        form = form_class(
+            asked(request, context.now),
+            scope=WholeScope(context.person, None, context.now),
+            shown=Changelist(listed, context.now),
         )
-        n = len(outcome.done)
-        done = ngettext("Done for %(n)d instance.", "Done for %(n)d instances.", n) % {"n": n}
+        if not form.is_valid():
+            for sentence in chain.from_iterable(form.errors.values()):
+                messages.error(request, str(sentence))
+            return
+        outcome = carry_out(
+            form.cleaned_data["instances"],
+            context=replace(context, reason=form.cleaned_data["reason"]),
+            limit=MAX_SELECTED,
+            **form.parameters(retyped=False),
+        )
+        done = what_was_done(outcome)
         say(request, outcome, done, left=INSTANCES_LEFT, failed=INSTANCES_FAILED, errors=True)

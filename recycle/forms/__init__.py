@@ -19,8 +19,8 @@ from recycle.forms.offer import offered
 from recycle.forms.places import FilteredPage, dialog_link, own_address
 from recycle.forms.preferences import ColumnsForm, ThemeForm, TipForm
 from recycle.forms.retention import ConfirmedForm, KeepForField, KeepForm, RuleForm
-from recycle.forms.scope import Scope
-from recycle.forms.selection import LISTS, MAX_SELECTED, SelectionForm
+from recycle.forms.scope import Scope, WholeScope
+from recycle.forms.selection import LISTS, MAX_SELECTED, SelectionForm, ShownList
 from recycle.forms.undo import UndoForm
 from recycle.forms.verbs import VERBS
 
@@ -54,9 +54,11 @@ __all__ = [
     "Scope",
     "SelectionDialogForm",
     "SelectionForm",
+    "ShownList",
     "ThemeForm",
     "TipForm",
     "UndoForm",
+    "WholeScope",
     "dialog_link",
     "filled_in",
     "offered",

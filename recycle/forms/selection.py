@@ -1,7 +1,7 @@
 """Which instances an action is about: named one by one, or all that match a list's filter."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 from uuid import UUID
 
 from django import forms
@@ -31,6 +31,19 @@ LISTS: dict[str, type[InstanceListForm]] = {
 }
 
 
+class ShownList(Protocol):
+    """The filter of a list of instances, as far as "all that match" needs it."""
+
+    # The moment at which the list was shown.
+    now: datetime
+
+    def is_valid(self) -> bool: ...
+
+    def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
+        """Those of `rows` that the list shows."""
+        ...
+
+
 class SelectionForm(forms.Form):
     """Instances named one by one, or all that matched a list's filter when it was shown.
 
@@ -45,9 +58,7 @@ class SelectionForm(forms.Form):
 
     data: QueryDict
 
-    def __init__(
-        self, data: QueryDict, *, scope: Scope, shown: InstanceListForm | None = None
-    ) -> None:
+    def __init__(self, data: QueryDict, *, scope: Scope, shown: ShownList | None = None) -> None:
         """`shown` is the filter that `all` is about; without one, `all` is refused."""
         super().__init__(data)
         self.scope = scope
@@ -111,7 +122,7 @@ class SelectionForm(forms.Form):
             )
         # "Ends within 15 minutes" goes on from when the list was shown, not from now.
         self.shown.now = as_of
-        instances: InstanceQuerySet = self.shown.narrow(self.scope.instances())
+        instances = self.shown.narrow(self.scope.instances())
         return instances.filter(changed_at__lte=as_of)
 
     def parameters(self, *, retyped: bool) -> dict[str, Any]:

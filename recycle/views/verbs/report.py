@@ -10,13 +10,12 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django_htmx.http import HttpResponseClientRedirect, trigger_client_event
 
-from recycle import wording
 from recycle.actions import Outcome
 from recycle.actions.undo import MOST_UNDONE, UNDO_FOR
 from recycle.forms import DialogForm, SelectionForm
 from recycle.http import Request
-from recycle.lifecycle import Action, ResourceAction
-from recycle.outcomes import INSTANCES_FAILED, INSTANCES_LEFT, say, with_reasons
+from recycle.lifecycle import Action
+from recycle.outcomes import INSTANCES_FAILED, INSTANCES_LEFT, say, what_was_done, with_reasons
 from recycle.views.answers import finish
 
 
@@ -60,18 +59,13 @@ def _configure_again(request: Request, outcome: Outcome) -> HttpResponse:
 
 
 def _what_was_done(outcome: Outcome) -> SafeString:
-    by_action: dict[Action | ResourceAction, list[str]] = {}
-    for done in outcome.done:
-        by_action.setdefault(done.action, []).append(done.name)
-    sentences = [wording.done(action, len(names)) for action, names in by_action.items()]
-    if Action.RELEASE in by_action:
-        sentences.append(_("What was released cannot be undone."))
-    if Action.RESTORE in by_action:
+    """With a link to where the instances are now."""
+    sentence, actions = what_was_done(outcome), {done.action for done in outcome.done}
+    if Action.RESTORE in actions:
         # Those named by their ids may lie in another region than the one that is shown.
         link = f"{reverse('recycle:instances')}?batch={outcome.batch}&region="
-        return format_html('{} <a href="{}">{}</a>', " ".join(sentences), link, _("Show them"))
-    if Action.RECYCLE in by_action:
-        return format_html(
-            '{} <a href="{}">{}</a>', " ".join(sentences), reverse("recycle:bin"), _("Recycle bin")
-        )
-    return format_html("{}", " ".join(sentences))
+        return format_html('{} <a href="{}">{}</a>', sentence, link, _("Show them"))
+    if Action.RECYCLE in actions:
+        link = reverse("recycle:bin")
+        return format_html('{} <a href="{}">{}</a>', sentence, link, _("Recycle bin"))
+    return format_html("{}", sentence)
