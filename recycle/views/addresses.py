@@ -36,7 +36,6 @@ from recycle.views.resources import (
     report_made,
     report_made_already,
     show_detail,
-    unchanged,
 )
 from recycle.views.scope import find
 
@@ -210,9 +209,7 @@ def disassociate(request: Request) -> HttpResponse:
     if not details.is_valid():
         note = _("From then on nothing is reached at this address. The EIP stays with the account.")
         return ask(dialog, "disassociate", details, note=note, bound=bound)
-    rows, changed = unchanged(dialog, bound)
-    outcome = addresses.disassociate(rows, context=request.context)
-    outcome.refused += changed
+    outcome = addresses.disassociate(dialog.unchanged(bound), context=request.context)
     return report(dialog, "disassociate", outcome)
 
 
@@ -227,7 +224,6 @@ def delete(request: Request) -> HttpResponse:
     if not details.is_valid():
         note = _("The address is given back, and cannot be had again.")
         return ask(dialog, "delete_addresses", details, note=note, bound=bound, danger=True)
-    rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
+    rows = dialog.unchanged(bound) if details.unbinds else dialog.chosen
     outcome = addresses.remove(rows, unbind=details.unbinds, context=request.context)
-    outcome.refused += changed
     return report(dialog, "delete_addresses", outcome)

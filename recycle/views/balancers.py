@@ -49,7 +49,6 @@ from recycle.views.resources import (
     report_made,
     report_made_already,
     show_detail,
-    unchanged,
 )
 from recycle.views.scope import find
 
@@ -229,9 +228,8 @@ def delete(request: Request) -> HttpResponse:
     if not details.is_valid():
         note = _("Its listeners go with it. This cannot be undone.")
         return ask(dialog, "delete_balancers", details, note=note, bound=bound, danger=True)
-    rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
+    rows = dialog.unchanged(bound) if details.unbinds else dialog.chosen
     outcome = balancers.remove(rows, unbind=details.unbinds, context=request.context)
-    outcome.refused += changed
     return report(dialog, "delete_balancers", outcome)
 
 
@@ -245,9 +243,8 @@ def delete_listeners(request: Request) -> HttpResponse:
     details = RemoveForm(dialog.answers, scope=request.shell.scope, bound=bool(bound))
     if not details.is_valid():
         return ask(dialog, "delete_listeners", details, bound=bound, danger=True)
-    rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
+    rows = dialog.unchanged(bound) if details.unbinds else dialog.chosen
     outcome = balancers.remove_listeners(rows, unbind=details.unbinds, context=request.context)
-    outcome.refused += changed
     return report(dialog, "delete_listeners", outcome)
 
 
@@ -314,7 +311,5 @@ def deregister(request: Request) -> HttpResponse:
     if not details.is_valid():
         note = _("The load balancer sends it nothing any more.")
         return ask(dialog, "deregister", details, note=note, bound=bound)
-    rows, changed = unchanged(dialog, bound)
-    outcome = balancers.deregister(rows, context=request.context)
-    outcome.refused += changed
+    outcome = balancers.deregister(dialog.unchanged(bound), context=request.context)
     return report(dialog, "deregister", outcome)

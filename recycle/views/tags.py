@@ -37,7 +37,6 @@ from recycle.views.resources import (
     report,
     report_made,
     show_detail,
-    unchanged,
 )
 from recycle.views.scope import find
 
@@ -196,9 +195,7 @@ def take_off(request: Request) -> HttpResponse:
     if not details.is_valid():
         note = _("The tag itself stays.")
         return ask(dialog, "take_off_tags", details, note=note, bound=bound)
-    rows, changed = unchanged(dialog, bound)
-    outcome = tags.take_off(rows, context=request.context)
-    outcome.refused += changed
+    outcome = tags.take_off(dialog.unchanged(bound), context=request.context)
     return report(dialog, "take_off_tags", outcome)
 
 
@@ -212,7 +209,6 @@ def delete(request: Request) -> HttpResponse:
     details = RemoveForm(dialog.answers, scope=request.shell.scope, bound=bool(bound))
     if not details.is_valid():
         return ask(dialog, "delete_tags", details, bound=bound, danger=True)
-    rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
+    rows = dialog.unchanged(bound) if details.unbinds else dialog.chosen
     outcome = tags.remove(rows, unbind=details.unbinds, context=request.context)
-    outcome.refused += changed
     return report(dialog, "delete_tags", outcome)

@@ -35,7 +35,6 @@ from recycle.views.resources import (
     report_made,
     report_made_already,
     show_detail,
-    unchanged,
 )
 from recycle.views.scope import find
 
@@ -186,9 +185,7 @@ def detach(request: Request) -> HttpResponse:
     if not details.is_valid():
         note = _("Unmount it in the instance first, or what is not written yet is lost.")
         return ask(dialog, "detach", details, note=note, bound=bound)
-    rows, changed = unchanged(dialog, bound)
-    outcome = volumes.detach(rows, context=request.context)
-    outcome.refused += changed
+    outcome = volumes.detach(dialog.unchanged(bound), context=request.context)
     return report(dialog, "detach", outcome)
 
 
@@ -205,7 +202,6 @@ def delete(request: Request) -> HttpResponse:
     if not details.is_valid():
         note = _("What is stored there is lost.")
         return ask(dialog, "delete_volumes", details, note=note, bound=bound, danger=True)
-    rows, changed = unchanged(dialog, bound) if details.unbinds else (dialog.chosen, [])
+    rows = dialog.unchanged(bound) if details.unbinds else dialog.chosen
     outcome = volumes.remove(rows, unbind=details.unbinds, context=request.context)
-    outcome.refused += changed
     return report(dialog, "delete_volumes", outcome)

@@ -12,7 +12,6 @@ from recycle.views.resources.dialog import (
     report,
     report_made,
     report_made_already,
-    unchanged,
 )
 from recycle.views.resources.suggestions import suggest
 
@@ -27,5 +26,4 @@ __all__ = [
     "report_made_already",
     "show_detail",
     "suggest",
-    "unchanged",
 ]

@@ -45,6 +45,8 @@ class Dialog:
         self.request = request
         self.page = DialogForm(sent(request), scope=request.shell.scope, home=home)
         self.named = None if rows is None else NamedForm(sent(request), rows=rows)
+        # What `unchanged` left out; `report` says why.
+        self.changed: list[Refused] = []
 
     def is_valid(self) -> bool:
         return self.page.is_valid() and (self.named is None or self.named.is_valid())
@@ -77,6 +79,19 @@ class Dialog:
     def rows(self) -> list[Any]:
         """The named rows as they were read once, for the dialog to show."""
         return list(self.chosen) if self.named else []
+
+    def unchanged(self, bound: Bound) -> QuerySet[Any, Any]:
+        """The named rows as a query, without those that are bound to something else by now than the
+        dialog said. `report` says of these that they were left alone.
+        """
+        announced = self.page.cleaned_data["announced"]
+        if announced is None:
+            return self.chosen
+        for row in self.rows:
+            now = bound.get(row.pk, ())
+            if now and announced.get(str(row.pk)) != _fingerprint(now):
+                self.changed.append(Refused(row.pk, str(row), Refusal.CHANGED, Blocker.of(now[0])))
+        return self.chosen.exclude(pk__in=[refused.id for refused in self.changed])
 
 
 @dataclass(frozen=True)
@@ -141,25 +156,11 @@ def _fingerprint(bound: Sequence[Model]) -> str:
     return hashlib.sha256(" ".join(str(each.pk) for each in bound).encode()).hexdigest()[:12]
 
 
-def unchanged(dialog: Dialog, bound: Bound) -> tuple[QuerySet[Any, Any], list[Refused]]:
-    """The rows that are bound to what the dialog said, and why not the others: they are bound to
-    something else by now.
-    """
-    announced = dialog.page.cleaned_data["announced"]
-    if announced is None:
-        return dialog.chosen, []
-    changed = []
-    for row in dialog.rows:
-        now = bound.get(row.pk, ())
-        if now and announced.get(str(row.pk)) != _fingerprint(now):
-            changed.append(Refused(row.pk, str(row), Refusal.CHANGED, Blocker.of(now[0])))
-    return dialog.chosen.exclude(pk__in=[refused.id for refused in changed]), changed
-
-
 def report(dialog: Dialog, name: str, outcome: Outcome) -> HttpResponse:
     """Say what was done and what was not, and go back to where the person was, or to the list when
     that has gone.
     """
+    outcome.refused += dialog.changed
     say(dialog.request, outcome, wording.done(name, len(outcome.done)))
     if outcome.action is ResourceAction.REMOVE and _has_gone(dialog, outcome):
         return _leave(dialog.request, reverse(dialog.page.home))
