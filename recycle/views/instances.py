@@ -54,7 +54,14 @@ def index(request: Request) -> HttpResponse:
     in_bin = _also_in_bin(request, form)
     more = [*MORE, *HOLDS] if request.shell.may[Action.HOLD] else MORE
     return show_list(
-        request, "instances", form, rows, "instances", in_bin=in_bin, batch=BATCH, more_verbs=more
+        request,
+        "instances",
+        form,
+        rows,
+        in_bin=in_bin,
+        batch=BATCH,
+        more_verbs=more,
+        export="recycle:export_instances",
     )
 
 

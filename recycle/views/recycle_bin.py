@@ -48,14 +48,31 @@ def index(request: Request) -> HttpResponse:
     form = BinFilter(request.GET, scope=request.shell.scope)
     other = counted(request.shell.instances().expired())
     more = [*MORE, *HOLDS] if request.shell.may[Action.HOLD] else MORE
-    return show_list(request, "bin", form, rows, "recycle_bin", other=other, more_verbs=more)
+    return show_list(
+        request,
+        "bin",
+        form,
+        rows,
+        "recycle_bin",
+        other=other,
+        more_verbs=more,
+        export="recycle:export_bin",
+    )
 
 
 @require_GET
 def expired(request: Request) -> HttpResponse:
     form = ExpiredFilter(request.GET, scope=request.shell.scope)
     other = counted(request.shell.instances().in_bin())
-    return show_list(request, "expired", form, _rows(request), "recycle_bin", other=other)
+    return show_list(
+        request,
+        "expired",
+        form,
+        _rows(request),
+        "recycle_bin",
+        other=other,
+        export="recycle:export_expired",
+    )
 
 
 @require_GET
