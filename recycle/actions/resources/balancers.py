@@ -17,14 +17,14 @@ from recycle.actions.resources.base import (
     is_too_much,
     look_up,
     look_up_instance,
-    record,
     record_all,
+    record_one,
     why_not_bind,
     why_not_unbind,
     why_not_unbind_all,
 )
 from recycle.lifecycle import ResourceAction
-from recycle.models import Instance, Kind, Listener, LoadBalancer, RealServer
+from recycle.models import ElasticIP, Event, Instance, Kind, Listener, LoadBalancer, RealServer
 from recycle.policy import Refusal
 
 
@@ -37,7 +37,7 @@ def create(balancer: LoadBalancer, *, context: Context, dry_run: bool = False) -
         if dry_run:
             return None
         balancer.save(force_insert=True)
-        record(
+        record_one(
             context,
             ResourceAction.CREATE,
             Kind.LOAD_BALANCER,
@@ -62,7 +62,7 @@ def create_listener(listener: Listener, *, context: Context, dry_run: bool = Fal
         if dry_run:
             return None
         listener.save(force_insert=True)
-        record(
+        record_one(
             context,
             ResourceAction.CREATE,
             Kind.LISTENER,
@@ -142,20 +142,10 @@ def register(
             given[address] = RealServer(instance=target)
             return None
         assert found is not None
-        balancer = found.load_balancer
         server = RealServer.objects.create(
             listener=found, instance=target, address=target.private_ip, port=port, weight=weight
         )
-        record(
-            context,
-            ResourceAction.BIND,
-            Kind.REAL_SERVER,
-            server,
-            account_id=target.account_id,
-            instance=target,
-            listener=str(found),
-            load_balancer=str(balancer),
-        )
+        record_all(context, [_server_event(context, ResourceAction.BIND, server, target)])
         return None
 
     return each(ResourceAction.BIND, instances, step, context=context, dry_run=dry_run)
@@ -173,16 +163,7 @@ def deregister(
             return no
         if dry_run:
             return None
-        record(
-            context,
-            ResourceAction.UNBIND,
-            Kind.REAL_SERVER,
-            locked,
-            account_id=instance.account_id,
-            instance=instance,
-            listener=str(server.listener),
-            load_balancer=str(server.listener.load_balancer),
-        )
+        record_all(context, [_server_event(context, ResourceAction.UNBIND, server, instance)])
         locked.delete()
         return None
 
@@ -206,23 +187,27 @@ def _servers(listeners: Sequence[Listener]) -> list[RealServer]:
     return list(servers.select_related("instance", "listener__load_balancer").order_by("pk"))
 
 
-def _record_unbound(servers: Iterable[RealServer], context: Context) -> None:
-    """That they go with what they are behind is an event of each of their instances."""
-    record_all(
+def _server_event(
+    context: Context, action: ResourceAction, server: RealServer, instance: Instance
+) -> Event:
+    """The event of a real server, which belongs to the log of its instance as well."""
+    return event(
         context,
-        [
-            event(
-                context,
-                ResourceAction.UNBIND,
-                Kind.REAL_SERVER,
-                server,
-                account_id=server.instance.account_id,
-                instance=server.instance,
-                listener=str(server.listener),
-                load_balancer=str(server.listener.load_balancer),
-            )
-            for server in servers
-        ],
+        action,
+        Kind.REAL_SERVER,
+        server,
+        account_id=instance.account_id,
+        instance=instance,
+        listener=str(server.listener),
+        load_balancer=str(server.listener.load_balancer),
+    )
+
+
+def _record_unbound(servers: Iterable[RealServer], context: Context) -> None:
+    """Write that real servers go with what they stand behind."""
+    unbind = ResourceAction.UNBIND
+    record_all(
+        context, [_server_event(context, unbind, server, server.instance) for server in servers]
     )
 
 
@@ -248,7 +233,7 @@ def remove_listeners(
         if dry_run:
             return None
         _record_unbound(servers, context)
-        record(
+        record_one(
             context,
             ResourceAction.REMOVE,
             Kind.LISTENER,
@@ -300,32 +285,37 @@ def remove(
         if dry_run:
             return None
         _record_unbound(servers, context)
-        locked.elastic_ips.update(load_balancer=None)
-        record_all(
-            context,
-            [
-                event(
-                    context,
-                    ResourceAction.UNBIND,
-                    Kind.EIP,
-                    address,
-                    account_id=locked.account_id,
-                    load_balancer=str(locked),
-                )
-                for address in bound
-            ],
-        )
-        record(
+        _unbind_addresses(locked, bound, context)
+        record_one(
             context,
             ResourceAction.REMOVE,
             Kind.LOAD_BALANCER,
             locked,
             account_id=locked.account_id,
-            listeners=[
-                str(listener) for listener in sorted(listeners, key=lambda listener: listener.port)
-            ],
+            listeners=[str(listener) for listener in sorted(listeners, key=attrgetter("port"))],
         )
         locked.delete()
         return None
 
     return each(ResourceAction.REMOVE, balancers, step, context=context, dry_run=dry_run)
+
+
+def _unbind_addresses(
+    balancer: LoadBalancer, addresses: Iterable[ElasticIP], context: Context
+) -> None:
+    """Take the addresses of a load balancer off it, and write an event for each."""
+    balancer.elastic_ips.update(load_balancer=None)
+    record_all(
+        context,
+        [
+            event(
+                context,
+                ResourceAction.UNBIND,
+                Kind.EIP,
+                address,
+                account_id=balancer.account_id,
+                load_balancer=str(balancer),
+            )
+            for address in addresses
+        ],
+    )
