@@ -14,7 +14,7 @@ from django.core.exceptions import ImproperlyConfigured
 from console.bootstrap import is_utf8, shown
 from console.files import Exposed, keep_private, make_database
 
-T = TypeVar("T")
+Setting = TypeVar("Setting")
 
 TRUE, FALSE = {"1", "true", "yes", "on"}, {"0", "false", "no", "off", ""}
 
@@ -26,7 +26,7 @@ def text(name: str, default: str = "") -> str:
     return value
 
 
-def _read(name: str, parse: Callable[[str], T], default: str, wants: str) -> T:
+def _read(name: str, parse: Callable[[str], Setting], default: str, wants: str) -> Setting:
     value = text(name, default)
     try:
         return parse(value)

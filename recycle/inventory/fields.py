@@ -18,7 +18,7 @@ from recycle.inventory.place import as_shown
 from recycle.inventory.words import CONTAINERS
 from recycle.text import check_text
 
-T = TypeVar("T")
+Value = TypeVar("Value")
 
 NO_ID = UUID(int=0)
 NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
@@ -130,7 +130,7 @@ class Fields:
             self.wrong(name, f"{as_shown(value)} is not an IP address")
             return ""
 
-    def word(self, name: str, words: Mapping[str, T], *, otherwise: T) -> T:
+    def word(self, name: str, words: Mapping[str, Value], *, otherwise: Value) -> Value:
         """What the word stands for; `otherwise` when there is none, and, with a note, for an
         unknown one.
         """
@@ -170,7 +170,9 @@ class Fields:
                 else:
                     yield from _things(value, name, within)
 
-    def _get(self, name: str, wanted: type[T], words: str, *, required: bool = False) -> T | None:
+    def _get(
+        self, name: str, wanted: type[Value], words: str, *, required: bool = False
+    ) -> Value | None:
         if name not in self:
             if required:
                 self.wrong(name, "is missing")

@@ -39,7 +39,7 @@ from recycle.views.resources import (
 )
 from recycle.views.scope import find
 
-HOME = "recycle:addresses"
+_HOME = "recycle:addresses"
 
 
 def _rows(request: Request) -> OwnedQuerySet[ElasticIP]:
@@ -59,7 +59,7 @@ def _status(address: ElasticIP) -> str:
     return _("Associated") if _holder_id(address) else _("Not associated")
 
 
-EXPORT = (
+_EXPORT = (
     (gettext_lazy("EIP ID"), "pk"),
     (gettext_lazy("Address"), "address"),
     (gettext_lazy("Status"), _status),
@@ -74,7 +74,7 @@ EXPORT = (
 
 
 # What the list says around its rows, and the buttons over it: address, label, whether it deletes.
-ABOUT = {
+_ABOUT = {
     "picture": "eip",
     "group": gettext_lazy("Network"),
     "title": gettext_lazy("EIP"),
@@ -105,13 +105,13 @@ def _bound(rows: Sequence[ElasticIP]) -> Bound:
 def index(request: Request) -> HttpResponse:
     form = AddressFilter(request.GET, scope=request.shell.scope)
     export = "recycle:export_addresses"
-    return show_list(request, "addresses", form, _rows(request), about=ABOUT, export=export)
+    return show_list(request, "addresses", form, _rows(request), about=_ABOUT, export=export)
 
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     form = AddressFilter(request.GET, scope=request.shell.scope)
-    return stream_csv(request, "eips", form, _rows(request), EXPORT)
+    return stream_csv(request, "eips", form, _rows(request), _EXPORT)
 
 
 @require_GET
@@ -121,9 +121,9 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.CREATE, HOME)
+@needs(ResourceAction.CREATE, _HOME)
 def create(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME)
+    dialog = Dialog(request, _HOME)
     if not dialog.is_valid():
         return dialog.refuse()
     details = AddressForm(dialog.answers, scope=request.shell.scope)
@@ -139,9 +139,9 @@ def create(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.BIND, HOME)
+@needs(ResourceAction.BIND, _HOME)
 def associate(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME, _rows(request))
+    dialog = Dialog(request, _HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
     details = AssociateForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
@@ -199,9 +199,9 @@ def _associate_with_each(request: Request, dialog: Dialog, address: ElasticIP) -
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.UNBIND, HOME)
+@needs(ResourceAction.UNBIND, _HOME)
 def disassociate(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME, _rows(request))
+    dialog = Dialog(request, _HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
     bound = _bound(dialog.rows)
@@ -214,9 +214,9 @@ def disassociate(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.REMOVE, HOME)
+@needs(ResourceAction.REMOVE, _HOME)
 def delete(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME, _rows(request))
+    dialog = Dialog(request, _HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
     bound = _bound(dialog.rows)

@@ -23,7 +23,7 @@ from recycle.outcomes import RELATIONSHIPS_LEFT, because, say_left
 from recycle.views.answers import needs, refuse_form
 from recycle.views.scope import find_batch
 
-HOME = "recycle:instances"
+_HOME = "recycle:instances"
 
 
 @dataclass
@@ -37,9 +37,9 @@ class InstancePlan:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.BIND, HOME)
+@needs(ResourceAction.BIND, _HOME)
 def configure_again(request: Request) -> HttpResponse:
-    page = SelectionDialogForm(sent(request), scope=request.shell.scope, home=HOME)
+    page = SelectionDialogForm(sent(request), scope=request.shell.scope, home=_HOME)
     form = AgainForm(sent(request), scope=request.shell.scope)
     if not form.is_valid() or not page.is_valid():
         find_batch(request, form.cleaned_data.get("batch"))

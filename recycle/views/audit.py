@@ -17,7 +17,7 @@ NOTE = _(
     "What was done inside an account is in its Operation Log."
 )
 
-EXPORT = (
+_EXPORT = (
     (_("Time"), "at"),
     (_("Action"), "get_action_display"),
     (_("Resource"), "kind_label"),
@@ -45,7 +45,7 @@ def index(request: Request) -> HttpResponse:
 def export(request: Request) -> HttpResponseBase:
     rows = _events(request)
     return stream_csv(
-        request, "audit-log", AuditFilter(request.GET, scope=request.shell.scope), rows, EXPORT
+        request, "audit-log", AuditFilter(request.GET, scope=request.shell.scope), rows, _EXPORT
     )
 
 

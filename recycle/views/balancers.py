@@ -52,10 +52,10 @@ from recycle.views.resources import (
 )
 from recycle.views.scope import find
 
-HOME = "recycle:balancers"
+_HOME = "recycle:balancers"
 # Real servers of one listener on its load balancer's page, and of all in a dialog.
 SERVERS, BOUND = 100, 500
-EXPORT = (
+_EXPORT = (
     (gettext_lazy("Load balancer ID"), "pk"),
     (gettext_lazy("Name"), "name"),
     (gettext_lazy("Type"), "get_type_display"),
@@ -69,7 +69,7 @@ EXPORT = (
 
 
 # What the list says around its rows, and the buttons over it: address, label, whether it deletes.
-ABOUT = {
+_ABOUT = {
     "picture": "balancer",
     "group": gettext_lazy("Network"),
     "title": gettext_lazy("Load Balancer"),
@@ -155,13 +155,13 @@ def _bound_servers(rows: Sequence[RealServer]) -> Bound:
 def index(request: Request) -> HttpResponse:
     form = BalancerFilter(request.GET, scope=request.shell.scope)
     export = "recycle:export_balancers"
-    return show_list(request, "balancers", form, _counted(request), about=ABOUT, export=export)
+    return show_list(request, "balancers", form, _counted(request), about=_ABOUT, export=export)
 
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     form = BalancerFilter(request.GET, scope=request.shell.scope)
-    return stream_csv(request, "load-balancers", form, _counted(request), EXPORT)
+    return stream_csv(request, "load-balancers", form, _counted(request), _EXPORT)
 
 
 @require_GET
@@ -181,9 +181,9 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.CREATE, HOME)
+@needs(ResourceAction.CREATE, _HOME)
 def create(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME)
+    dialog = Dialog(request, _HOME)
     if not dialog.is_valid():
         return dialog.refuse()
     details = BalancerForm(dialog.answers, scope=request.shell.scope)
@@ -199,10 +199,10 @@ def create(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.CREATE, HOME)
+@needs(ResourceAction.CREATE, _HOME)
 def create_listener(request: Request, pk: UUID) -> HttpResponse:
     balancer = find(request, _rows(request), pk)
-    dialog = Dialog(request, HOME)
+    dialog = Dialog(request, _HOME)
     if not dialog.is_valid():
         return dialog.refuse()
     details = ListenerForm(dialog.answers, scope=request.shell.scope)
@@ -218,9 +218,9 @@ def create_listener(request: Request, pk: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.REMOVE, HOME)
+@needs(ResourceAction.REMOVE, _HOME)
 def delete(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME, _rows(request))
+    dialog = Dialog(request, _HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
     bound = _bound(dialog.rows)
@@ -234,9 +234,9 @@ def delete(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.REMOVE, HOME)
+@needs(ResourceAction.REMOVE, _HOME)
 def delete_listeners(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME, _listeners(request))
+    dialog = Dialog(request, _HOME, _listeners(request))
     if not dialog.is_valid():
         return dialog.refuse()
     bound = _bound_listeners(dialog.rows)
@@ -249,9 +249,9 @@ def delete_listeners(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.BIND, HOME)
+@needs(ResourceAction.BIND, _HOME)
 def register(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME, _listeners(request))
+    dialog = Dialog(request, _HOME, _listeners(request))
     if not dialog.is_valid():
         return dialog.refuse()
     details = RegisterForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
@@ -301,9 +301,9 @@ def register_instances(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.UNBIND, HOME)
+@needs(ResourceAction.UNBIND, _HOME)
 def deregister(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME, _servers(request))
+    dialog = Dialog(request, _HOME, _servers(request))
     if not dialog.is_valid():
         return dialog.refuse()
     bound = _bound_servers(dialog.rows)

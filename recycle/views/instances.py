@@ -1,5 +1,6 @@
 """The Instance page and the page of one instance."""
 
+from typing import Any
 from urllib.parse import urlencode
 from uuid import UUID
 
@@ -24,14 +25,13 @@ BATCH = [
     (action.value, action.label)
     for action in (Action.START, Action.STOP, Action.RESTART, Action.DELETE, Action.RENEW)
 ]
-# Under "More", wanted less often.
+# What stands under "More", because it is wanted less often.
 MORE = [
     *((action.value, action.label) for action in (Action.PROTECT, Action.UNPROTECT)),
     ("register_instances", _("Register with listener")),
     ("add_tag", _("Add tag")),
 ]
-HOLDS = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)]
-EXPORT = (
+_EXPORT = (
     (_("Instance ID"), "pk"),
     (_("Name"), "name"),
     (_("Status"), "get_status_display"),
@@ -52,7 +52,6 @@ def index(request: Request) -> HttpResponse:
     form = InstanceFilter(request.GET, scope=request.shell.scope)
     rows = request.shell.instances().select_related("instance_type").annotate(bound=described())
     in_bin = _also_in_bin(request, form)
-    more = [*MORE, *HOLDS] if request.shell.may[Action.HOLD] else MORE
     return show_list(
         request,
         "instances",
@@ -60,9 +59,18 @@ def index(request: Request) -> HttpResponse:
         rows,
         in_bin=in_bin,
         batch=BATCH,
-        more_verbs=more,
+        more_verbs=with_holds(request, MORE),
         export="recycle:export_instances",
     )
+
+
+def with_holds(request: Request, verbs: list[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    """What stands under "More" over a list: these verbs, and the holds for whoever may place them.
+
+    A verb is the name of its dialog's address, and its label.
+    """
+    holds = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)]
+    return [*verbs, *holds] if request.shell.may[Action.HOLD] else verbs
 
 
 def _also_in_bin(request: Request, form: InstanceFilter) -> bool:
@@ -79,7 +87,7 @@ def _also_in_bin(request: Request, form: InstanceFilter) -> bool:
 def export(request: Request) -> HttpResponseBase:
     form = InstanceFilter(request.GET, scope=request.shell.scope)
     rows = request.shell.instances().select_related("instance_type")
-    return stream_csv(request, "instances", form, rows, EXPORT)
+    return stream_csv(request, "instances", form, rows, _EXPORT)
 
 
 @require_GET

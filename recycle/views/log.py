@@ -11,7 +11,7 @@ from recycle.models import Event
 from recycle.models.event import EventQuerySet
 from recycle.views.lists import show_list, stream_csv
 
-EXPORT = (
+_EXPORT = (
     (_("Time"), "at"),
     (_("Action"), "get_action_display"),
     (_("Instance ID"), "instance_id"),
@@ -46,7 +46,7 @@ def export(request: Request) -> HttpResponseBase:
         "operation-log",
         LogFilter(request.GET, scope=request.shell.scope),
         _events(request),
-        EXPORT,
+        _EXPORT,
     )
 
 

@@ -12,12 +12,11 @@ from recycle.http import Request
 from recycle.lifecycle import Action
 from recycle.listing import counted
 from recycle.models import Event, InstanceQuerySet
+from recycle.views.instances import with_holds
 from recycle.views.lists import show_list, stream_csv
 
-# Under "More" over the list.
-MORE = [(Action.EXTEND.value, Action.EXTEND.label)]
-HOLDS = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)]
-EXPORT = (
+# The columns of both files.
+COMMON = (
     (_("Instance ID"), "pk"),
     (_("Name"), "name"),
     (_("Billing mode"), "get_billing_mode_display"),
@@ -27,13 +26,13 @@ EXPORT = (
     (_("Zone"), "zone_id"),
 )
 BIN_EXPORT = (
-    *EXPORT,
+    *COMMON,
     (_("Deleted"), "recycled_at"),
     (_("Deleted by"), "recycled_by_name"),
     (_("Ends"), "purge_at"),
 )
 EXPIRED_EXPORT = (
-    *EXPORT,
+    *COMMON,
     (_("Expired at"), "expires_at"),
     (_("Ends"), "purge_at"),
 )
@@ -47,7 +46,6 @@ def index(request: Request) -> HttpResponse:
     )
     form = BinFilter(request.GET, scope=request.shell.scope)
     other = counted(request.shell.instances().expired())
-    more = [*MORE, *HOLDS] if request.shell.may[Action.HOLD] else MORE
     return show_list(
         request,
         "bin",
@@ -55,7 +53,7 @@ def index(request: Request) -> HttpResponse:
         rows,
         "recycle_bin",
         other=other,
-        more_verbs=more,
+        more_verbs=with_holds(request, [(Action.EXTEND.value, Action.EXTEND.label)]),
         export="recycle:export_bin",
     )
 

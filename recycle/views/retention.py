@@ -13,8 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from recycle.actions import Outcome
-from recycle.actions.keeping import LOOKBACK, add_rule, forecast, keep, remove_rules
+from recycle.actions import Outcome, keeping
 from recycle.forms import ConfirmedForm, KeepForm, RuleForm
 from recycle.http import Request
 from recycle.labels import duration_label, outlook, standard_label
@@ -24,18 +23,18 @@ from recycle.outcomes import BROKEN, because
 from recycle.policy import LONGEST_KEEP, STANDARDS
 from recycle.views.answers import finish, needs, refuse, render_dialog
 
-HOME = "recycle:overview"
+_HOME = "recycle:overview"
 TAGS_OFFERED = 200
 
 
 @require_GET
-@needs(Right.RETENTION, HOME)
-def retention(request: Request) -> HttpResponse:
+@needs(Right.RETENTION, _HOME)
+def index(request: Request) -> HttpResponse:
     return _show(request)
 
 
 @require_POST
-@needs(Right.RETENTION, HOME)
+@needs(Right.RETENTION, _HOME)
 def keep_for(request: Request) -> HttpResponse:
     """Set another time for the whole account."""
     page = ConfirmedForm(request.POST, scope=request.shell.scope)
@@ -44,7 +43,7 @@ def keep_for(request: Request) -> HttpResponse:
         return _wrong(request, page, keep_form=form)
     account, time = _account(request), form.cleaned_data["keep_for"]
     if page.cleaned_data["confirmed"]:
-        outcome = keep(Account.objects.filter(pk=account.pk), time, context=request.context)
+        outcome = keeping.keep(Account.objects.filter(pk=account.pk), time, context=request.context)
         done = _("The account keeps instances for: %(time)s.") % {"time": _words(time)}
         return _report(request, outcome, done)
     title = _("Change the time of the account")
@@ -53,8 +52,8 @@ def keep_for(request: Request) -> HttpResponse:
 
 
 @require_POST
-@needs(Right.RETENTION, HOME)
-def add(request: Request) -> HttpResponse:
+@needs(Right.RETENTION, _HOME)
+def add_rule(request: Request) -> HttpResponse:
     """Add a rule for a tag, or set another time for the rule that there is."""
     page = ConfirmedForm(request.POST, scope=request.shell.scope)
     form = RuleForm(request.POST)
@@ -65,7 +64,7 @@ def add(request: Request) -> HttpResponse:
         account=account, key=data["key"], value=data["value"], keep_for=data["keep_for"]
     )
     if page.cleaned_data["confirmed"]:
-        outcome = add_rule(rule, context=request.context)
+        outcome = keeping.add_rule(rule, context=request.context)
         return _report(request, outcome, _("The rule for %(tag)s is set.") % {"tag": rule})
     rules = _rules(account)
     same = next((each for each in rules if (each.key, each.value) == (rule.key, rule.value)), None)
@@ -76,8 +75,8 @@ def add(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(Right.RETENTION, HOME)
-def remove(request: Request, pk: int) -> HttpResponse:
+@needs(Right.RETENTION, _HOME)
+def remove_rule(request: Request, pk: int) -> HttpResponse:
     account = _account(request)
     rule = get_object_or_404(RetentionRule, pk=pk, account=account)
     # A link is of the page that it stands on.
@@ -89,7 +88,7 @@ def remove(request: Request, pk: int) -> HttpResponse:
         return _wrong(request, page)
     if page.cleaned_data["confirmed"]:
         rows = RetentionRule.objects.filter(pk=rule.pk, account=account)
-        outcome = remove_rules(rows, context=request.context)
+        outcome = keeping.remove_rules(rows, context=request.context)
         return _report(request, outcome, _("The rule for %(tag)s is removed.") % {"tag": rule})
     title = _("Remove the rule for %(tag)s") % {"tag": rule}
     rules = [each for each in _rules(account) if each.pk != rule.pk]
@@ -187,10 +186,10 @@ def _preview(
         "entered": [
             pair for pair in request.POST.items() if pair[0] not in ("csrfmiddlewaretoken", "scope")
         ],
-        "forecast": forecast(
+        "forecast": keeping.forecast(
             account, _rules(account), keep_for=keep_for, new_rules=rules, now=request.now
         ),
-        "lookback": LOOKBACK,
+        "lookback": keeping.LOOKBACK,
         "back": reverse("recycle:retention"),
     }
     return render_dialog(request, "retention/_dialog.html", context)

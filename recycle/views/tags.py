@@ -40,10 +40,10 @@ from recycle.views.resources import (
 )
 from recycle.views.scope import find
 
-HOME = "recycle:tags"
+_HOME = "recycle:tags"
 # Instances on the page of one tag, and of all tags in a dialog.
 SHOWN, BOUND = 100, 500
-EXPORT = (
+_EXPORT = (
     (gettext_lazy("Key"), "key"),
     (gettext_lazy("Value"), "value"),
     (gettext_lazy("Instances"), "instance_count"),
@@ -51,7 +51,7 @@ EXPORT = (
 
 
 # What the list says around its rows, and the buttons over it: address, label, whether it deletes.
-ABOUT = {
+_ABOUT = {
     "picture": "tag",
     "group": gettext_lazy("Tags"),
     "title": gettext_lazy("Tag"),
@@ -99,13 +99,13 @@ def _bound(rows: Sequence[Tag]) -> Bound:
 def index(request: Request) -> HttpResponse:
     form = TagFilter(request.GET, scope=request.shell.scope)
     export = "recycle:export_tags"
-    return show_list(request, "tags", form, _counted(request), about=ABOUT, export=export)
+    return show_list(request, "tags", form, _counted(request), about=_ABOUT, export=export)
 
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     form = TagFilter(request.GET, scope=request.shell.scope)
-    return stream_csv(request, "tags", form, _counted(request), EXPORT)
+    return stream_csv(request, "tags", form, _counted(request), _EXPORT)
 
 
 @require_GET
@@ -116,9 +116,9 @@ def detail(request: Request, pk: int) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.CREATE, HOME)
+@needs(ResourceAction.CREATE, _HOME)
 def create(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME)
+    dialog = Dialog(request, _HOME)
     if not dialog.is_valid():
         return dialog.refuse()
     details = TagForm(dialog.answers, scope=request.shell.scope)
@@ -132,10 +132,10 @@ def create(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.BIND, HOME)
+@needs(ResourceAction.BIND, _HOME)
 def add(request: Request) -> HttpResponse:
     """Add tags that were named to one instance. What is refused is a tag, not the instance."""
-    dialog = Dialog(request, HOME, _rows(request))
+    dialog = Dialog(request, _HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
     details = TagInstanceForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
@@ -165,10 +165,10 @@ def add_to(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.UNBIND, HOME)
+@needs(ResourceAction.UNBIND, _HOME)
 def remove(request: Request) -> HttpResponse:
     """Remove tags that were named from one instance; those that it does not have are refused."""
-    dialog = Dialog(request, HOME, _rows(request))
+    dialog = Dialog(request, _HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
     details = TagInstanceForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
@@ -184,10 +184,10 @@ def remove(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.UNBIND, HOME)
+@needs(ResourceAction.UNBIND, _HOME)
 def take_off(request: Request) -> HttpResponse:
     """Remove a tag from instances. Here each place where the tag is has been named."""
-    dialog = Dialog(request, HOME, _on(request))
+    dialog = Dialog(request, _HOME, _on(request))
     if not dialog.is_valid():
         return dialog.refuse()
     bound = {on.pk: [on.instance] for on in dialog.rows}
@@ -200,9 +200,9 @@ def take_off(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.REMOVE, HOME)
+@needs(ResourceAction.REMOVE, _HOME)
 def delete(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME, _rows(request))
+    dialog = Dialog(request, _HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
     bound = _bound(dialog.rows)

@@ -38,14 +38,14 @@ from recycle.views.resources import (
 )
 from recycle.views.scope import find
 
-HOME = "recycle:volumes"
+_HOME = "recycle:volumes"
 
 
 def _status(volume: Volume) -> str:
     return _("In use") if volume.instance_id else _("Available")
 
 
-EXPORT = (
+_EXPORT = (
     (gettext_lazy("Volume ID"), "pk"),
     (gettext_lazy("Name"), "name"),
     (gettext_lazy("Status"), _status),
@@ -60,7 +60,7 @@ EXPORT = (
     (gettext_lazy("Created"), "created_at"),
 )
 # What the list says around its rows, and the buttons over it: address, label, whether it deletes.
-ABOUT = {
+_ABOUT = {
     "picture": "disk",
     "group": gettext_lazy("Storage"),
     "title": gettext_lazy("EBS Volume"),
@@ -97,13 +97,13 @@ def _bound(rows: Sequence[Volume]) -> Bound:
 def index(request: Request) -> HttpResponse:
     form = VolumeFilter(request.GET, scope=request.shell.scope)
     export = "recycle:export_volumes"
-    return show_list(request, "volumes", form, _rows(request), about=ABOUT, export=export)
+    return show_list(request, "volumes", form, _rows(request), about=_ABOUT, export=export)
 
 
 @require_GET
 def export(request: Request) -> HttpResponseBase:
     form = VolumeFilter(request.GET, scope=request.shell.scope)
-    return stream_csv(request, "volumes", form, _rows(request), EXPORT)
+    return stream_csv(request, "volumes", form, _rows(request), _EXPORT)
 
 
 @require_GET
@@ -113,9 +113,9 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.CREATE, HOME)
+@needs(ResourceAction.CREATE, _HOME)
 def create(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME)
+    dialog = Dialog(request, _HOME)
     if not dialog.is_valid():
         return dialog.refuse()
     details = VolumeForm(dialog.answers, scope=request.shell.scope)
@@ -132,9 +132,9 @@ def create(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.BIND, HOME)
+@needs(ResourceAction.BIND, _HOME)
 def attach(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME, _rows(request))
+    dialog = Dialog(request, _HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
     details = AttachForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
@@ -175,9 +175,9 @@ def attach_to(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.UNBIND, HOME)
+@needs(ResourceAction.UNBIND, _HOME)
 def detach(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME, _rows(request))
+    dialog = Dialog(request, _HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
     bound = _bound(dialog.rows)
@@ -190,9 +190,9 @@ def detach(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
-@needs(ResourceAction.REMOVE, HOME)
+@needs(ResourceAction.REMOVE, _HOME)
 def delete(request: Request) -> HttpResponse:
-    dialog = Dialog(request, HOME, _rows(request))
+    dialog = Dialog(request, _HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
     bound = _bound(dialog.rows)

@@ -15,7 +15,7 @@ from recycle.actions.resources.base import (
     each,
     look_up,
     look_up_instance,
-    record,
+    record_one,
     why_not_bind,
     why_not_unbind,
 )
@@ -58,7 +58,7 @@ def create(address: ElasticIP, *, context: Context, dry_run: bool = False) -> Ou
             return None
         address.address = address.address or free_public(1)[0]
         address.save(force_insert=True)
-        record(context, ResourceAction.CREATE, Kind.EIP, address, account_id=address.account_id)
+        record_one(context, ResourceAction.CREATE, Kind.EIP, address, account_id=address.account_id)
         return None
 
     return each(ResourceAction.CREATE, [address], step, context=context, dry_run=dry_run)
@@ -127,7 +127,7 @@ def _associate(address: ElasticIP, taker: Instance | LoadBalancer | None, contex
         address.save(update_fields=["load_balancer"])
         about = {"load_balancer": str(taker)}
     account_id = address.account_id
-    record(context, ResourceAction.BIND, Kind.EIP, address, account_id=account_id, **about)
+    record_one(context, ResourceAction.BIND, Kind.EIP, address, account_id=account_id, **about)
 
 
 def disassociate(
@@ -168,7 +168,7 @@ def _disassociate(address: ElasticIP | None, instance: Instance | None, context:
     detail = {"load_balancer": str(address.load_balancer)} if address.load_balancer else {}
     address.instance = address.load_balancer = None
     address.save(update_fields=["instance", "zone", "load_balancer"])
-    record(
+    record_one(
         context,
         ResourceAction.UNBIND,
         Kind.EIP,
@@ -205,7 +205,7 @@ def remove(
             return None
         if taker:
             _disassociate(locked, instance, context)
-        record(context, ResourceAction.REMOVE, Kind.EIP, locked, account_id=locked.account_id)
+        record_one(context, ResourceAction.REMOVE, Kind.EIP, locked, account_id=locked.account_id)
         locked.delete()
         return None
 

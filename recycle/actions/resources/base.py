@@ -165,7 +165,7 @@ def event(
     )
 
 
-def record(
+def record_one(
     context: Context,
     action: ResourceAction,
     kind: Kind,

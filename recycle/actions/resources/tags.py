@@ -16,8 +16,8 @@ from recycle.actions.resources.base import (
     is_too_much,
     look_up,
     look_up_instance,
-    record,
     record_all,
+    record_one,
     why_not_bind,
     why_not_unbind,
     why_not_unbind_all,
@@ -41,7 +41,7 @@ def create(tag: Tag, *, context: Context, dry_run: bool = False) -> Outcome:
         if dry_run:
             return None
         tag.save(force_insert=True)
-        record(context, ResourceAction.CREATE, Kind.TAG, tag, account_id=tag.account_id)
+        record_one(context, ResourceAction.CREATE, Kind.TAG, tag, account_id=tag.account_id)
         return None
 
     return each(ResourceAction.CREATE, [tag], step, context=context, dry_run=dry_run)
@@ -73,7 +73,7 @@ def add(
         assert target is not None
         assert locked is not None
         InstanceTag.objects.create(instance=target, tag=locked)
-        record(
+        record_one(
             context,
             ResourceAction.BIND,
             Kind.TAG,
@@ -98,7 +98,7 @@ def take_off(
             return no
         if dry_run:
             return None
-        record(
+        record_one(
             context,
             ResourceAction.UNBIND,
             Kind.TAG,
@@ -153,7 +153,7 @@ def remove(
                 for instance_tag in on
             ],
         )
-        record(
+        record_one(
             context,
             ResourceAction.REMOVE,
             Kind.TAG,

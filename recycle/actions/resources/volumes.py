@@ -12,7 +12,7 @@ from recycle.actions.resources.base import (
     each,
     look_up,
     look_up_instance,
-    record,
+    record_one,
     why_not_bind,
     why_not_unbind,
 )
@@ -35,7 +35,9 @@ def create(volume: Volume, *, context: Context, dry_run: bool = False) -> Outcom
         if dry_run:
             return None
         volume.save(force_insert=True)
-        record(context, ResourceAction.CREATE, Kind.VOLUME, volume, account_id=volume.account_id)
+        record_one(
+            context, ResourceAction.CREATE, Kind.VOLUME, volume, account_id=volume.account_id
+        )
         return None
 
     return each(ResourceAction.CREATE, [volume], step, context=context, dry_run=dry_run)
@@ -102,7 +104,7 @@ def attach(
         if delete_with_instance is not None:
             locked.delete_with_instance = delete_with_instance
         locked.save(update_fields=["instance", "mount_point", "delete_with_instance"])
-        record(
+        record_one(
             context,
             ResourceAction.BIND,
             Kind.VOLUME,
@@ -145,7 +147,7 @@ def _detach(volume: Volume | None, instance: Instance | None, context: Context) 
     assert instance is not None
     volume.instance, volume.mount_point, volume.delete_with_instance = None, "", False
     volume.save(update_fields=["instance", "mount_point", "delete_with_instance"])
-    record(
+    record_one(
         context,
         ResourceAction.UNBIND,
         Kind.VOLUME,
@@ -177,7 +179,7 @@ def remove(
             return None
         if attached:
             _detach(locked, instance, context)
-        record(
+        record_one(
             context,
             ResourceAction.REMOVE,
             Kind.VOLUME,
