@@ -15,7 +15,6 @@ from django.utils.translation import gettext_lazy, ngettext_lazy
 
 from recycle import wording
 from recycle.actions import Outcome, Refused
-from recycle.actions.again import Result
 from recycle.http import page_of
 from recycle.lifecycle import Action
 from recycle.policy import Refusal
@@ -95,10 +94,8 @@ def _why(refused: Refused, announced: Mapping[str, str] | None) -> SafeString:
     return format_html("{} {}", because(refused), _("This has changed since the dialog was shown."))
 
 
-def because(refused: Refused | Result) -> SafeString:
+def because(refused: Refused) -> SafeString:
     """Why something was left alone, with a link to what stands in the way."""
-    if refused.refusal is None:
-        return format_html("{}", BROKEN)
     if refused.blocker is None:
         return format_html("{}", refused.refusal.label)
     name, page = refused.blocker.name, page_of(refused.blocker)

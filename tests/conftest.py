@@ -3,6 +3,7 @@
 import itertools
 from collections import Counter
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -11,6 +12,7 @@ import django.test
 import pytest
 from django.conf import settings
 from django.core.cache import cache
+from django.db import DatabaseError, connection
 from django.urls import reverse
 from django.utils import timezone, translation
 
@@ -380,3 +382,14 @@ def acting(by: User | None, now: datetime | None = None, **fields: Any) -> Conte
     """
     edge = Edge.PAGE if by else Edge.SCHEDULE
     return Context(by=by, now=now or timezone.now(), **{"edge": edge, **fields})
+
+
+def rejecting(beginning: str) -> AbstractContextManager[None]:
+    """Meanwhile the database rejects every statement that begins like this."""
+
+    def reject(execute: Any, sql: str, *args: Any) -> Any:
+        if sql.startswith(beginning):
+            raise DatabaseError("impossible")
+        return execute(sql, *args)
+
+    return connection.execute_wrapper(reject)

@@ -1,7 +1,7 @@
 """Every action there is, found by walking `recycle.actions`, each with something to do it to.
 
-An action is a function that is told a context. One that stands in no table here fails the tests
-that ask something of all of them.
+An action is a function that is told a context, or answers with an outcome. One that stands in no
+table here fails the tests that ask something of all of them.
 """
 
 import inspect
@@ -11,13 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib import import_module
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 from django.apps import apps
 
 from recycle import actions
-from recycle.actions import Context, again
+from recycle.actions import Context, Outcome, again
 from recycle.actions.create import Disk, Order
 from recycle.actions.resources.volumes import MOUNT_POINTS
 from recycle.lifecycle import Action, AnyAction, ResourceAction, Right, State
@@ -51,23 +51,36 @@ OTHERS = frozenset(
         "audit.record",
         "audit.record_in_installation",
         "inventory.import_inventory",
+        "move.carry_out",
         "resources.base.each",
+        "schedule.ran",
     }
 )
 
 
 def found() -> dict[str, Callable[..., Any]]:
-    """Every function under `recycle.actions` that is told a context by its name."""
+    """Every function under `recycle.actions` that is told a context by its name, or answers with an
+    outcome.
+    """
     package = actions
     functions: dict[str, Callable[..., Any]] = {}
     for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
         for name, member in inspect.getmembers(import_module(module.name), inspect.isfunction):
             context = inspect.signature(member).parameters.get("context")
             told = context is not None and context.kind is context.KEYWORD_ONLY
-            if told and not name.startswith("_") and member.__module__ == module.name:
+            if (
+                (told or answers_with(member, Outcome))
+                and not name.startswith("_")
+                and member.__module__ == module.name
+            ):
                 short = module.name.removeprefix(f"{package.__name__}.")
                 functions[f"{short}.{name}"] = member
     return functions
+
+
+def answers_with(function: Callable[..., Any], kind: type) -> bool:
+    answer = get_type_hints(function).get("return")
+    return isinstance(answer, type) and issubclass(answer, kind)
 
 
 ACTIONS = {name: each for name, each in found().items() if name not in OTHERS}
@@ -183,17 +196,11 @@ def everything() -> dict[str, list[dict[str, Any]]]:
     }
 
 
-def outcomes_of(answer: Any) -> Iterator[Any]:
+def outcomes_of(outcome: Outcome) -> Iterator[Any]:
     """What an action answers, item by item: what was done, what was refused and what failed."""
-    if isinstance(answer, list):
-        yield [(result.former.key, result.refusal, result.failed) for result in answer]
-    elif answer is not None and hasattr(answer, "restored"):
-        yield answer.refusal
-        yield from outcomes_of(answer.restored)
-    elif answer is not None:
-        yield [(done.name, done.action) for done in answer.done]
-        yield [(each.name, each.refusal, each.blocker) for each in answer.refused]
-        yield [(failed.id, failed.name) for failed in answer.failed]
+    yield [(done.name, done.action) for done in outcome.done]
+    yield [(each.name, each.action, each.refusal, each.blocker) for each in outcome.refused]
+    yield [(failed.id, failed.name, failed.action) for failed in outcome.failed]
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from recycle import actions
+from recycle.actions import Blocker
 from recycle.actions.again import Prospect
 from recycle.actions.resources import addresses, balancers, tags, volumes
 from recycle.lifecycle import State
@@ -27,7 +28,7 @@ from recycle.models import (
     Zone,
 )
 from recycle.policy import BillingMode, Refusal
-from tests.conftest import acting
+from tests.conftest import acting, rejecting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -297,8 +298,11 @@ def test_a_try_and_the_deed_give_one_address_to_the_first_of_two(
     assert ElasticIP.objects.get().instance is None
     done = actions.configure(lines, context=context)
 
-    assert [result.refusal for result in tried] == [None, Refusal.TAKEN]
-    assert [result.refusal for result in done] == [None, Refusal.TAKEN]
+    assert tried == done
+    assert [each.name for each in done.done] == [f"a · {address.address}"]
+    assert [(each.name, each.refusal) for each in done.refused] == [
+        (f"b · {address.address}", Refusal.TAKEN)
+    ]
 
 
 @pytest.fixture
@@ -378,9 +382,9 @@ def test_configured_again_everything_is_as_it_was(
     delete(instance)
     restore(instance)
 
-    results = actions.configure(look(instance), context=acting(alice, now))
+    outcome = actions.configure(look(instance), context=acting(alice, now))
 
-    assert [result.done for result in results] == [True] * 5
+    assert len(outcome.done) == len(outcome.items) == 5
     assert before == {
         "eips": list(ElasticIP.objects.values_list("pk", "instance")),
         "volumes": sorted(
@@ -413,7 +417,7 @@ def test_configured_twice_it_is_there_already(alice, look, back, now):
 
     again = actions.configure(lines, context=acting(alice, now))
 
-    assert {result.refusal for result in again} == {Refusal.ALREADY}
+    assert [each.refusal for each in again.refused] == [Refusal.ALREADY] * 5
     assert prospects(look(back)) == [Prospect.THERE] * 5
 
 
@@ -424,14 +428,24 @@ def test_what_was_taken_after_the_plan_is_not_stolen_and_the_others_are_bound(
     taker = make_instance(name="taker")
     addresses.associate(ElasticIP.objects.all(), taker, context=context)
 
-    results = actions.configure(lines, context=acting(alice, now))
+    outcome = actions.configure(lines, context=acting(alice, now))
 
-    refused = [result for result in results if not result.done]
-    assert [
-        (result.former.kind, result.refusal, result.blocker and result.blocker.name)
-        for result in refused
-    ] == [(Kind.EIP, Refusal.TAKEN, "taker")]
+    [refused] = outcome.refused
+    assert refused.id == line(lines, Kind.EIP).former.key
+    assert (refused.refusal, refused.blocker) == (Refusal.TAKEN, Blocker.of(taker))
+    assert len(outcome.done) == 4
     assert ElasticIP.objects.get().instance == taker
+
+
+def test_what_the_database_rejects_fails_alone_and_goes_by_its_key(alice, look, back, now):
+    lines = look(back)
+
+    with rejecting('UPDATE "recycle_elasticip"'):
+        outcome = actions.configure(lines, context=acting(alice, now))
+
+    [failed] = outcome.failed
+    assert (failed.id, failed.error) == (line(lines, Kind.EIP).former.key, "impossible")
+    assert len(outcome.done) == 4
 
 
 def test_what_is_gone_after_the_plan_is_refused_as_gone(alice, look, back, context, now):
@@ -441,9 +455,9 @@ def test_what_is_gone_after_the_plan_is_refused_as_gone(alice, look, back, conte
     balancers.remove(LoadBalancer.objects.all(), context=context)
     tags.remove(Tag.objects.all(), context=context)
 
-    results = actions.configure(lines, context=acting(alice, now))
+    outcome = actions.configure(lines, context=acting(alice, now))
 
-    assert {result.refusal for result in results} == {Refusal.GONE}
+    assert [each.refusal for each in outcome.refused] == [Refusal.GONE] * 5
 
 
 def test_an_event_does_not_let_anybody_reach_into_another_account(alice, mallory, look, back, now):
@@ -457,9 +471,10 @@ def test_an_event_does_not_let_anybody_reach_into_another_account(alice, mallory
     Listener.objects.update(account=theirs)
     lines = look(back)
 
-    results = actions.configure(lines, context=acting(alice, now))
+    outcome = actions.configure(lines, context=acting(alice, now))
 
-    assert [result.refusal for result in results] == [Refusal.GONE] * 4 + [None]
+    assert [each.refusal for each in outcome.refused] == [Refusal.GONE] * 4
+    assert len(outcome.done) == 1
     assert [line.refusal for line in lines] == [Refusal.GONE] * 4 + [None]
 
 
@@ -490,8 +505,9 @@ def test_the_plan_and_the_deed_never_disagree(
     by = User.objects.get(username=who)
 
     lines = look(instance, by=by)
-    results = actions.configure(lines, context=acting(by, now))
+    outcome = actions.configure(lines, context=acting(by, now))
 
     assert lines
-    said = [(line.refusal, line.blocker) for line in lines]
-    assert [(result.refusal, result.blocker) for result in results] == said
+    said = {line.former.key: (line.refusal, line.blocker) for line in lines}
+    refused = {each.id: (each.refusal, each.blocker) for each in outcome.refused}
+    assert {each.id: (None, None) for each in outcome.done} | refused == said

@@ -25,7 +25,7 @@ from recycle.models import (
     Zone,
 )
 from recycle.policy import BillingMode, Refusal, Role
-from tests.conftest import HTMX, acting
+from tests.conftest import HTMX, acting, rejecting
 
 pytestmark = pytest.mark.django_db
 
@@ -214,6 +214,19 @@ def test_what_is_ticked_is_bound_and_each_line_says_what_became_of_it(
     assert f'<a href="{reverse("recycle:instance", args=[taker.pk])}">taker</a>' in text
     assert ElasticIP.objects.get().instance == taker
     assert RealServer.objects.get().instance == back
+
+
+def test_a_line_says_that_the_database_rejected_it(alice_in, back):
+    [line] = [key for key in keys(back) if ".eip." in key]
+
+    with rejecting('UPDATE "recycle_elasticip"'):
+        text = alice_in.post(AGAIN, {"ids": back.pk, "lines": line}).text
+
+    assert "1 relationship was left alone:" in text
+    assert "Bound again" not in text
+    # In the message and on the line; not what the database said.
+    assert text.count("The database rejected the change.") == 2
+    assert "impossible" not in text
 
 
 def test_only_what_is_ticked_is_bound(alice_in, back):

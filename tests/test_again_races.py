@@ -2,6 +2,8 @@
 reads who.
 """
 
+from collections import Counter
+
 import pytest
 from django.db import connection
 
@@ -94,9 +96,9 @@ def test_configured_first_it_wins_and_the_other_reads_who(
         theirs = threads.go(bind_it, rival, context)
         threads.wait_until_blocked(2)
 
-    [configured], outcome = result(ours, theirs)
+    configured, outcome = result(ours, theirs)
 
-    assert configured.done
+    assert len(configured.done) == 1
     assert [(each.refusal, each.blocker.name) for each in outcome.refused] == [
         (Refusal.TAKEN, "back")
     ]
@@ -114,10 +116,11 @@ def test_bound_first_by_another_it_is_not_stolen_and_the_plan_reads_who(
         ours = threads.go(actions.configure, lines, context=acting(alice, now))
         threads.wait_until_blocked(2)
 
-    outcome, [configured] = result(theirs, ours)
+    outcome, configured = result(theirs, ours)
 
     assert len(outcome.done) == 1
-    assert (configured.refusal, configured.blocker.name) == (Refusal.TAKEN, "rival")
+    [refused] = configured.items
+    assert (refused.refusal, refused.blocker.name) == (Refusal.TAKEN, "rival")
     assert holder(kind) == rival
     assert Event.objects.filter(action="bind").count() == 1
 
@@ -132,8 +135,10 @@ def test_two_plans_carried_out_at_once_bind_everything_once(threads, alice, osca
 
     first, second = result(*runs)
 
-    assert [one.done + two.done for one, two in zip(first, second, strict=True)] == [1] * 5
-    assert {each.refusal for each in (*first, *second) if not each.done} == {Refusal.ALREADY}
+    assert Counter(each.id for each in (*first.done, *second.done)) == {
+        line.former.key: 1 for line in lines
+    }
+    assert [each.refusal for each in (*first.refused, *second.refused)] == [Refusal.ALREADY] * 5
     assert (RealServer.objects.count(), InstanceTag.objects.count()) == (1, 1)
     assert Event.objects.filter(action="bind").count() == 5
 
@@ -148,9 +153,9 @@ def test_registered_at_once_by_another_way_the_real_server_is_there_once(
         theirs = threads.go(balancers.register, listener, only(back), port=8080, context=context)
         threads.wait_until_blocked(2)
 
-    [configured], outcome = result(ours, theirs)
+    configured, outcome = result(ours, theirs)
 
-    assert configured.done != bool(outcome.done)
+    assert len(configured.done) + len(outcome.done) == 1
     assert RealServer.objects.count() == 1
 
 
@@ -164,9 +169,9 @@ def test_a_tag_deleted_at_the_same_moment_is_gone_or_goes_with_the_tag(
         ours = threads.go(actions.configure, lines, context=acting(alice, now))
         threads.wait_until_blocked(2)
 
-    _outcome, [configured] = result(theirs, ours)
+    _outcome, configured = result(theirs, ours)
 
-    assert configured.refusal is Refusal.GONE
+    assert [each.refusal for each in configured.items] == [Refusal.GONE]
     assert not InstanceTag.objects.exists()
 
 
@@ -182,7 +187,7 @@ def test_deleted_again_at_the_same_moment_nothing_is_bound_in_the_bin(threads, a
 
     _deleted, configured = result(delete, ours)
 
-    assert {each.refusal for each in configured} == {Refusal.IN_BIN}
+    assert {each.refusal for each in configured.items} == {Refusal.IN_BIN}
     assert not RealServer.objects.exists()
     assert set(Volume.objects.values_list("instance", flat=True)) == {None}
 
@@ -199,9 +204,9 @@ def test_of_two_undos_one_brings_it_back_and_the_other_says_so(
 
     undone = result(*undos)
 
-    assert sorted(len(each.restored.done) for each in undone) == [0, 1]
-    assert [len(each.restored.refused) for each in undone if not each.restored.done] == [1]
-    assert sum(result.done for each in undone for result in each.configured) == 5
+    # The instance, its five relationships, and its start.
+    assert sorted(len(each.done) for each in undone) == [0, 7]
+    assert sorted(len(each.refused) for each in undone) == [0, 1]
     assert only(instance).get().state == State.ACTIVE
     assert Event.objects.filter(action="restore").count() == 1
 
@@ -220,8 +225,8 @@ def test_an_undo_against_somebody_who_takes_the_address_has_one_holder(
     [undone] = result(undo)
 
     assert len(outcome.done) == 1
-    refused = [each for each in undone.configured if not each.done]
-    assert [(each.former.name, each.blocker.name) for each in refused] == [
-        (str(ElasticIP.objects.get().address), "rival")
+    address = ElasticIP.objects.get().address
+    assert [(each.name, each.blocker.name) for each in undone.refused] == [
+        (f"ours · {address}", "rival")
     ]
     assert ElasticIP.objects.get().instance == rival

@@ -7,8 +7,10 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
+from recycle import actions
+from recycle.actions import Outcome
 from tests.conftest import acting
-from tests.deeds import ACTIONS, DEEDS, everything, outcomes_of
+from tests.deeds import ACTIONS, DEEDS, answers_with, everything, outcomes_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -21,8 +23,16 @@ def test_every_action_is_tried():
     assert ACTIONS.keys() == DEEDS.keys()
 
 
+def test_whatever_the_package_offers_to_call_is_an_action_but_the_plan_which_only_looks():
+    offered = {getattr(actions, name) for name in actions.__all__}
+
+    functions = {each for each in offered if inspect.isfunction(each)}
+    assert functions - set(ACTIONS.values()) == {actions.plan}
+
+
 @pytest.mark.parametrize("name", ACTIONS)
-def test_every_action_has_a_dry_run_and_is_told_a_context(name):
+def test_every_action_is_told_a_context_has_a_dry_run_and_answers_with_an_outcome(name):
+    assert answers_with(ACTIONS[name], Outcome)
     parameters = inspect.signature(ACTIONS[name]).parameters
 
     assert parameters["context"].default is inspect.Parameter.empty

@@ -20,7 +20,7 @@ from recycle.models import Account, Edge, Instance, LoadBalancer, RetentionRule,
 from recycle.policy import NEEDED, Refusal, Role
 from tests.client import Client
 from tests.conftest import acting
-from tests.deeds import ACTIONS, DEEDS, World, outcomes_of
+from tests.deeds import ACTIONS, DEEDS, World
 
 BASE: Path = settings.BASE_DIR
 
@@ -102,10 +102,11 @@ def refused_by_action(name: str, user: User, world: World) -> bool:
     """A try is enough: it answers as the deed does."""
     deed = DEEDS[name]
     context = acting(user, reason=deed.reason)
-    answer = ACTIONS[name](*deed.about(world), **deed.options, context=context, dry_run=True)
-    said = repr(list(outcomes_of(answer)))
-    # None: what is not to be seen is not there.
-    return answer is None or repr(Refusal.ROLE) in said or repr(Refusal.NOT_YOURS) in said
+    outcome = ACTIONS[name](*deed.about(world), **deed.options, context=context, dry_run=True)
+    # What is not to be seen is not there.
+    return not outcome.items or any(
+        each.refusal in (Refusal.ROLE, Refusal.NOT_YOURS) for each in outcome.refused
+    )
 
 
 def address(name: str, _world: World) -> str:

@@ -3,7 +3,7 @@
 from recycle.actions.again import configure, plan
 from recycle.actions.context import Context
 from recycle.actions.create import create
-from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
+from recycle.actions.outcome import Became, Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.schedule import expire_due, forget_tombstones, purge_due
 from recycle.actions.sessions import clear_sessions, end_sessions
 from recycle.actions.undo import undo
@@ -23,6 +23,7 @@ from recycle.actions.verbs import (
 )
 
 __all__ = [
+    "Became",
     "Blocker",
     "Context",
     "Done",

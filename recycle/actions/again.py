@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from recycle.actions.bindings import described
 from recycle.actions.context import Context
 from recycle.actions.former import KINDS, Former, Relationships
-from recycle.actions.outcome import Blocker, Outcome
+from recycle.actions.outcome import Became, Blocker, Done, Outcome, Refused
 from recycle.actions.resources.base import No
-from recycle.lifecycle import ResourceAction
+from recycle.lifecycle import ResourceAction, State
 from recycle.models import Event, InstanceQuerySet, Kind
 from recycle.policy import Refusal
 
@@ -64,30 +64,22 @@ class Line:
         return self.refusal is None and self.rival is None
 
 
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What became of one line."""
-
-    former: Former
-    refusal: Refusal | None = None
-    blocker: Blocker | None = None
-    # The database rejected it.
-    failed: bool = False
-
-    @property
-    def done(self) -> bool:
-        return self.refusal is None and not self.failed
-
-
-def plan(instances: InstanceQuerySet, *, context: Context) -> list[Line]:
+def plan(
+    instances: InstanceQuerySet, *, context: Context, as_if: State | None = None
+) -> list[Line]:
     """Each former relationship of these instances, in the order of the instances. Changes and locks
     nothing.
+
+    With `as_if`, the instances are judged as if they were in that state already: a dry run asks
+    what could be bound once they are.
 
     Costs eight queries, however many instances there are.
     """
     rows = list(
         instances.select_related("zone").annotate(bound=described(), cancelled=_last_cancelled())
     )
+    for row in rows:
+        row.state = as_if or row.state
     formers = list(_formers(rows))
     facts = _read(rows, formers, context)
     # The same, with each line of the plan carried out before the next is asked.
@@ -120,44 +112,40 @@ def _why_not(relationships: Relationships, former: Former, context: Context) -> 
     return relationships.why_not(former)
 
 
-def configure(lines: Iterable[Line], *, context: Context, dry_run: bool = False) -> list[Result]:
+def configure(lines: Iterable[Line], *, context: Context, dry_run: bool = False) -> Outcome:
     """Bind what these lines name, each on its own: whatever becomes of one, the others are
     tried.
+
+    An item of the outcome goes by the key of its former relationship.
     """
-    if dry_run:
-        return _foretell([line.former for line in lines], context)
-    return [_carry_out(line.former, context) for line in lines]
+    outcome = Outcome(ResourceAction.BIND, context.batch)
+    formers = [line.former for line in lines]
+    for item in _foretell(formers, context) if dry_run else _bind(formers, context):
+        outcome.add(item)
+    return outcome
 
 
-def _foretell(formers: Sequence[Former], context: Context) -> list[Result]:
+def _foretell(formers: Sequence[Former], context: Context) -> Iterator[Became]:
     """What would become of each, were those before it bound."""
     rows = list({former.instance.pk: former.instance for former in formers}.values())
     facts = _read(rows, formers, context)
-    results = []
     for former in formers:
         if no := _why_not(facts[former.kind], former, context):
-            results.append(Result(former, no.refusal, Blocker.of(no.blocker)))
+            yield Refused(former.key, str(former), no.refusal, Blocker.of(no.blocker))
         else:
             facts[former.kind].pretend(former)
-            results.append(Result(former))
-    return results
+            yield Done(former.key, str(former), ResourceAction.BIND)
 
 
-def _carry_out(former: Former, context: Context) -> Result:
-    if not context.may(ResourceAction.BIND, former.instance.account_id):
-        return Result(former, Refusal.ROLE)
-    return _result(former, KINDS[former.kind].bind(former, context))
-
-
-def _result(former: Former, outcome: Outcome) -> Result:
-    if outcome.done:
-        return Result(former)
-    if outcome.failed:
-        return Result(former, failed=True)
-    if outcome.refused:
-        return Result(former, outcome.refused[0].refusal, outcome.refused[0].blocker)
-    # There was nothing left to try it on.
-    return Result(former, Refusal.GONE)
+def _bind(formers: Iterable[Former], context: Context) -> Iterator[Became]:
+    for former in formers:
+        if not context.may(ResourceAction.BIND, former.instance.account_id):
+            yield Refused(former.key, str(former), Refusal.ROLE)
+        elif items := KINDS[former.kind].bind(former, context).items:
+            yield replace(items[0], id=former.key, name=str(former))
+        else:
+            # There was nothing left to try it on.
+            yield Refused(former.key, str(former), Refusal.GONE)
 
 
 def _last_cancelled() -> Subquery:

@@ -44,6 +44,9 @@ class Former:
     def key(self) -> str:
         return f"{self.instance.pk}.{self.kind.value}.{self.detail['id']}"
 
+    def __str__(self) -> str:
+        return f"{self.instance.name} · {self.name}"
+
     @property
     def name(self) -> str:
         return KINDS[self.kind].name(self.detail)

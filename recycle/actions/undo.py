@@ -2,17 +2,17 @@
 minute only.
 """
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from uuid import UUID
 
 from recycle.actions import again
-from recycle.actions.again import Result
 from recycle.actions.context import Context
+from recycle.actions.move import carry_out
 from recycle.actions.outcome import Key, Outcome, Refused
-from recycle.actions.verbs import restore, start
-from recycle.lifecycle import IN_USE, Action, Right, State
+from recycle.actions.verbs import Start, restore
+from recycle.lifecycle import IN_USE, TRANSITIONS, Action, Right, State
 from recycle.models import Event, Instance, InstanceQuerySet, User
 from recycle.policy import WRONG_STATE, Refusal
 
@@ -23,22 +23,26 @@ ON_ITS_WAY = timedelta(seconds=5)
 MOST_UNDONE = 100
 
 
-@dataclass(slots=True)
-class Undone:
-    # Why nothing was done at all.
-    refusal: Refusal | None = None
-    restored: Outcome = field(default_factory=lambda: Outcome(Action.RESTORE))
-    # A result for every relationship that the restored ones had.
-    configured: list[Result] = field(default_factory=list)
-    started: Outcome = field(default_factory=lambda: Outcome(Action.START))
+# As what an undo has to start stands once it has been restored.
+RESTORED = TRANSITIONS[Action.RESTORE][State.RECYCLED]
 
 
-def undo(batch: UUID, *, context: Context, dry_run: bool = False) -> Undone | None:
-    """Bring back what one delete moved to the bin and what still lies there since; None when who
-    acts cannot see any.
+class StartOfRestored(Start):
+    """A dry run of a start, of what lies in the bin as if it had been restored before."""
 
-    What is taken, gone or impossible by now is left alone, and named. A dry run says what would
-    come back; what that is bound to and whether it runs is found out once it is there.
+    def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
+        for instance in instances:
+            instance.state = RESTORED
+        super().prepare(instances, lock=lock)
+
+
+def undo(batch: UUID, *, context: Context, dry_run: bool = False) -> Outcome:
+    """Bring back what one delete moved to the bin and what still lies there since, bind it and
+    start it. What is taken, gone or impossible by now is left alone, and named.
+
+    Of the outcome's items each has its own action: restore of an instance, bind of a relationship
+    that a restored one had, start of one that ran. It has no item when who acts cannot see anything
+    that this batch moved to the bin.
     """
     by = context.person
     context = replace(context, reason="undo")
@@ -47,12 +51,14 @@ def undo(batch: UUID, *, context: Context, dry_run: bool = False) -> Undone | No
         .filter(batch=batch, action=Action.RECYCLE)
         .order_by("instance_name")
     )
+    outcome = Outcome(Action.RESTORE, context.batch)
     if not events:
-        return None
-    if refusal := _why_not(events, context):
-        return Undone(refusal)
-
+        return outcome
     names = {event.instance_id: event.instance_name for event in events if event.instance_id}
+    if refusal := _why_not(events, context):
+        outcome.refused += [Refused(pk, name, refusal) for pk, name in names.items()]
+        return outcome
+
     # The moment of entry tells this stay in the bin from a later one, also under the lock.
     binned = (
         Instance.objects.visible_to(by)
@@ -61,29 +67,22 @@ def undo(batch: UUID, *, context: Context, dry_run: bool = False) -> Undone | No
         .filter(recycled_at=events[0].at)
     )
     elsewhere = names.keys() - set(binned.values_list("pk", flat=True))
-    restored = restore(binned.order_by("name", "pk"), context=context, dry_run=dry_run)
-    states = dict(Instance.objects.filter(pk__in=list(elsewhere)).values_list("pk", "state"))
-    for pk in sorted(elsewhere, key=lambda pk: (names[pk], pk)):
-        state = states.get(pk, State.PURGED)
-        # Recycled still means recycled again, by somebody else's delete.
-        refusal = Refusal.CHANGED if state == State.RECYCLED else WRONG_STATE[state]
-        refusal = Refusal.BACK if state in IN_USE else refusal
-        restored.refused.append(Refused(pk, names[pk], refusal))
+    outcome.extend(restore(binned.order_by("name", "pk"), context=context, dry_run=dry_run))
+    back = [done.id for done in outcome.done]
+    outcome.refused += _left(sorted((names[pk], pk) for pk in elsewhere))
 
-    if dry_run:
-        return Undone(restored=restored)
-    back = [done.id for done in restored.done]
+    as_if = RESTORED if dry_run else None
+    lines = again.plan(_only(back, by), context=context, as_if=as_if)
+    outcome.extend(again.configure(lines, context=context, dry_run=dry_run))
+
     ran = [
         event.instance_id
         for event in events
         if event.from_state == State.ACTIVE and event.instance_id in back
     ]
-    lines = again.plan(_only(back, by), context=context)
-    return Undone(
-        restored=restored,
-        configured=again.configure(lines, context=context),
-        started=start(_only(ran, by), context=context),
-    )
+    starting = (StartOfRestored if dry_run else Start)(_only(ran, by), context)
+    outcome.extend(carry_out(starting, dry_run=dry_run))
+    return outcome
 
 
 def _why_not(events: list[Event], context: Context) -> Refusal | None:
@@ -94,6 +93,18 @@ def _why_not(events: list[Event], context: Context) -> Refusal | None:
     if context.now > first.at + UNDO_FOR + ON_ITS_WAY:
         return Refusal.TOO_LATE
     return Refusal.TOO_LARGE if len(events) > MOST_UNDONE else None
+
+
+def _left(named: Sequence[tuple[str, UUID]]) -> Iterator[Refused]:
+    """Why each of these, which lie in the bin from this delete no more, does not come back."""
+    states = dict(
+        Instance.objects.filter(pk__in=[pk for _, pk in named]).values_list("pk", "state")
+    )
+    for name, pk in named:
+        state = states.get(pk, State.PURGED)
+        # Recycled still means recycled again, by somebody else's delete.
+        refusal = Refusal.CHANGED if state == State.RECYCLED else WRONG_STATE[state]
+        yield Refused(pk, name, Refusal.BACK if state in IN_USE else refusal)
 
 
 def _only(ids: Iterable[Key | None], by: User) -> InstanceQuerySet:

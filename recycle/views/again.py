@@ -2,7 +2,6 @@
 lines picked.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,12 +13,13 @@ from django.utils.translation import ngettext
 from django.views.decorators.http import require_http_methods
 
 from recycle import actions
-from recycle.actions.again import Line, Result
+from recycle.actions import Became, Outcome
+from recycle.actions.again import Line
 from recycle.forms import AgainForm, FilteredPage, PlanFilter, SelectionDialogForm
 from recycle.http import Request, pick, sent
 from recycle.lifecycle import ResourceAction
 from recycle.models import Event, Instance
-from recycle.outcomes import RELATIONSHIPS_LEFT, because, say_left
+from recycle.outcomes import RELATIONSHIPS_LEFT, reasons_of, say_left
 from recycle.views.answers import needs, refuse_form
 from recycle.views.scope import find_batch
 
@@ -33,7 +33,7 @@ class InstancePlan:
     instance: Instance
     # What ended the relationships.
     event: Event | None = None
-    rows: list[tuple[Line, Result | None]] = field(default_factory=list)
+    rows: list[tuple[Line, Became | None]] = field(default_factory=list)
 
 
 @require_http_methods(["GET", "POST"])
@@ -54,9 +54,9 @@ def configure_again(request: Request) -> HttpResponse:
             request, _("The plan has changed in the meantime. Nothing was bound; look at it again.")
         )
         return _show(request, page, form, status=409)
-    results = actions.configure(lines, context=request.context)
-    _say(request, results)
-    return _show(request, page, form, results)
+    outcome = actions.configure(lines, context=request.context)
+    _say(request, outcome)
+    return _show(request, page, form, outcome)
 
 
 def _plan(request: Request, form: AgainForm) -> list[Line]:
@@ -67,12 +67,12 @@ def _show(
     request: Request,
     page: SelectionDialogForm,
     form: AgainForm,
-    results: Sequence[Result] = (),
+    outcome: Outcome | None = None,
     status: int = 200,
 ) -> HttpResponse:
     lines = _plan(request, form)
     groups = {instance.pk: InstancePlan(instance) for instance in form.cleaned_data["instances"]}
-    became = {result.former.key: result for result in results}
+    became = {item.id: item for item in outcome.items} if outcome else {}
     for line in lines:
         group = groups[line.former.instance.pk]
         group.event = line.former.event
@@ -86,7 +86,7 @@ def _show(
         "only": next(iter(groups.values())).instance if len(groups) == 1 else None,
         "lines": len(lines),
         "free": sum(line.refusal is None for line in lines),
-        "results": results,
+        "results": became,
         "address": address,
         "url": place.path,
         "onward": place.address(skip=form.cleaned_data["next"])
@@ -99,22 +99,13 @@ def _show(
     return render(request, template, context, status=status)
 
 
-def _say(request: Request, results: Sequence[Result]) -> None:
-    done = sum(result.done for result in results)
+def _say(request: Request, outcome: Outcome) -> None:
+    done = len(outcome.done)
     if done:
         sentence = ngettext(
             "Bound %(n)d relationship again.", "Bound %(n)d relationships again.", done
         )
         messages.success(request, sentence % {"n": done})
-    say_left(request, RELATIONSHIPS_LEFT, not_bound(results))
-    if not results:
+    say_left(request, RELATIONSHIPS_LEFT, reasons_of(outcome))
+    if not outcome.items:
         messages.info(request, _("No relationship was picked. Nothing was bound."))
-
-
-def not_bound(results: Sequence[Result]) -> list[tuple[str, Any]]:
-    """The names of the relationships that were not bound, each with the reason."""
-    return [
-        (f"{result.former.instance.name} · {result.former.name}", because(result))
-        for result in results
-        if not result.done
-    ]

@@ -1,5 +1,7 @@
 """Undo, as the message after a delete offers it."""
 
+from collections import Counter
+
 from django.contrib import messages
 from django.http import HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -9,13 +11,17 @@ from django.views.decorators.http import require_POST
 from django_htmx.http import trigger_client_event
 
 from recycle import actions
-from recycle.actions.undo import Undone
+from recycle.actions import Outcome
 from recycle.forms import DialogForm, UndoForm
 from recycle.http import Request
+from recycle.lifecycle import Action, ResourceAction
 from recycle.outcomes import NOT_UNDONE, NOTHING_UNDONE, reasons_of, say_left
 from recycle.policy import Refusal
-from recycle.views.again import not_bound
 from recycle.views.answers import refuse
+
+# Why a delete is not undone at all, and the status that says so. Whatever else an undo leaves alone
+# does not keep it from the rest.
+AS_A_WHOLE = {Refusal.NOT_YOURS: 403, Refusal.TOO_LATE: 409, Refusal.TOO_LARGE: 409}
 
 
 @require_POST
@@ -27,13 +33,13 @@ def undo(request: Request) -> HttpResponse:
         if page.is_valid() and form.is_valid()
         else None
     )
-    if undone is None:
+    if undone is None or not undone.items:
         return refuse(
             request, [_("There is nothing of this kind to undo.")], "recycle:bin", status=404
         )
-    if undone.refusal:
-        status = 403 if undone.refusal is Refusal.NOT_YOURS else 409
-        return refuse(request, [str(undone.refusal.label)], "recycle:bin", status=status)
+    whole = next((each.refusal for each in undone.refused if each.refusal in AS_A_WHOLE), None)
+    if whole:
+        return refuse(request, [str(whole.label)], "recycle:bin", status=AS_A_WHOLE[whole])
     _say(request, undone)
     if not request.htmx:
         return HttpResponseRedirect(page.cleaned_data["back"])
@@ -42,9 +48,11 @@ def undo(request: Request) -> HttpResponse:
     return trigger_client_event(response, "changed")
 
 
-def _say(request: Request, undone: Undone) -> None:
-    back, running = len(undone.restored.done), len(undone.started.done)
-    bound = sum(result.done for result in undone.configured)
+def _say(request: Request, undone: Outcome) -> None:
+    times = Counter(each.action for each in undone.done)
+    back, bound, running = (
+        times[action] for action in (Action.RESTORE, ResourceAction.BIND, Action.START)
+    )
     sentences = [
         ngettext("%(n)d instance is back.", "%(n)d instances are back.", back) % {"n": back},
         ngettext(
@@ -57,7 +65,4 @@ def _say(request: Request, undone: Undone) -> None:
     done = [sentence for sentence, n in zip(sentences, (back, bound, running), strict=True) if n]
     if done:
         messages.success(request, " ".join(done))
-    reasons = (
-        reasons_of(undone.restored) + not_bound(undone.configured) + reasons_of(undone.started)
-    )
-    say_left(request, NOT_UNDONE if done else NOTHING_UNDONE, reasons)
+    say_left(request, NOT_UNDONE if done else NOTHING_UNDONE, reasons_of(undone))
