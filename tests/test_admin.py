@@ -148,6 +148,7 @@ def test_all_that_a_list_matches_are_acted_on_and_no_more_than_it_can_have_count
 
 @pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.model_name)
 @pytest.mark.parametrize("key", ["x", "9" * 30])
+@pytest.mark.both
 def test_what_cannot_be_a_key_is_no_error_of_ours(client, root, one_of_each, model, key):
     action, *_ = admin.site._registry[model].actions or ["delete_selected"]
     data = {"action": action, "_selected_action": [key]}
@@ -186,6 +187,34 @@ def test_an_account_with_instances_cannot_be_deleted_with_them(client, root, rec
     client.post(url, {"post": "yes"})
 
     assert Instance.objects.filter(pk=recycled.pk).exists()
+
+
+# --- What comes along with every page -------------------------------------------------------------
+
+
+def chosen_by_typing():
+    """Every field whose rows are looked for while one types: its model and its name."""
+    for model, edit in admin.site._registry.items():
+        for each in (edit, *(inline(model, admin.site) for inline in edit.inlines)):
+            yield from ((each.model._meta.model_name, name) for name in each.autocomplete_fields)
+
+
+@pytest.mark.parametrize(("model", "field"), sorted(set(chosen_by_typing())))
+def test_what_is_looked_for_while_one_types_comes_in_an_order(
+    client, root, one_of_each, model, field
+):
+    asked = {"app_label": "recycle", "model_name": model, "field_name": field, "term": ""}
+
+    response = client.get(reverse("admin:autocomplete"), asked)
+
+    # Without an order this is a warning, and warnings are errors here.
+    assert response.status_code == 200
+    assert response.json()["results"]
+
+
+@pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.model_name)
+def test_every_list_has_an_order_of_its_own(rf, model):
+    assert admin.site._registry[model].get_ordering(rf.get("/"))
 
 
 # --- What others rest on --------------------------------------------------------------------------

@@ -43,6 +43,8 @@ class AccountAdmin(ConsoleAdmin):
         "created_at",
     )
     search_fields = ("name_folded__contains",)
+    # As people look for them, wherever one is chosen.
+    ordering = ("name",)
     inlines = (MembershipInline,)
     fieldsets = (
         (None, {"fields": ("name",)}),

@@ -72,6 +72,8 @@ class BoundedLookups:
 
 
 class ConsoleAdmin(BoundedLookups, FoldedSearch, LoggedAdmin):
+    # As Django orders a list that says nothing. What is looked for while one types needs it said.
+    ordering = ("-pk",)
     paginator = CappedPaginator
     show_full_result_count = False
     list_per_page = 50

@@ -13,6 +13,7 @@ from recycle.models import InstanceType, Region, Zone
 @admin.register(Region)
 class RegionAdmin(FixedAdmin):
     fixed = ("code",)
+    ordering = ("code",)
     list_display = ("code", "name")
     search_fields = ("code", "name_folded__contains")
 
@@ -20,6 +21,7 @@ class RegionAdmin(FixedAdmin):
 @admin.register(Zone)
 class ZoneAdmin(FixedAdmin):
     fixed = ("code", "region")
+    ordering = ("code",)
     list_display = ("code", "region", *(f"used_{limit}" for limit in ZONE_LIMITS))
     list_filter = ("region",)
     list_select_related = ("region",)
@@ -34,6 +36,7 @@ class ZoneAdmin(FixedAdmin):
 @admin.register(InstanceType)
 class InstanceTypeAdmin(FixedAdmin):
     fixed = ("name",)
+    ordering = ("name",)
     list_display = ("name", "family", "vcpu", "memory_gb", "no_fees")
     list_filter = ("family",)
     search_fields = ("name",)
