@@ -1,5 +1,6 @@
 """Django admin: for superusers, and by the same verbs as everywhere else."""
 
+import re
 from html import unescape
 from html.parser import HTMLParser
 from uuid import uuid4
@@ -215,6 +216,27 @@ def test_what_is_looked_for_while_one_types_comes_in_an_order(
 @pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.model_name)
 def test_every_list_has_an_order_of_its_own(rf, model):
     assert admin.site._registry[model].get_ordering(rf.get("/"))
+
+
+ICON = re.compile(r'<link rel="icon"[^>]+>')
+
+
+def test_every_page_of_the_admin_has_the_icon_of_the_console(client, root, account):
+    console = client.get(reverse("recycle:overview"))
+    addresses = [
+        reverse("admin:index"),
+        reverse("admin:recycle_account_changelist"),
+        reverse("admin:recycle_account_add"),
+        reverse("admin:recycle_account_change", args=[account.pk]),
+        reverse("admin:recycle_account_history", args=[account.pk]),
+        reverse("admin:recycle_account_delete", args=[account.pk]),
+        reverse("admin:auth_user_password_change", args=[root.pk]),
+    ]
+
+    icons = [ICON.findall(client.get(address).text) for address in addresses]
+
+    assert len(ICON.findall(console.text)) == 1
+    assert icons == [ICON.findall(console.text)] * len(addresses)
 
 
 # --- What others rest on --------------------------------------------------------------------------

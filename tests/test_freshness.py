@@ -7,7 +7,6 @@ from playwright.sync_api import Page, expect
 
 from recycle.lifecycle import State
 from recycle.models import Instance
-from tests.browser import forgive
 from tests.conftest import HTMX
 
 FRESH = "private, no-cache, no-store"
@@ -92,7 +91,6 @@ def test_back_shows_the_present_where_one_was(page, long_list, complaints, away)
     expect(page.locator("#bin tbody tr")).to_have_count(50)
     expect(page.locator("#q")).to_have_value("web")
     page.wait_for_function("place => Math.abs(scrollY - place) < 60", arg=place)
-    forgive(complaints, "favicon")  # which the admin has not
 
 
 @pytest.mark.browser
