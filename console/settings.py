@@ -48,6 +48,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "recycle.http.identify",
+    "console.access.AccessMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "csp.middleware.CSPMiddleware",
     "console.middleware.AddressMiddleware",
@@ -212,10 +213,12 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- Logs -----------------------------------------------------------------------------------------
 
+# How a line looks: `console.logs` reads it, since `up` has to know as well.
+env.choice("CONSOLE_LOG_FORMAT", "AUTO", ("AUTO", "JSON", "PLAIN"))
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "formatters": {"line": {"()": "console.logs.make_formatter"}},
     # Who probes is told that it does not work yet; before everything is up that is no news.
     "filters": {
         "probes": {
@@ -234,7 +237,8 @@ LOGGING = {
             name: {"level": "WARNING"}
             for name in ("celery.worker.strategy", "celery.app.trace", "celery.beat")
         },
-        "django.request": {"filters": ["probes"]},
+        # What was wrong with a request, its line says already.
+        "django.request": {"filters": ["probes"], "level": "ERROR"},
         # A queue is no news, and neither is a client who leaves.
         "waitress": {"level": "WARNING"},
         "waitress.queue": {"level": "ERROR"},

@@ -3,6 +3,7 @@ piece of it.
 """
 
 import codecs
+import re
 from collections.abc import Callable
 from datetime import datetime
 from functools import cached_property
@@ -41,6 +42,8 @@ from recycle.models import (
 from recycle.policy import Role
 from recycle.waiting import waiting_at_most
 
+# What a proxy gives a request to be known by: nginx's $request_id has no dashes.
+UUID_FORM = re.compile(r"[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}")
 # A longer way on from the login than any page of ours has.
 LONGEST_ONWARD = 2_000
 
@@ -273,19 +276,26 @@ Respond = Callable[[HttpRequest], HttpResponse]
 
 
 def identify(get_response: Respond) -> Respond:
-    """Middleware, the first of all: a request gets an id, its answer the same in `X-Request-Id`.
-
-    An id that came along with the request is not taken over: it would name what somebody else did.
-    """
+    """Middleware, the first of all: a request gets an id, its answer the same in `X-Request-Id`."""
 
     def middleware(request: Any) -> HttpResponse:
-        request.id = uuid4()
+        request.id = _id_given_to(request) or uuid4()
         request.origin = Origin(address_of(request), request.id)
         response = get_response(request)
         response["X-Request-Id"] = str(request.id)
         return response
 
     return middleware
+
+
+def _id_given_to(request: HttpRequest) -> UUID | None:
+    """The id that a proxy of our own has given it, a UUID with or without dashes.
+
+    Without one in front an id that came along is not taken over: it would name what somebody else
+    did.
+    """
+    given = request.META.get("HTTP_X_REQUEST_ID", "") if settings.TRUSTED_PROXIES else ""
+    return UUID(given) if UUID_FORM.fullmatch(given) else None
 
 
 def address_of(request: HttpRequest) -> str | None:

@@ -1,6 +1,8 @@
 """`up`: what it refuses, what it says, and what it leaves behind however it ends."""
 
+import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -18,6 +20,7 @@ import pytest
 
 from console import bootstrap, supervisor
 from console.supervisor import command, parts, preparing, watching
+from tests.terminal import on_terminal
 
 pytestmark = pytest.mark.slow
 posix = pytest.mark.skipif(os.name == "nt", reason="process groups and Unix sockets")
@@ -110,7 +113,7 @@ def _wait_until_gone(data_dir: Path) -> float:
 @posix
 def test_up_answers_refuses_a_second_start_and_stops_cleanly(console, data_dir, port):
     # It has just said that it is ready.
-    for probe in ("readyz", "healthz"):
+    for probe in ("readyz", "healthz", "login/?token=secret"):
         with urlopen(f"http://127.0.0.1:{port}/{probe}", timeout=20) as answer:
             assert answer.status == 200
     if sys.platform == "linux":
@@ -130,6 +133,33 @@ def test_up_answers_refuses_a_second_start_and_stops_cleanly(console, data_dir, 
     assert console.wait(30) == 0
     if sys.platform == "linux":
         assert _running(data_dir) == []
+    # Of what is left to be read, every line is JSON, also where a part has said something else.
+    lines = [json.loads(line) for line in console.stdout]
+    assert {"part": "up", "event": "Stopped."}.items() <= lines[-1].items()
+    assert {line["part"] for line in lines} >= {"up", "web", "worker", "broker"}
+    [asked] = [line for line in lines if line.get("view") == "login"]
+    assert (asked["part"], asked["status"], asked["path"]) == ("web", 200, "/login/")
+
+
+@posix
+def test_on_a_terminal_people_read_what_each_part_says(data_dir, port):
+    started = [sys.executable, "manage.py", "up", "--no-demo", "--port", str(port)]
+    said = ""
+
+    for piece in on_terminal([*started, "--data-dir", str(data_dir)], cwd=bootstrap.PROJECT):
+        said += piece
+        if "Stop it with Ctrl-C." in piece:
+            with urlopen(f"http://127.0.0.1:{port}/login/?token=secret", timeout=20):
+                pass
+        if "/login/" in piece:
+            break
+    _wait_until_gone(data_dir)
+
+    said = re.sub(r"\x1b\[\d*m", "", said)
+    assert re.search(r"   web \| [-\d]+ [:\d]+ \[info\] GET /login/ 200 \[console.access\] ", said)
+    assert f"    up | The console is ready: http://127.0.0.1:{port}/" in said
+    assert "secret" not in said
+    assert "{" not in said
 
 
 @posix

@@ -5,6 +5,8 @@ import sys
 import threading
 from contextlib import suppress
 
+from console.logs import is_json, with_part
+
 COLOURS = {"up": 1, "broker": 35, "web": 36, "worker": 32, "beat": 33}
 
 
@@ -18,6 +20,7 @@ class CannotStart(Exception):
 
 _output = threading.Lock()
 _coloured = sys.stdout.isatty() and "NO_COLOR" not in os.environ
+SAYS_JSON = is_json(sys.stdout)
 
 
 def say(text: str, who: str = "up") -> None:
@@ -26,4 +29,4 @@ def say(text: str, who: str = "up") -> None:
         prefix = f"\033[{COLOURS.get(who, 34)}m{prefix}\033[0m"
     # A reader that went away must not stop what we supervise.
     with _output, suppress(OSError, ValueError):
-        print(prefix, text, flush=True)
+        print(with_part(who, text) if SAYS_JSON else f"{prefix} {text}", flush=True)

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from console.bootstrap import WINDOWS
+from console.logs import sentence_of
 from console.supervisor.children import GRACE, Sentinel, signal_group, spawn
-from console.supervisor.saying import CannotStart, Stopped, say
+from console.supervisor.saying import SAYS_JSON, CannotStart, Stopped, say
 
 # A run this long counts as healthy: the next crash is restarted at once again.
 STABLE_AFTER = 30
@@ -81,7 +82,8 @@ class Supervisor:
     grace: float = GRACE
 
     def __init__(self, env: dict[str, str]) -> None:
-        self.env = env
+        # What the parts say goes through our hands to where our own lines go.
+        self.env = {**env, "CONSOLE_LOG_FORMAT": "json" if SAYS_JSON else "plain"}
         self.parts: list[Part] = []
         self.stop = threading.Event()
         self.ready = threading.Event()
@@ -162,7 +164,7 @@ class Supervisor:
             part.silent.wait(1)
             raise CannotStart(
                 f"{part.name} does not start, also when tried {TRIES_TO_START} times: it {what}."
-                f" Its last line: {part.last_line or 'none'}"
+                f" Its last line: {sentence_of(part.last_line) or 'none'}"
             )
         pause = min(2**part.crashes - 1, LONGEST_PAUSE)
         part.start_after = now + pause

@@ -1,0 +1,93 @@
+"""A line in the log for each request, and how long it took: who did what, and what came of it.
+
+Never what came along with it. An address may hold a secret after its question mark, so it is
+written to there and no further.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from django.http import FileResponse, HttpRequest
+from django.http.response import HttpResponseBase
+from django.utils.encoding import escape_uri_path
+from django.utils.functional import LazyObject
+from structlog.contextvars import bound_contextvars
+
+logger = logging.getLogger(__name__)
+
+# They come every few seconds, from machines.
+PROBES = {"healthz", "readyz"}
+# What is no view of ours: files of the pages, and what is nowhere.
+FILES, NOWHERE = "static", "nowhere"
+
+
+class AccessMiddleware:
+    """Outside of everything that answers, but inside of what gives the request its id."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        asked = _Asked(request)
+        with bound_contextvars(request_id=asked.id):
+            response = self.get_response(request)
+            streamed = getattr(response, "streaming_content", None)
+            if streamed is None or isinstance(response, FileResponse):
+                asked.answered(response)
+                return response
+        # It has only begun, and is over when the last of it was handed over.
+        response.streaming_content = _until_its_end(streamed, asked, response)  # type: ignore[attr-defined]
+        return response
+
+
+class _Asked:
+    """A request, as it came."""
+
+    def __init__(self, request: HttpRequest) -> None:
+        self.began = time.perf_counter()
+        self.request = request
+        self.id = str(request.id)  # type: ignore[attr-defined]
+        self.path = escape_uri_path(request.path)
+
+    def answered(self, response: HttpResponseBase, *, broken_off: bool = False) -> None:
+        request, status = self.request, response.status_code
+        ms = round((time.perf_counter() - self.began) * 1000, 1)
+        view = view_of(request, response)
+        method = request.META.get("REQUEST_METHOD", "")
+        fields = {"method": method, "path": self.path, "status": status, "view": view, "ms": ms}
+        about = {
+            "user": getattr(_known_user(request), "pk", None),
+            "address": request.origin.address,  # type: ignore[attr-defined]
+            "broken_off": broken_off or None,
+        }
+        fields |= {name: value for name, value in about.items() if value is not None}
+        quiet = view in PROBES or view == FILES
+        level = logging.DEBUG if quiet else logging.INFO
+        logger.log(level, "%s %s %s", method, self.path, status, extra=fields)
+
+
+def _until_its_end(
+    content: Iterable[bytes], asked: _Asked, response: HttpResponseBase
+) -> Iterator[bytes]:
+    whole = False
+    try:
+        yield from content
+        whole = True
+    finally:
+        with bound_contextvars(request_id=asked.id):
+            asked.answered(response, broken_off=not whole)
+
+
+def view_of(request: HttpRequest, response: HttpResponseBase) -> str:
+    """The name of the view that answered. There are as many as the project has, and no more."""
+    if request.resolver_match:
+        return request.resolver_match.view_name
+    return FILES if isinstance(response, FileResponse) else NOWHERE
+
+
+def _known_user(request: HttpRequest) -> Any:
+    """Who asks, if anybody has looked: it is not worth a query."""
+    user = request.__dict__.get("user")
+    return request.__dict__.get("_cached_user") if isinstance(user, LazyObject) else user
