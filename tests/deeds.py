@@ -5,11 +5,14 @@ table here fails the tests that ask something of all of them.
 """
 
 import inspect
+import json
 import pkgutil
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from importlib import import_module
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, get_type_hints
 
@@ -19,7 +22,9 @@ from django.apps import apps
 from recycle import actions
 from recycle.actions import Context, Outcome, again
 from recycle.actions.create import Disk, Order
+from recycle.actions.inventory import Options
 from recycle.actions.resources.volumes import MOUNT_POINTS
+from recycle.inventory import Notes, Progress, Source
 from recycle.lifecycle import Action, AnyAction, ResourceAction, Right, State
 from recycle.models import (
     Account,
@@ -39,18 +44,18 @@ from recycle.models import (
     Zone,
 )
 from recycle.policy import BillingMode
+from tests.inventory import an_instance
 
 DAY = timedelta(days=1)
 
 # These are told a context as well, and are no actions: what is written of an action, what carries
-# others out, what only looks, and the import, whose dry run is tested with it.
+# others out, and what only looks.
 OTHERS = frozenset(
     {
         "again.plan",
         "audit.failed_login",
         "audit.record",
         "audit.record_in_installation",
-        "inventory.import_inventory",
         "move.carry_out",
         "resources.base.each",
         "schedule.ran",
@@ -114,6 +119,10 @@ def _verb(needs: Action, reason: str = "", **options: Any) -> Deed:
     return _deed(needs, _instances, reason, **options)
 
 
+def _inventory(world: World) -> tuple[Any, ...]:
+    return [Source(world.file)], world.notes(), Options(account_name="Acme"), Progress()
+
+
 CREATE, BIND, UNBIND, REMOVE = (
     ResourceAction.CREATE,
     ResourceAction.BIND,
@@ -137,6 +146,7 @@ DEEDS: dict[str, Deed] = {
     "create.create": _deed(CREATE, lambda world: world.order),
     "again.configure": _deed(BIND, lambda world: world.lines),
     "undo.undo": _deed(Right.UNDO_OTHERS, lambda world: world.batch),
+    "inventory.import_inventory": Deed(None, _inventory, {}),
     "schedule.expire_due": Deed(Action.EXPIRE, lambda world: (), {}),
     "schedule.purge_due": Deed(Action.PURGE, lambda world: (), {}),
     "schedule.forget_tombstones": Deed(None, lambda world: (), {}),
@@ -217,7 +227,8 @@ def world(
     zone: Zone,
     instance_type: InstanceType,
     now: datetime,
-) -> World:
+    tmp_path: Path,
+) -> Iterator[World]:
     """Something that each action can be done to, and something that it cannot be done to."""
     for mode in BillingMode:
         for state in State:
@@ -254,29 +265,34 @@ def world(
             session_key=f"key-{number}", session_data="", expire_date=end, user=person
         )
     RetentionRule.objects.create(account=account, key="env", keep_for=2 * DAY)
-    return World(
-        batch=deleted.pk,
-        lines=again.plan(only, context=context),
-        person=person,
-        full=full,
-        free=make_instance(name="free"),
-        listener=Listener.objects.first(),
-        tag=make_tag("team", "red"),
-        order=Order(
-            account=account,
-            zone=zone,
-            instance_type=instance_type,
-            billing_mode=BillingMode.HOURLY,
-            disks=[Disk("SSD3.0", 40)],
-            bandwidth_mbps=5,
-            new_tags=[("cost", "42")],
-            name="new",
-            count=2,
-        ),
-        new_rule=RetentionRule(account=account, key="team", keep_for=3 * DAY),
-        new_volume=make_volume(new=True),
-        new_address=make_address(new=True, address=""),
-        new_balancer=make_balancer(new=True),
-        new_listener=make_listener(new=True),
-        new_tag=make_tag("cost", "41", new=True),
-    )
+    file = tmp_path / "inventory.json"
+    file.write_text(json.dumps({"InstancesSet": [an_instance()]}))
+    with ExitStack() as stack:
+        yield World(
+            file=str(file),
+            notes=lambda: stack.enter_context(Notes()),
+            batch=deleted.pk,
+            lines=again.plan(only, context=context),
+            person=person,
+            full=full,
+            free=make_instance(name="free"),
+            listener=Listener.objects.first(),
+            tag=make_tag("team", "red"),
+            order=Order(
+                account=account,
+                zone=zone,
+                instance_type=instance_type,
+                billing_mode=BillingMode.HOURLY,
+                disks=[Disk("SSD3.0", 40)],
+                bandwidth_mbps=5,
+                new_tags=[("cost", "42")],
+                name="new",
+                count=2,
+            ),
+            new_rule=RetentionRule(account=account, key="team", keep_for=3 * DAY),
+            new_volume=make_volume(new=True),
+            new_address=make_address(new=True, address=""),
+            new_balancer=make_balancer(new=True),
+            new_listener=make_listener(new=True),
+            new_tag=make_tag("cost", "41", new=True),
+        )

@@ -62,7 +62,7 @@ def race(threads, account, tmp_path):
             imported = import_inventory(
                 [Source(str(file))], notes, options, meanwhile, context=acting(None)
             )
-        assert not imported.problems
+        assert not imported.failed
         return result(meanwhile.running)[0]
 
     return race

@@ -1006,10 +1006,11 @@ def test_a_dry_run_tells_what_would_fail_when_it_is_committed(tmp_path, now, dry
     file.write_text(
         json.dumps({"InstancesSet": [an_instance()], "AddressesSet": [bound_to("web")]})
     )
-    options = Options(account_name="Imported", dry_run=dry_run)
+    options = Options(account_name="Imported")
+    acts = {"context": acting(None, now), "dry_run": dry_run}
 
     with Notes() as notes, pytest.raises(IntegrityError):
-        import_inventory([Source(str(file))], notes, options, Meddling(), context=acting(None, now))
+        import_inventory([Source(str(file))], notes, options, Meddling(), **acts)
 
     assert not Instance.objects.exists()
 

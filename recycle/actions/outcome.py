@@ -53,7 +53,9 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class Failed:
-    """The database rejected it; `error` is for the log and for who runs the console."""
+    """The database rejected it, or an import cannot take it; `error` is for the log and for who
+    runs the console.
+    """
 
     became: ClassVar[str] = "failed"
 

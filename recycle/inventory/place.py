@@ -36,9 +36,9 @@ class Problem:
     # The field of the item, as the answer spells it: "SystemDisk.DiskSize".
     field: str = ""
 
-    def __str__(self) -> str:
-        where = f"{self.place}.{self.field}" if self.field else str(self.place)
-        return f"{where}: {self.sentence}"
+    @property
+    def where(self) -> str:
+        return f"{self.place}.{self.field}" if self.field else str(self.place)
 
 
 def as_shown(value: Any) -> str:

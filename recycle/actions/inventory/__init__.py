@@ -16,7 +16,9 @@ from django.db import connection, transaction
 from recycle.actions.context import Context
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.rows import Import, batches
+from recycle.actions.outcome import Done
 from recycle.inventory import LISTINGS, Notes, Progress, Source, gather, kept
+from recycle.lifecycle import ResourceAction
 from recycle.models import Account
 
 __all__ = ["Imported", "Options", "import_inventory"]
@@ -31,8 +33,6 @@ class Options:
     partial: bool = False
     # Take subscriptions that had reached their end before they were imported.
     accept_ended: bool = False
-    # Only say what would become of it.
-    dry_run: bool = False
 
 
 def import_inventory(
@@ -42,17 +42,21 @@ def import_inventory(
     progress: Progress,
     *,
     context: Context,
+    dry_run: bool = False,
 ) -> Imported:
     """Create in the account what these files have and it lacks. What is to be told beside the
     counts is in `notes`.
 
     An instance that was ever deleted here gets no binding again, and what was deleted or taken off
     here is not made again: what an owner ended, an import does not restore.
+
+    A dry run writes and rolls back: each batch is judged by what the ones before it wrote, and the
+    database checks at the end what it would check at the commit. It locks as the import does.
     """
-    imported = Imported(options.account_name)
+    imported = Imported(ResourceAction.UPDATE, context.batch, account=options.account_name)
     for problem in gather(sources, notes, partial=options.partial, progress=progress):
-        imported.add(problem)
-    if imported.problems:
+        imported.fail(problem)
+    if imported.failed:
         # What cannot be read may hold what the others refer to: nothing more can be said of them.
         return imported
     with (
@@ -71,9 +75,11 @@ def import_inventory(
                 written += len(batch)
                 bar.advance(len(batch), written)
         import_.conclude()
-        if options.dry_run:
+        if dry_run:
             # Some are deferred until the commit, which there will be none of.
             connection.check_constraints()
-        if imported.problems or options.dry_run:
+        if imported.failed or dry_run:
             transaction.set_rollback(True)
+    if not imported.failed:
+        imported.done.append(Done(account.pk, account.name, imported.action))
     return imported

@@ -183,7 +183,7 @@ class Import:
             if refused.refusal is not Refusal.ALREADY:
                 self.notes.remark(Topic.GONE, NOT_RENEWED, refused.id, refused.name)
         for failed in outcome.failed:
-            self.imported.add(Problem(f"instance {failed.id}", failed.error.strip()))
+            self.imported.fail(Problem(f"instance {failed.id}", failed.error.strip()))
 
     # What is common to all kinds
 
@@ -248,7 +248,7 @@ class Import:
         self.imported.created[kind.nouns] += len(rows)
 
     def _wrong(self, entry: Entry, field_: str, sentence: str) -> None:
-        self.imported.add(entry.wrong(field_, sentence))
+        self.imported.fail(entry.wrong(field_, sentence))
 
     def _free(
         self, entries: list[Entry], field_: str, taken: dict[Any, str], of: Callable[[Any], Any]
@@ -473,7 +473,7 @@ class Import:
         instances = Instance.objects.filter(pk__among=list(ids), state__in=LIVING).locked()
         living = set(instances.values_list("pk", flat=True))
         for pk in ids - (living - history.cancelled(self.account, ids)):
-            self.imported.add(
+            self.imported.fail(
                 Problem(f"instance {pk}", "was deleted during the import; import once more")
             )
         self._create(kind, rows)

@@ -113,14 +113,16 @@ class Command(BaseCommand):
             region=region,
             partial=given["partial"],
             accept_ended=given["accept_ended"],
-            dry_run=given["dry_run"],
         )
+        dry_run: bool = given["dry_run"]
         # A name given twice is read once.
         sources = [Source(name) for name in dict.fromkeys(files)]
         context = Context(by=None, now=timezone.now(), edge=Edge.COMMAND)
         with Notes() as notes:
             try:
-                imported = import_inventory(sources, notes, options, OnTerminal(), context=context)
+                imported = import_inventory(
+                    sources, notes, options, OnTerminal(), context=context, dry_run=dry_run
+                )
             except DatabaseError as error:
                 said = str(error).strip()
                 raise CommandError(
@@ -130,9 +132,9 @@ class Command(BaseCommand):
                 # Not of the console's database, whose errors Django gives names of its own.
                 said = f"The temporary file failed: {error} ({tempfile.gettempdir()})."
                 raise CommandError(f"{said} Nothing was written.") from None
-            if imported.problems:
+            if imported.failed:
                 raise CommandError(_problems(imported))
-            for line in _report(imported, notes, dry_run=options.dry_run, every=verbosity > 1):
+            for line in _report(imported, notes, dry_run=dry_run, every=verbosity > 1):
                 self.stdout.write(line)
 
 
@@ -163,7 +165,7 @@ class _Shown(ProgressBar):
 
 
 def _problems(imported: Imported) -> str:
-    lines = [str(problem) for problem in imported.problems]
+    lines = [f"{failed.name}: {failed.error}" for failed in imported.failed]
     if imported.more:
         lines.append(f"and {imported.more:,} more")
     return "\n".join([*lines, "Nothing was written."])
