@@ -6,7 +6,8 @@ Django command.
 import sys
 
 if sys.version_info < (3, 11):  # noqa: UP036
-    sys.exit("The console needs Python 3.11 or newer; this is Python %d.%d." % sys.version_info[:2])  # noqa: UP031
+    SENTENCE = "The console needs Python 3.11 or newer; this is Python %d.%d."
+    sys.exit(SENTENCE % sys.version_info[:2])
 
 USAGE = """\
 python3 manage.py up [--host 127.0.0.1] [--port 8000] [--data-dir D] [--no-demo] start the console

@@ -94,11 +94,15 @@ def static_files(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
         yield
 
 
+def _without_static_files(application: Any) -> Any:
+    """The application as it is: whitenoise serves the static files, as outside the tests."""
+    return application
+
+
 @pytest.fixture(scope="session")
 def server(django_db_setup: None, static_files: None) -> Iterator[str]:
     """The address of the console, served by threads of this process."""
-    # No handler of its own for static files: whitenoise serves them, as outside the tests.
-    thread = LiveServerThread("127.0.0.1", lambda application: application)  # type: ignore[arg-type]
+    thread = LiveServerThread("127.0.0.1", _without_static_files)  # type: ignore[arg-type]
     thread.daemon = True
     thread.start()
     thread.is_ready.wait()

@@ -51,17 +51,23 @@ def test_a_checkout_is_measured(tmp_path):
     ]
 
 
-def test_a_long_line_of_a_template_and_a_class_of_a_known_name_are_refused(tmp_path):
+def test_long_lines_and_a_class_of_a_known_name_are_refused(tmp_path):
     files = {
+        "manage.py": "",
         "console/web.py": "class Answer: ...\nLIMIT = 5\ndef start(): ...\n",
         "recycle/http.py": "class Answer: ...\nLIMIT = 5\ndef start(): ...\n",
+        "recycle/migrations/0001_initial.py": f"{'x' * 101}\n",
+        "recycle/migrations/0002_rules.py": f"{'x' * 100}\n{'x' * 101}\n",
         "templates/index.html": f"<p>\n{'x' * 140}\n{'x' * 141}\n</p>\n",
+        "tests/test_one.py": f"\n\n{'x' * 101}  # noqa\n",
     }
     for name, text in files.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text)
 
     assert list(figures.complaints(tmp_path)) == [
+        "recycle/migrations/0002_rules.py:2: over 100 columns.",
+        "tests/test_one.py:3: over 100 columns.",
         "templates/index.html:3: over 140 columns.",
         "Answer stands in two modules: one of them needs another name.",
     ]

@@ -342,7 +342,7 @@ def both(threads: Threads, *calls) -> list:  # noqa: F811
 
 
 @race
-def test_two_creates_for_the_last_unit_of_the_quota_have_one_winner(threads, alice, order, account):  # noqa: F811
+def test_of_two_creates_for_the_last_unit_one_wins(threads, alice, order, account):  # noqa: F811
     limit(account, max_instances=1)
 
     first, second = both(
@@ -432,7 +432,7 @@ def test_two_orders_for_one_free_address_have_one_winner_and_the_other_reads_who
 
 
 @race
-def test_two_in_one_subnet_get_different_addresses(threads, alice, order, make_instance):  # noqa: F811
+def test_two_in_a_subnet_get_other_addresses(threads, alice, order, make_instance):  # noqa: F811
     there = make_instance(private_ip="10.0.7.2")
     wanted = [order(subnet_id=there.subnet_id, count=5) for _ in range(2)]
 

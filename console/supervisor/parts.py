@@ -57,7 +57,8 @@ def socket_path(data_dir: Path) -> Path:
     if len(os.fsencode(path)) <= SOCKET_PATH_LIMIT and _is_plain(str(path)):
         return path
     name = f"console-{os.getuid()}-{hashlib.sha256(os.fsencode(data_dir)).hexdigest()[:12]}"
-    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108 - ours is checked below
+    # Everybody may write to the last two: below it is checked that our directory there is ours.
+    for base in (os.environ.get("XDG_RUNTIME_DIR"), tempfile.gettempdir(), "/tmp"):  # noqa: S108
         if base and Path(base).is_dir() and len(os.fsencode(base)) <= 60 and _is_plain(base):
             break
     else:

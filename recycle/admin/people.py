@@ -7,7 +7,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
+from django.contrib.auth.admin import UserAdmin as DjangoAdmin
 from django.contrib.auth.forms import AdminPasswordChangeForm
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -52,7 +52,7 @@ class SetPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
 
 
 @admin.register(User)
-class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # type: ignore[type-arg]
+class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoAdmin):  # type: ignore[type-arg]
     cannot_delete = gettext_lazy(
         "The user %(name)s cannot be deleted: there are %(what)s that name them. "
         "Deactivate the user instead: nobody can log in as %(name)s any more, and history keeps "
@@ -92,7 +92,7 @@ class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoUserAdmin):  # 
         # Django gives the form no request, and this object serves all of them.
         page = copy(self)
         page.change_password_form = partial(SetPasswordForm, request=request)
-        return DjangoUserAdmin.user_change_password(page, request, id, form_url)
+        return DjangoAdmin.user_change_password(page, request, id, form_url)
 
     def record_removed(self, rows: Iterable[Any], context: Context) -> None:
         for user in rows:

@@ -14,12 +14,17 @@ from recycle.logged import delete_selected
 
 admin.site.site_header = admin.site.site_title = gettext_lazy("KEC Console")
 admin.site.index_title = gettext_lazy("Administration")
-# Staff without superuser rights have no business here: who may do what is a matter of memberships.
-admin.site.has_permission = lambda request: request.user.is_active and request.user.is_superuser  # type: ignore[method-assign]
 admin.site.unregister(Group)
 admin.site.add_action(delete_selected)
 # Nothing is sent to anybody, so addresses are not verified either.
 admin.site.unregister(EmailAddress)
+
+
+def _is_let_in(request: HttpRequest) -> bool:
+    """Staff without superuser rights have no business here: who may do what is a matter of
+    memberships.
+    """
+    return bool(request.user.is_active and request.user.is_superuser)
 
 
 def _log_in(request: HttpRequest, extra_context: object = None) -> HttpResponse:
@@ -37,6 +42,7 @@ def _change_password(request: HttpRequest, extra_context: object = None) -> Http
     return redirect("recycle:password")
 
 
+admin.site.has_permission = _is_let_in  # type: ignore[method-assign]
 admin.site.login = login_not_required(_log_in)  # type: ignore[method-assign]
 admin.site.logout = LogoutView.as_view()  # type: ignore[method-assign,assignment]
 admin.site.password_change = _change_password  # type: ignore[method-assign,assignment]

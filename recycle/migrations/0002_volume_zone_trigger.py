@@ -12,22 +12,27 @@ POSTGRESQL = """
 CREATE FUNCTION volume_in_zone_of_its_instance() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF NEW.zone_id <> (SELECT zone_id FROM recycle_instance WHERE id = NEW.instance_id) THEN
-        RAISE EXCEPTION 'volume_in_zone_of_its_instance' USING ERRCODE = 'integrity_constraint_violation';
+        RAISE EXCEPTION 'volume_in_zone_of_its_instance'
+            USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
 END $$;
-CREATE TRIGGER volume_in_zone_of_its_instance BEFORE INSERT OR UPDATE OF instance_id, zone_id ON recycle_volume
-    FOR EACH ROW WHEN (NEW.instance_id IS NOT NULL) EXECUTE FUNCTION volume_in_zone_of_its_instance();
+CREATE TRIGGER volume_in_zone_of_its_instance
+    BEFORE INSERT OR UPDATE OF instance_id, zone_id ON recycle_volume
+    FOR EACH ROW WHEN (NEW.instance_id IS NOT NULL)
+    EXECUTE FUNCTION volume_in_zone_of_its_instance();
 
 CREATE FUNCTION instance_stays_with_its_volumes() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
     IF EXISTS (SELECT FROM recycle_volume WHERE instance_id = NEW.id) THEN
-        RAISE EXCEPTION 'volume_in_zone_of_its_instance' USING ERRCODE = 'integrity_constraint_violation';
+        RAISE EXCEPTION 'volume_in_zone_of_its_instance'
+            USING ERRCODE = 'integrity_constraint_violation';
     END IF;
     RETURN NEW;
 END $$;
 CREATE TRIGGER instance_stays_with_its_volumes BEFORE UPDATE OF zone_id ON recycle_instance
-    FOR EACH ROW WHEN (NEW.zone_id <> OLD.zone_id) EXECUTE FUNCTION instance_stays_with_its_volumes();
+    FOR EACH ROW WHEN (NEW.zone_id <> OLD.zone_id)
+    EXECUTE FUNCTION instance_stays_with_its_volumes();
 """
 
 SQLITE = {
@@ -42,7 +47,8 @@ SQLITE = {
 } | {
     "instance_stays_with_its_volumes": """
         CREATE TRIGGER instance_stays_with_its_volumes BEFORE UPDATE OF zone_id ON recycle_instance
-            WHEN NEW.zone_id <> OLD.zone_id AND EXISTS (SELECT 1 FROM recycle_volume WHERE instance_id = NEW.id)
+            WHEN NEW.zone_id <> OLD.zone_id
+             AND EXISTS (SELECT 1 FROM recycle_volume WHERE instance_id = NEW.id)
         BEGIN
             SELECT RAISE(ABORT, 'volume_in_zone_of_its_instance');
         END"""
