@@ -26,8 +26,8 @@ app.autodiscover_tasks()
 
 @beat_init.connect
 def begin_at_once(sender: Any, **_: Any) -> None:
-    """Send every pass when beat starts, not a period later: so long the console would count as not
-    ready.
+    """Send every pass when beat starts, not a period later: until it has run, the console counts as
+    not ready.
     """
     for entry in sender.scheduler.schedule.values():
         entry.last_run_at -= timedelta(days=1)

@@ -103,8 +103,8 @@ class HeadMiddleware:
 
 
 class LoginMiddleware(LoginRequiredMiddleware):
-    """Django's, which asks who somebody is also where anybody may go: a probe must not wait for the
-    database.
+    """Require a login as Django does, but ask nobody who they are where anybody may go: a probe
+    must not wait for the database.
     """
 
     def process_view(
@@ -126,7 +126,7 @@ class LoginMiddleware(LoginRequiredMiddleware):
     def handle_no_permission(
         self, request: HttpRequest, view_func: Callable[..., Any]
     ) -> HttpResponseRedirect:
-        """To the login and back; whoever sent something then reads what became of it."""
+        """Lead to the login and back; whoever sent something then reads what became of it."""
         if request.method == "POST":
             sentence = _("The session had ended, so nothing was changed. Log in, then try again.")
             messages.warning(request, sentence)

@@ -33,7 +33,7 @@ CORE = {
     "recycle.actions.limits": ("limits", "quota"),
     "recycle.actions.again": ("again", "again_page"),
 }
-# Of words for people, and of what merely makes a function quicker or a value printable.
+# Changes that nothing could notice: of words for people, and of what makes a function quicker.
 LEFT_OUT = {"String", "Decorator"}
 NOT_COPIED = (".git", ".venv*", "var", "__pycache__", ".*_cache", ".hypothesis")
 OF_A_CONSOLE = ("CONSOLE_", "DATABASE_", "REDIS_", "CACHE_")

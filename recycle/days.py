@@ -23,8 +23,9 @@ def begins(day: date, zone: tzinfo) -> datetime:
 
 
 def within(field: str, first: date | None, last: date | None) -> Q:
-    """The moment in `field` lies on one of these days, in the zone of this request; None:
-    no end.
+    """Match a moment in `field` between these days, both included, in the zone of this request.
+
+    None leaves that side open.
     """
     zone = timezone.get_current_timezone()
     condition = Q()

@@ -53,7 +53,7 @@ class Request(HttpRequest):
 
     user: User
     htmx: HtmxDetails
-    # Its number in the logs, which the answer carries too; and with the address it came from.
+    # The number of the request in the logs and in its answer, and where the request came from.
     id: UUID
     origin: Origin
     # The one moment this request is decided at.
@@ -120,7 +120,7 @@ class Shell:
     """The frame around every page. Nothing is read from the database before it is asked for."""
 
     def __init__(self, request: Request, account: Account | None = None) -> None:
-        """Of the chosen account, or of another one of the person's."""
+        """`account` is the one that the page is about; None means the one that was chosen."""
         self.request = request
         self._other = account
         # Where the navigation says one is; a page that belongs elsewhere than its address may say
@@ -201,7 +201,7 @@ class Shell:
 
     @property
     def region(self) -> Region | None:
-        """None: all regions."""
+        """The region that the page is about; None means all regions."""
         return self.scope.region
 
     def instances(self) -> InstanceQuerySet:
@@ -360,9 +360,9 @@ class ConsoleMiddleware:
 
 
 def _keep_fresh(response: HttpResponseBase) -> None:
-    """What is shown is somebody's, and of this moment. Nothing of it stays behind, page or export.
+    """Keep no answer in a browser or a cache: what is shown is for one person, at this moment.
 
-    Told only not to use it unasked, browsers still go back to the page that they have kept.
+    `no-cache` is not enough: browsers still go back to a page that they have kept.
     """
     # The admin and the login say so themselves.
     if not response.has_header("Cache-Control"):
@@ -370,8 +370,8 @@ def _keep_fresh(response: HttpResponseBase) -> None:
 
 
 def _keep_region(session: SessionBase, code: str) -> None:
-    """Remember where the next page starts. While somebody else writes for long, rather show this
-    one.
+    """Remember where the next page starts, unless somebody else writes for so long that this page
+    would have to wait.
     """
     alone = not session.modified
     session["region"] = code
@@ -382,7 +382,7 @@ def _keep_region(session: SessionBase, code: str) -> None:
             session.save()
     except OperationalError:
         pass
-    # It is saved, or not to be.
+    # It has been saved by now, or is not to be.
     session.modified = False
 
 

@@ -48,7 +48,7 @@ def kept_by(rows: QuerySet[Any]) -> Iterator[tuple[Model, str]]:
 def delete_selected(
     model_admin: Any, request: HttpRequest, rows: QuerySet[Any]
 ) -> HttpResponseBase | None:
-    """Django's, but all or nothing, and with a sentence about what cannot be deleted."""
+    """Delete as Django does, but all or nothing, and say what cannot be deleted."""
     # The list may come with joins and sums of its own.
     chosen = model_admin.model._base_manager.filter(pk__in=rows.order_by().values("pk"))
     if model_admin.refuse_delete(request, chosen):
@@ -101,7 +101,7 @@ class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             audit.record(action, inline.instance, changes, context=context)
 
     def log_change(self, request: HttpRequest, obj: Any, message: Any) -> Any:
-        """Saved without a change, nothing was done: neither log says that somebody did."""
+        """A row that is saved without a change was not edited: neither log says that it was."""
         return super().log_change(request, obj, message) if message else None
 
     def log_deletions(self, request: HttpRequest, queryset: QuerySet[Any]) -> Any:
@@ -109,7 +109,7 @@ class LoggedAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return super().log_deletions(request, queryset)
 
     def record_removed(self, rows: Iterable[Any], context: Context) -> None:
-        """Before they are gone, with whatever goes with them."""
+        """Write that rows are deleted, with whatever goes with them, while they are still there."""
         for row in rows:
             audit.record(ResourceAction.REMOVE, row, context=context)
 

@@ -64,7 +64,7 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
         try:
             user: AbstractBaseUser | None = super().authenticate(request, **credentials)
         except Busy:
-            # Nobody has guessed anything.
+            # The password was not looked at, so that this counts as no attempt.
             self._rollback_login_failed_rl_usage()
             raise
         return user
@@ -101,7 +101,7 @@ def is_own_password(request: Request, password: str) -> bool:
     try:
         right = request.user.check_password(password)
     except Busy:
-        # Nobody has guessed anything.
+        # The password was not looked at, so that this counts as no attempt.
         attempt.rollback()
         raise
     if right:

@@ -125,9 +125,9 @@ class Policy:
     deletable: bool = True
     # Deletable only when older than this.
     min_age: timedelta = timedelta(0)
-    # Time in the recycle bin; None: there is no bin, a delete releases at once.
+    # Time in the recycle bin; None means that there is none, and a delete releases at once.
     keep_for: timedelta | None = None
-    # Time after expiry, counted from expiry; None: it does not expire.
+    # Time from expiry until the end; None means that it does not expire.
     keep_expired_for: timedelta | None = None
     no_fees_upon_shutdown: bool = False
 
@@ -306,7 +306,7 @@ RULES: dict[Action, tuple[Rule, ...]] = {
     Action.RESTORE: (_is_before_its_end,),
     Action.PURGE: (_is_not_protected, _is_not_held, _may_end_now),
     Action.EXTEND: (_is_before_its_end,),
-    # Or whoever is late with a renewal would only have to protect it first.
+    # Otherwise whoever is late with a renewal would only have to protect it first.
     Action.PROTECT: (_is_not_protected, _is_before_its_end),
     Action.UNPROTECT: (_is_protected,),
     Action.HOLD: (_is_not_held,),

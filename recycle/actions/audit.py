@@ -41,11 +41,11 @@ logger = logging.getLogger(__name__)
 # A field's name, its value before and its value after.
 FieldChanges = dict[str, tuple[Any, Any]]
 
-# What an event about a membership says otherwise.
+# The fields of a membership that its event tells in columns of its own.
 SAID = frozenset({"id", "user", "account"})
 
-# What belongs to one account: the kind of its events, and the account. Of an instance, which has
-# columns of its own there, events have no kind.
+# What belongs to one account: the kind of its events, and how its account is found. An event about
+# an instance has no kind, because it has columns of its own for it.
 OF_ACCOUNT: dict[type[Model], tuple[str, Callable[[Any], int]]] = {
     Instance: ("", lambda row: row.account_id),
     Volume: (Kind.VOLUME, lambda row: row.account_id),
@@ -122,7 +122,7 @@ def _detail(changes: FieldChanges | None) -> dict[str, Any]:
 def changes_of(
     model: type[Model], names: list[str], before: dict[str, Any], after: dict[str, Any]
 ) -> FieldChanges:
-    """What a form changed: of its fields those that the model keeps, without any secret."""
+    """Return what a form changed in the fields that the model keeps, without any secret."""
     kept = {field.name for field in model._meta.concrete_fields} - SECRETS
     if model is Membership:
         kept -= SAID
@@ -131,7 +131,7 @@ def changes_of(
 
 
 def _plain(value: Any) -> Any:
-    """As JSON keeps it; another row goes by its key."""
+    """Return a value as JSON keeps it; another row is told by its key."""
     if isinstance(value, Model):
         value = value.pk
     return value if value is None or isinstance(value, bool | int | float) else str(value)
@@ -141,7 +141,7 @@ def _plain(value: Any) -> Any:
 
 
 def failed_login(user: User | None, *, context: Context) -> None:
-    """Write that somebody could not log in as `user`; None: with a name that nobody has.
+    """Write that somebody could not log in as `user`, which is None when nobody has the name.
 
     Such a name is not kept: it may be a password in the wrong field. And since nobody has to be
     known to fail, failures add up: what an address can make the log write is one row an hour, and
@@ -154,8 +154,8 @@ def failed_login(user: User | None, *, context: Context) -> None:
         "address": _network(context.origin.address),
     }
     try:
-        # Long enough for others who fail at the same time. Whoever guesses must not hold a thread
-        # while somebody writes for long.
+        # That is long enough for others who fail at the same time. Whoever guesses must not hold a
+        # thread while somebody writes for long.
         with waiting_at_most(2), transaction.atomic():
             recent = AuditEvent.objects.filter(**about, at__gt=context.now - FOLDED_FOR).order_by(
                 "-id"
@@ -176,7 +176,7 @@ def failed_login(user: User | None, *, context: Context) -> None:
 
 
 def _network(address: str | None) -> str | None:
-    """Of an IPv6 address its /64, which is what one subscriber has: more than can be told apart."""
+    """Return the /64 of an IPv6 address, because one subscriber has all the addresses in it."""
     if address and isinstance(ip := ip_address(address), IPv6Address):
         return str(IPv6Address(int(ip) >> 64 << 64))
     return address
@@ -206,9 +206,9 @@ def save_password(
 def deactivate(users: QuerySet[User], *, context: Context, dry_run: bool = False) -> Outcome:
     """End the sessions of users, and let them log in no more; what they did keeps their names.
 
-    Done is only who was active.
+    Only people who were active count as done.
     """
-    # In one order for everybody, or two who deactivate the same people at once could deadlock.
+    # Everybody locks in one order, or two who deactivate the same people could deadlock.
     active = User.objects.filter(pk__in=users.order_by().values("pk"), is_active=True).order_by(
         "pk"
     )

@@ -51,7 +51,8 @@ def described() -> JSONObject:
     )
 
 
-# By what a relationship is known again: bound anew, a real server and a tag have another id.
+# The fields by which a relationship is recognised: a real server or a tag that is bound anew has
+# another id.
 KNOWN_BY = {
     "real_servers": ("listener", "address", "port"),
     "eips": ("id",),

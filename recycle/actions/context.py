@@ -9,7 +9,7 @@ from recycle.lifecycle import AnyAction
 from recycle.models import Edge, Origin, User
 from recycle.policy import Role, may
 
-# Here nobody logs in: whoever reaches them runs the console.
+# Through these nobody logs in: whoever can use them runs the console.
 UNATTENDED = (Edge.SCHEDULE, Edge.COMMAND)
 
 
@@ -17,7 +17,7 @@ UNATTENDED = (Edge.SCHEDULE, Edge.COMMAND)
 class Context:
     """One request, or one pass of the schedule. What an edge makes once, all its actions share."""
 
-    # None: nobody who is logged in, as when the schedule acts or an import runs.
+    # None when nobody is logged in, as when the schedule acts or an import runs.
     by: User | None
     # The one moment at which everything in the request is decided.
     now: datetime

@@ -38,7 +38,7 @@ from recycle.models import (
 from recycle.policy import MOST_TAGS, POLICIES, Refusal
 from recycle.terms import term
 
-# Times an order is tried when somebody who holds no lock of ours takes an address in between.
+# How often an order is tried when somebody who holds no lock of ours takes an address.
 TRIES = 3
 # What the console's own names begin with.
 UNNAMED = "KSC-IN-"
@@ -68,13 +68,13 @@ class Order:
     zone: Zone
     instance_type: InstanceType
     billing_mode: str
-    # Of a subscription.
+    # How long a subscription is paid for; other billing modes have no term.
     months: int = 1
     image_id: str = ""
     image_name: str = ""
     system_disk: Disk = Disk("SSD3.0", 40)
     disks: Sequence[Disk] = ()
-    # None: a new one.
+    # None asks for a new subnet.
     subnet_id: UUID | None = None
     vpc_id: UUID | None = None
     security_group_id: UUID | None = None
@@ -83,9 +83,9 @@ class Order:
     bandwidth_mbps: int = 0
     tags: Sequence[Tag] = ()
     new_tags: Sequence[tuple[str, str]] = ()
-    # Empty: names of the console's own.
+    # Empty leaves the names to the console.
     name: str = ""
-    # The first number where there are several.
+    # The number of the first instance, where several are made.
     number: int = 1
     count: int = 1
     protected: bool = False
@@ -108,7 +108,7 @@ def create(order: Order, *, context: Context, dry_run: bool = False) -> Outcome:
     """Make the instances, running, with all that is ordered for them, in one transaction; or
     nothing.
     """
-    # Sent again, it is the same batch.
+    # An order that is sent again has the same batch.
     context = replace(context, batch=order.token)
     if dry_run:
         return _judge(order, context, lock_rows=False)[0]
@@ -151,7 +151,7 @@ def _judge(order: Order, context: Context, *, lock_rows: bool) -> tuple[Outcome,
     )
     quota = Quota(order.account.pk, lock=lock_rows)
     if Instance.objects.filter(pk=order.ids()[0]).exists():
-        # Sent twice. Asked under the lock: of two at once, one is the first.
+        # It was sent twice. This is asked under the lock: of two at once, one is first.
         outcome.refused = [Refused(order.token, order.name, Refusal.ALREADY)]
         return outcome, order, []
     outcome.refused += quota.shorts(
@@ -210,8 +210,8 @@ def _tags(order: Order, *, lock_rows: bool) -> tuple[Order, list[Tag]]:
 
 
 def _free_private(order: Order) -> Iterator[str]:
-    """Addresses nobody has: in the networks of 254 that the subnet's instances stand in, or in a
-    new one.
+    """Yield private addresses that nobody has: in the networks of 254 that the subnet's instances
+    stand in, or in a new one.
     """
     living = Instance.objects.exclude(state=State.PURGED)
     if order.subnet_id:
@@ -318,7 +318,7 @@ class _Log:
     def add(
         self, kind: Kind, resource: Model, instance: Instance | None, *, new: bool, **detail: Any
     ) -> None:
-        """That something was made, bound to an instance, or both."""
+        """Note that something was made, bound to an instance, or both."""
         account_id = self.account.pk
         if new:
             made = event(self.context, ResourceAction.CREATE, kind, resource, account_id=account_id)

@@ -53,7 +53,7 @@ class Former:
 
     @property
     def id(self) -> UUID:
-        """Of the volume, the address or the listener. A tag is known by its key and value."""
+        """The id of the volume, address or listener; a tag is known by its key and value."""
         return UUID(self.detail[KINDS[self.kind].id_in])
 
 
@@ -66,7 +66,7 @@ class Relationships(ABC):
     """
 
     kind: ClassVar[Kind]
-    # Where the detail of an event has them, and in that the id.
+    # The key under which the detail of an event lists them, and in each the key of its id.
     found_in: ClassVar[str]
     id_in: ClassVar[str] = "id"
 
@@ -81,7 +81,7 @@ class Relationships(ABC):
         """
 
     def copy(self) -> Self:
-        """The same, for `pretend` to change."""
+        """Return a copy for `pretend` to change."""
         other = copy(self)
         other.rows = dict(self.rows)
         other.has = {pk: list(each) for pk, each in self.has.items()}

@@ -21,7 +21,7 @@ from recycle.lifecycle import Action, ResourceAction, Right
 from recycle.models import Account, Event, Instance, InstanceTag, RetentionRule
 from recycle.policy import STANDARDS, Refusal, Retention, retention
 
-# What a forecast looks back on.
+# How far a forecast looks back.
 LOOKBACK = timedelta(days=30)
 # How an event tells "excluded" from "not there", which is null.
 EXCLUDED = 0
@@ -49,7 +49,7 @@ class Retentions:
                 self.tags[instance].add((key, value))
 
     def of(self, instance: Instance) -> Retention | None:
-        """None where there is no bin."""
+        """Return how long the bin would keep an instance; None where there is no bin."""
         return retention(
             instance.billing_mode,
             self.account_keeps.get(instance.account_id),
@@ -110,6 +110,8 @@ def add_rule(rule: RetentionRule, *, context: Context, dry_run: bool = False) ->
 def remove_rules(
     rules: QuerySet[RetentionRule], *, context: Context, dry_run: bool = False
 ) -> Outcome:
+    """Remove rules; what lies in the bin already keeps its time."""
+
     def step(rule: RetentionRule) -> No | None:
         _account(rule.account_id, lock=not dry_run)
         locked = RetentionRule.objects.filter(pk=rule.pk).first()
@@ -187,12 +189,12 @@ class Forecast:
     deletions: int = 0
     longer: int = 0
     shorter: int = 0
-    # Brought back when it would have been too late already.
+    # Instances that somebody brought back later than the rules would have kept them.
     lost: int = 0
-    # In the bin at once at most.
+    # The most instances that were in the bin at once.
     peak: int = 0
     peak_after: int = 0
-    # Days times GB of system disk more in the bin; negative for less.
+    # GB of system disk times days that the bin would hold more; negative when it holds less.
     gb_days: float = 0
 
 

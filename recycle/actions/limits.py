@@ -178,7 +178,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True)
 class Use:
-    """How much of something is used. `limit` None: as much as one likes."""
+    """How much of something is used, and how much there is at most; None is no limit."""
 
     limit: Limit
     used: int
@@ -195,7 +195,7 @@ ZONE_LIMITS = tuple(limit for limit in Limit if limit not in ACCOUNT_LIMITS)
 
 
 def with_account_use(accounts: QuerySet[Account]) -> QuerySet[Account]:
-    """Annotated with what is used of each limit, as `used_<limit>`."""
+    """Annotate accounts with what they use of each limit, as `used_<limit>`."""
     instances = Instance.objects.exclude(state=State.PURGED)
     return accounts.annotate(
         used_max_instances=_summed(instances, "account", Count("pk")),
@@ -208,7 +208,7 @@ def with_account_use(accounts: QuerySet[Account]) -> QuerySet[Account]:
 
 
 def with_zone_use(zones: QuerySet[Zone]) -> QuerySet[Zone]:
-    """Annotated with the vCPU and memory in use, by all accounts together, as `used_<limit>`."""
+    """Annotate zones with the vCPU and memory that all accounts use, as `used_<limit>`."""
     using = Instance.objects.filter(USING)
     return zones.annotate(
         used_vcpu_capacity=_summed(using, "zone", Sum("instance_type__vcpu")),

@@ -54,7 +54,7 @@ def _clear(sessions: SessionQuerySet, context: Context, *, dry_run: bool) -> Out
     if dry_run:
         return _ended(sessions, context)
     with transaction.atomic():
-        # Asked once more: a session that was used in between has a new end.
+        # This is asked once more: a session that was used in between has a new end.
         outcome = _ended(sessions.select_for_update(of=("self",)).order_by("pk"), context)
         sessions.delete()
     return outcome

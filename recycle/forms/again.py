@@ -32,7 +32,7 @@ class AgainForm(SelectionForm):
         return ids
 
     def clean_all(self) -> bool:
-        # Only what is named.
+        # A plan is made for instances that are named, never for all that match.
         return False
 
     def clean_lines(self) -> set[str]:

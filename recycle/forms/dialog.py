@@ -19,13 +19,14 @@ from recycle.forms.text import MAX_RETYPED
 class DialogForm(forms.Form):
     """What every dialog and list sends along."""
 
-    # Left aside when it is too long or leads elsewhere: where somebody came from refuses no action.
+    # Ignored when it is too long or leads elsewhere: no action fails for where somebody came from.
     back = forms.CharField(required=False)
     # What the page was made for.
     scope = forms.CharField(required=False, max_length=64)
     # The dialog has been seen and answered.
     confirmed = forms.BooleanField(required=False)
-    # What it said of each row: "id:word,id:word". Missing: no dialog was shown, or it was too much.
+    # What the dialog said of each row: "id:word,id:word". Missing when no dialog was shown, or when
+    # it said too much to be sent.
     announced = forms.CharField(required=False)
 
     data: QueryDict

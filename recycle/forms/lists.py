@@ -79,13 +79,13 @@ class ListForm(FilterForm):
         return {"sort": self.default_sort, "size": DEFAULT_SIZE}
 
     def as_text(self, name: str, value: Any) -> str | list[str]:
-        # As it came: signed anew, the same page would have another address every second.
+        # It stays as it came: signed anew, the same page had another address every second.
         if name == "cursor" and value is self.cleaned_data.get("cursor"):
             return str(self.data["cursor"])
         return super().as_text(name, value)
 
     def _check_order(self, first: str, last: str) -> None:
-        """Say so where a span of days ends before it begins, instead of finding nothing."""
+        """Complain about days that end before they begin, instead of finding nothing."""
         start, end = self.cleaned_data.get(first), self.cleaned_data.get(last)
         if start and end and start > end:
             self.add_error(last, _("The last day is before the first."))

@@ -15,7 +15,7 @@ from recycle.lifecycle import State
 from recycle.models import Account, ElasticIP, InstanceType, Tag, Zone
 
 NEW = "new"
-# Subnets, groups and addresses offered to choose from, of each at most so many.
+# The most subnets, groups and addresses that are offered to choose from.
 OFFERED = 200
 
 Choices = list[tuple[Any, str]]
@@ -23,7 +23,7 @@ Choices = list[tuple[Any, str]]
 
 @dataclass(frozen=True, slots=True)
 class Subnet:
-    # None: a new one.
+    # None for a new one.
     id: UUID | None
     vpc_id: UUID | None
     label: str

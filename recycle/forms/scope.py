@@ -19,7 +19,7 @@ class Scope:
     """
 
     by: User
-    # None: somebody who belongs to no account.
+    # None for somebody who belongs to no account.
     account: Account | None
     now: datetime
     # The region's code. One that is not known means all regions, as the empty one does.

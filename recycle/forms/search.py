@@ -42,7 +42,7 @@ def is_tag(text: str) -> Q:
 
 
 def _close(pair: Concat) -> Replace:
-    """Without spaces beside its equals signs."""
+    """Remove the spaces beside the equals signs."""
     return Replace(Replace(pair, Value(" ="), Value("=")), Value("= "), Value("="))
 
 

@@ -57,7 +57,7 @@ def region_of(zone: str) -> str:
 class Entry:
     """One item of a list."""
 
-    # Once it was remembered, in words.
+    # In words, once the entry has been remembered.
     place: Place | str
     id: UUID
     # The columns of the row that it becomes.
@@ -67,13 +67,13 @@ class Entry:
     # Words in it that nobody knows, and how many things are in it that nobody reads, by their name.
     notes: list[str] = field(default_factory=list)
     unread: dict[str, int] = field(default_factory=Counter)
-    # Of an instance: its shape, its network interfaces, and its disks, with whether they go with
-    # it.
+    # What an instance says of itself: its shape, its network interfaces, and its disks, with
+    # whether they go with it.
     region: str = ""
     shape: tuple[int | None, int | None] = (None, None)
     interfaces: list[UUID] = field(default_factory=list)
     disks: dict[UUID, bool | None] = field(default_factory=dict)
-    # Of what is bound: to which instance. None in `goes`: the answer does not say.
+    # What this is bound to, and whether it goes with that; None when the answer does not say.
     instance: UUID | None = None
     interface: UUID | None = None
     goes: bool | None = None
@@ -122,7 +122,7 @@ class Listing:
     owner: str
     nouns: tuple[str, str]
     build: Callable[[Fields, Entry], None]
-    # An identity of its own is missing: all of it is its identity.
+    # Its items have no identity of their own: all that an item says is its identity.
     anonymous: bool = False
 
     def identity(self, entry: Entry) -> bytes:
@@ -308,7 +308,7 @@ def _elastic_ip(fields: Fields, entry: Entry) -> None:
             fields.reference("NetworkInterfaceId"),
         )
     else:
-        # What names it need not be a UUID.
+        # What it is bound to need not have a UUID.
         entry.unread[f"bindings of EIPs to {bound_to}"] += 1
 
 
@@ -342,7 +342,7 @@ def _volume(fields: Fields, entry: Entry) -> None:
 
 
 def _tags_of_its_own(fields: Fields, entry: Entry) -> None:
-    """Tags of what is not an instance: there are none here."""
+    """Leave out the tags of what is not an instance: the console has none."""
     for tag in fields.each("TagSet"):
         tag.pass_over()
         entry.unread["tags of what is not an instance"] += 1

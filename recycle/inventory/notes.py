@@ -134,7 +134,7 @@ class Notes:
         return str(replaced)
 
     def ready(self) -> None:
-        """All has been read."""
+        """Prepare to be asked: all has been read."""
         self._file.execute("CREATE INDEX item_of ON item (key)")
 
     def kept(self, key: str) -> Iterator[tuple[str, tuple[Any, ...]]]:
@@ -157,13 +157,13 @@ class Notes:
     # Pages
 
     def on_page(self, key: str, identity: bytes) -> None:
-        """An item of the page that is being read, in the list `key`."""
+        """Note an item of the page that is being read, in the list `key`."""
         self._file.execute(
             "INSERT OR IGNORE INTO on_page VALUES (?, ?, ?)", (key, identity, self._pages)
         )
 
     def end_page(self, page: AnswerPage) -> None:
-        """ValueError for a page that says of itself what cannot be."""
+        """Note that a page has been read; ValueError when it says of itself what cannot be."""
         if page.key:
             self._file.execute(
                 "INSERT INTO page VALUES (?, ?, ?, ?, ?, ?)",
@@ -206,8 +206,8 @@ class Notes:
         interfaces: Iterable[UUID],
         disks: Mapping[UUID, bool | None],
     ) -> None:
-        """What others tell of themselves by an instance, also by one that is left out; `region` is
-        empty when nobody knows.
+        """Remember by what other items refer to an instance, also to one that is left out. `region`
+        is empty when nobody knows it.
         """
         if region:
             self._file.execute("INSERT OR REPLACE INTO stands VALUES (?, ?)", (pk.bytes, region))
@@ -246,7 +246,7 @@ class Notes:
             yield UUID(bytes=pk)
 
     def note_locked(self, instances: Iterable[UUID]) -> None:
-        """Instances to which something may be bound, or whose end moves."""
+        """Remember instances to which something may be bound, or whose end moves."""
         self._file.executemany(
             "INSERT OR IGNORE INTO locked VALUES (?)", [(pk.bytes,) for pk in instances]
         )

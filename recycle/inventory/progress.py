@@ -8,7 +8,7 @@ class ProgressBar:
     """One stretch of the way."""
 
     def advance(self, done: int, rows: int) -> None:
-        """So much further than before, and so many rows by now."""
+        """Say that it has come `done` further, and that there are `rows` by now."""
 
 
 class Progress:
@@ -16,5 +16,5 @@ class Progress:
     def begin(
         self, what: str, total: int | None, *, in_bytes: bool = False
     ) -> Iterator[ProgressBar]:
-        """`what` begins: so many bytes, or rows, if anybody knows."""
+        """Say that `what` begins. `total` is in rows or bytes, and None when nobody knows it."""
         yield ProgressBar()

@@ -128,7 +128,7 @@ class Instance(models.Model):
     changed_at = models.DateTimeField(_("changed"))
     expires_at = models.DateTimeField(_("expires"), null=True, blank=True)
     # The day of the month on which the terms of a subscription end, kept over shorter months.
-    # Empty: that of its end.
+    # Empty means the day of its end.
     anchor_day = models.PositiveSmallIntegerField(
         _("anchor day"), null=True, blank=True, editable=False
     )
@@ -155,7 +155,8 @@ class Instance(models.Model):
     retention_subject = models.CharField(
         _("subject of the retention"), max_length=400, null=True, blank=True
     )
-    # The two above in one text. Nothing reads it any more; the next release removes the column.
+    # Kind and subject in one text. Nothing reads or writes it any more: it is kept for one release,
+    # because the one before may still run beside this one. The next release removes the column.
     retention = models.CharField(_("retention"), max_length=420, blank=True, editable=False)
     purged_at = models.DateTimeField(_("deleted for good"), null=True, blank=True)
 
@@ -169,8 +170,8 @@ class Instance(models.Model):
     )
     hold_review_on = models.DateField(_("review of the hold"), null=True, blank=True)
 
-    # Of scheduled work that failed on this row: when it is tried again, how often it was, and what
-    # was said.
+    # Scheduled work that failed on this row: when it is tried again, how often it failed, and what
+    # the database said.
     retry_at = models.DateTimeField(_("next try"), null=True, blank=True)
     attempts = models.PositiveSmallIntegerField(_("failed attempts"), default=0)
     last_error = models.CharField(_("last error"), max_length=200, blank=True)

@@ -233,7 +233,7 @@ class ElasticIP(models.Model):
                 condition=Q(instance=None) | Q(load_balancer=None),
                 name="elastic_ip_bound_to_one_thing",
             ),
-            # Or the database would not look: it compares nothing while one of the columns is null.
+            # Otherwise the database would not look: it compares nothing while a column is null.
             models.CheckConstraint(
                 condition=Q(instance=None, zone=None)
                 | Q(instance__isnull=False, zone__isnull=False),

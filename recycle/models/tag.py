@@ -62,7 +62,7 @@ class InstanceTag(models.Model):
         db_constraint=False,
     )
     account = Repeated(Account, of="instance", verbose_name=_("account"))
-    # Of no matter to a tag; it spares the instances a second key.
+    # A tag has no use for it; with it, what is bound to instances refers to one and the same key.
     zone = Repeated(Zone, of="instance", verbose_name=_("zone"))
 
     objects = OfInstanceQuerySet.as_manager()

@@ -120,7 +120,7 @@ class RetentionRule(models.Model):
         db_index=False,
     )
     key = models.CharField(_("tag key"), max_length=128, validators=[check_text])
-    # Empty: whatever the value.
+    # Empty matches every value.
     value = models.CharField(_("tag value"), max_length=255, blank=True, validators=[check_text])
     key_folded = FoldedField("key")
     value_folded = FoldedField("value")

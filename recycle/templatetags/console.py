@@ -99,8 +99,8 @@ def dialog(
     """The link that opens the dialog of an action on a volume, an address, a load balancer, a tag
     or what they are bound to.
 
-    Named by its row, or by its `key` alone. Instead of it the reason, when there is one or the role
-    does not allow it.
+    The dialog is about `row`, or about the row with this `key`. Where `off` says why not, or the
+    role does not allow the action, there is no link but the reason.
     """
     request = context["request"]
     if not request.shell.may[action]:

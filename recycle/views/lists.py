@@ -38,8 +38,8 @@ def show_list(
     folder: str = "",
     **context: Any,
 ) -> HttpResponse:
-    """The list `name` with the templates index.html and _`name`.html of `folder`, which is called
-    as the list is unless it is given. 400 when its address makes no sense.
+    """Show the list `name` with the templates index.html and _`name`.html of `folder`, which is
+    called as the list is unless it is given. The status is 400 when the address makes no sense.
     """
     folder = folder or name
     page = form.page(rows)
@@ -86,7 +86,7 @@ def stream_csv(
     rows: QuerySet[Any, Any],
     columns: Columns,
 ) -> HttpResponseBase:
-    """Everything that matches the filter, however much it is, in constant memory."""
+    """Stream everything that matches the filter, however much it is, in constant memory."""
     if not form.is_valid():
         return HttpResponse(
             _("This filter is not valid."), status=400, content_type="text/plain; charset=utf-8"

@@ -24,7 +24,7 @@ from recycle.login import is_own_password, wait_of
 from recycle.models import Session
 from recycle.sessions import BEGAN
 
-# On the page; "end all others" ends more.
+# The most that the page shows; "end all others" ends more.
 SESSIONS_SHOWN = 100
 
 # What browsers call themselves, the more particular first: all of them also say what they are like.
@@ -51,7 +51,7 @@ SYSTEMS = {
 @sensitive_post_parameters()
 @require_http_methods(["GET", "HEAD", "POST"])
 def password(request: Request) -> HttpResponse:
-    """Change it. All other sessions of the person end."""
+    """Change the password. All other sessions of the person end."""
     form = PasswordForm(
         request.POST if request.method == "POST" else None,
         by=request.user,
@@ -100,7 +100,7 @@ def sessions(request: Request) -> HttpResponse:
         .order_by("-expire_date")[: SESSIONS_SHOWN + 1]
     )
     shown = [shown for row in rows if (shown := _shown(row, request))]
-    # Used last, first; the one that asks before all others.
+    # The session that was used last comes first, and the one that asks before all others.
     shown.sort(key=lambda session: not session.current)
     context = {
         "sessions": shown[:SESSIONS_SHOWN],
@@ -141,7 +141,7 @@ def browser_of(agent: str) -> str:
 
 @require_POST
 def end_session(request: Request) -> HttpResponse:
-    """One of them, or all others. The one that asks ends by logging out."""
+    """End one session, or all others. The one that asks ends by logging out."""
     form = EndSessionForm(request.POST)
     if form.is_valid():
         handle = form.cleaned_data["session"]

@@ -26,7 +26,7 @@ CHART_TOP = 24
 class ChartBar:
     start: datetime
     count: int
-    # Of the chart: percent across, units down.
+    # Its place in the chart: percent across, units down.
     x: float
     width: float
     y: float

@@ -25,13 +25,13 @@ from recycle.policy import Refusal
 
 # Where public addresses come from. The vendor's pools are its own; this one is ours.
 PUBLIC = IPv4Network("120.92.0.0/14")
-# So often some are drawn before the pool counts as used up.
+# How often addresses are drawn before the pool counts as used up.
 ROUNDS = 50
 
 
 def free_public(count: int) -> list[str]:
-    """So many public addresses that nobody has at this moment; their constraint tells when somebody
-    was quicker.
+    """Return `count` public addresses that nobody has at this moment; their constraint tells when
+    somebody was quicker. IntegrityError when the pool has so many no more.
     """
     chance = random.SystemRandom()
     found: dict[str, None] = {}
@@ -133,6 +133,8 @@ def _associate(address: ElasticIP, taker: Instance | LoadBalancer | None, contex
 def disassociate(
     addresses: QuerySet[ElasticIP], *, context: Context, dry_run: bool = False
 ) -> Outcome:
+    """Take addresses off what they are bound to; the account keeps them."""
+
     def step(address: ElasticIP) -> No | None:
         instance = look_up_instance(address.instance_id, lock=not dry_run)
         locked = look_up(ElasticIP.objects.all(), address.pk, lock=not dry_run)

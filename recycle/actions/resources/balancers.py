@@ -154,6 +154,8 @@ def register(
 def deregister(
     servers: QuerySet[RealServer], *, context: Context, dry_run: bool = False
 ) -> Outcome:
+    """Take real servers from behind their listeners; the instances stay."""
+
     def step(server: RealServer) -> No | None:
         instance = look_up_instance(server.instance_id, lock=not dry_run)
         locked = look_up(RealServer.objects.all(), server.pk, lock=not dry_run)

@@ -64,7 +64,8 @@ def each(
             with nullcontext() if dry_run else transaction.atomic():
                 no = step(item)
         except OperationalError:
-            # Not the item's fault: the database is gone or overloaded. What was committed stays.
+            # This is no fault of the item: the database is gone or overloaded. What was committed
+            # stays.
             raise
         except DatabaseError as error:
             logger.error(
@@ -116,6 +117,7 @@ def why_not_bind(instance: Instance) -> No | None:
 
 
 def why_not_unbind(instance: Instance) -> No | None:
+    """Only what lives can lose something: in the bin nothing is bound any more."""
     return None if instance.state in LIVING else No(WRONG_STATE[instance.state], instance)
 
 
@@ -187,6 +189,7 @@ def record_one(
 
 
 def record_all(context: Context, events: Sequence[Event]) -> None:
+    """Write events, and that something was done to the instances that they are about."""
     if ids := [each.instance_id for each in events if each.instance_id is not None]:
         # Who selected "all that match" by an EIP or a tag meant the instances as they were shown.
         Instance.objects.filter(pk__among=ids).update(changed_at=context.now)

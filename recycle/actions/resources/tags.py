@@ -61,6 +61,8 @@ def why_not_add(tag: Tag | None, instance: Instance | None, *, has: Collection[i
 def add(
     tag: Tag, instances: QuerySet[Instance], *, context: Context, dry_run: bool = False
 ) -> Outcome:
+    """Add a tag to instances, each of which takes MOST_TAGS."""
+
     def step(instance: Instance) -> No | None:
         target = look_up_instance(instance.pk, lock=not dry_run)
         # A shared lock would do; this one keeps the tag from being deleted in between.
@@ -89,6 +91,8 @@ def add(
 def take_off(
     instance_tags: QuerySet[InstanceTag], *, context: Context, dry_run: bool = False
 ) -> Outcome:
+    """Take tags off instances; the tags themselves stay."""
+
     def step(instance_tag: InstanceTag) -> No | None:
         instance = look_up_instance(instance_tag.instance_id, lock=not dry_run)
         locked = look_up(InstanceTag.objects.all(), instance_tag.pk, lock=not dry_run)

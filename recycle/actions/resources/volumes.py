@@ -119,6 +119,8 @@ def attach(
 
 
 def detach(volumes: QuerySet[Volume], *, context: Context, dry_run: bool = False) -> Outcome:
+    """Detach volumes from their instances; the account keeps them."""
+
     def step(volume: Volume) -> No | None:
         instance = look_up_instance(volume.instance_id, lock=not dry_run)
         locked = look_up(Volume.objects.all(), volume.pk, lock=not dry_run)

@@ -45,7 +45,6 @@ class DetailsForm(forms.Form):
         super().__init__(data, auto_id="new_%s", initial=dict(initial or {}))
         self.scope = scope
         self.rows = rows
-        # Some of the rows are bound to something.
         self.something_bound = bound
         self.prepare()
         for field in self.fields.values():
@@ -55,7 +54,7 @@ class DetailsForm(forms.Form):
                 field.widget.attrs.setdefault("class", "in full")
 
     def prepare(self) -> None:
-        """What depends on the scope and the rows."""
+        """Fill in what depends on the scope and the rows."""
 
     def offer(self, name: str, choices: Sequence[tuple[Any, Any]]) -> None:
         field = self.fields[name]
@@ -117,7 +116,7 @@ class BindForm(DetailsForm):
     """Asks what to bind the rows to."""
 
     kind: str
-    # The zone or region that all rows are in: only there is something they can be bound to.
+    # The path from a row to its zone or region: it can be bound to what is there, and nothing else.
     place = "zone_id"
 
     other = forms.Field()
