@@ -31,5 +31,7 @@ DATA_DISKS = {
 }
 
 BANDWIDTH_MBPS = (1, 15_000)
+# Of a listener, and of what stands behind it.
+PORTS = (1, 65_535)
 # Instances made by one request.
 MOST_AT_ONCE = 100

@@ -39,12 +39,13 @@ from recycle.models import (
     RealServer,
     Volume,
 )
+from recycle.offer import PORTS
 from recycle.policy import POLICIES, BillingMode
 
 ZONE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-[a-z0-9]*[a-z]")
 # What the models have where an answer says nothing.
 SYSTEM_DISK_GB, LINE = 20, "BGP"
-PORT_RANGE = {"least": 1, "most": 65535}
+PORT_RANGE = {"least": PORTS[0], "most": PORTS[1]}
 DISKS_ALONE = "data disks without an EBS volume of their own"
 
 

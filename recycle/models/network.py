@@ -11,10 +11,11 @@ from recycle.models.catalogue import Region, Zone
 from recycle.models.folded import FoldedField
 from recycle.models.instance import Instance
 from recycle.models.tenancy import Account, OfBalancerQuerySet, OfInstanceQuerySet, OwnedQuerySet
+from recycle.offer import PORTS
 from recycle.policy import BillingMode
 from recycle.text import check_text
 
-PORT = Q(port__gte=1, port__lte=65535)
+PORT = Q(port__gte=PORTS[0], port__lte=PORTS[1])
 
 
 class LoadBalancer(models.Model):

@@ -1,25 +1,21 @@
 """What is entered about volumes, addresses, load balancers and tags."""
 
-from recycle.forms.resources.choice import CHOICES, SuggestForm, suggest
-from recycle.forms.resources.details import (
-    AddressForm,
+from recycle.forms.resources.bind import (
     AddTagForm,
     AssociateAddressForm,
     AssociateForm,
     AssociateWithBalancerForm,
     AttachForm,
     AttachVolumeForm,
-    BalancerForm,
-    DetailsForm,
-    ListenerForm,
-    NewForm,
     RegisterForm,
     RegisterInstancesForm,
+    TagInstanceForm,
+)
+from recycle.forms.resources.choice import CHOICES, SuggestForm, suggest
+from recycle.forms.resources.details import (
+    DetailsForm,
     RemoveForm,
     RetypeForm,
-    TagForm,
-    TagInstanceForm,
-    VolumeForm,
 )
 from recycle.forms.resources.lists import (
     FILTERS,
@@ -27,6 +23,14 @@ from recycle.forms.resources.lists import (
     BalancerFilter,
     TagFilter,
     VolumeFilter,
+)
+from recycle.forms.resources.new import (
+    AddressForm,
+    BalancerForm,
+    ListenerForm,
+    NewForm,
+    TagForm,
+    VolumeForm,
 )
 
 __all__ = [
