@@ -42,7 +42,7 @@ NOTHING_UNDONE = gettext_lazy("Nothing was undone:")
 Reasons = Sequence[tuple[str, Any]]
 
 
-def say(
+def say_outcome(
     request: HttpRequest,
     outcome: Outcome,
     done: str,

@@ -18,7 +18,7 @@ from recycle.lifecycle import Action
 from recycle.logged import context_of
 from recycle.models import Instance, InstanceQuerySet
 from recycle.models.folded import with_folded
-from recycle.outcomes import INSTANCES_FAILED, INSTANCES_LEFT, say, what_was_done
+from recycle.outcomes import INSTANCES_FAILED, INSTANCES_LEFT, say_outcome, what_was_done
 
 # How the list here calls each verb of `VERBS`; None: only the pages do it, in a dialog.
 OFFERED: dict[Action, str | None] = {
@@ -156,4 +156,6 @@ class InstanceAdmin(ConsoleAdmin):
             **form.parameters(retyped=False),
         )
         done = what_was_done(outcome)
-        say(request, outcome, done, left=INSTANCES_LEFT, failed=INSTANCES_FAILED, errors=True)
+        say_outcome(
+            request, outcome, done, left=INSTANCES_LEFT, failed=INSTANCES_FAILED, errors=True
+        )

@@ -49,16 +49,15 @@ def show_list(
         find_batch(request, form.cleaned_data.get("batch"))
     partial = f"{folder}/_{name}.html"
     template = pick(request, page=f"{folder}/index.html", partial=partial)
-    wrong = [str(error) for errors in form.errors.values() for error in errors]
-    for error in dict.fromkeys(wrong):
+    for error in dict.fromkeys(str(error) for errors in form.errors.values() for error in errors):
         messages.error(request, error)
-    shown = request.user.preferences.get("columns", {}).get(name, list(form.columns))
+    shown = _columns_of(request, name, form)
     context |= {
         "list_name": name,
         "form": form,
         "place": place,
         "page": page,
-        "columns": set(shown),
+        "columns": shown,
         "all_columns": [(key, label, key in shown) for key, label in form.columns.items()],
         # What a download takes of the address: everything that matches, in this order.
         "exported": place.query(size=None, cursor=None),
@@ -69,7 +68,12 @@ def show_list(
         # Rows that an action has just refused stay selected.
         "keep": request.session.pop("keep", []) if "keep" in request.session else [],
     }
-    return render(request, template, context, status=400 if wrong else 200)
+    return render(request, template, context, status=400 if form.errors else 200)
+
+
+def _columns_of(request: Request, name: str, form: ListForm) -> set[str]:
+    """The columns of a list that this person wants to see: all, until they choose."""
+    return set(request.user.preferences.get("columns", {}).get(name, form.columns))
 
 
 class _Line:

@@ -24,7 +24,7 @@ from recycle.forms.resources import DetailsForm, NewForm
 from recycle.http import Request, page_of, sent
 from recycle.lifecycle import ResourceAction
 from recycle.models import Account
-from recycle.outcomes import BROKEN, because, say
+from recycle.outcomes import BROKEN, because, say_outcome
 from recycle.policy import Refusal
 from recycle.views.answers import finish, refuse_form, render_dialog, stay_here
 
@@ -161,7 +161,7 @@ def report(dialog: Dialog, name: str, outcome: Outcome) -> HttpResponse:
     that has gone.
     """
     outcome.refused += dialog.changed
-    say(dialog.request, outcome, wording.done(name, len(outcome.done)))
+    say_outcome(dialog.request, outcome, wording.done(name, len(outcome.done)))
     if outcome.action is ResourceAction.REMOVE and _has_gone(dialog, outcome):
         return _leave(dialog.request, reverse(dialog.page.home))
     return finish(dialog.request, dialog.back, outcome)

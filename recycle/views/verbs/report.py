@@ -15,7 +15,13 @@ from recycle.actions.undo import MOST_UNDONE, UNDO_FOR
 from recycle.forms import DialogForm, SelectionForm
 from recycle.http import Request
 from recycle.lifecycle import Action
-from recycle.outcomes import INSTANCES_FAILED, INSTANCES_LEFT, say, what_was_done, with_reasons
+from recycle.outcomes import (
+    INSTANCES_FAILED,
+    INSTANCES_LEFT,
+    say_outcome,
+    what_was_done,
+    with_reasons,
+)
 from recycle.views.answers import finish
 
 
@@ -26,7 +32,7 @@ def report_moves(
     selected.
     """
     announced = page.cleaned_data["announced"]
-    say(
+    say_outcome(
         request,
         outcome,
         _what_was_done(outcome),
