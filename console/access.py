@@ -38,7 +38,8 @@ class AccessMiddleware:
                 asked.answered(response)
                 return response
         # It has only begun, and is over when the last of it was handed over.
-        response.streaming_content = _until_its_end(streamed, asked, response)  # type: ignore[attr-defined]
+        watched = _until_its_end(streamed, asked, response)
+        response.streaming_content = watched  # type: ignore[attr-defined]
         return response
 
 
