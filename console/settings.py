@@ -6,7 +6,7 @@ from pathlib import Path
 
 from csp.constants import NONE, SELF
 
-from console import env
+from console import env, services
 from console.limits import BODY_LIMIT
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -94,7 +94,7 @@ TEMPLATES = [
 # --- Data -----------------------------------------------------------------------------------------
 
 # ATOMIC_REQUESTS stays off: with IMMEDIATE every GET would take SQLite's write lock.
-DATABASES = {"default": env.database("DATABASE_URL", DATA_DIR)}
+DATABASES = {"default": services.database("DATABASE_URL", DATA_DIR)}
 
 # --- People ---------------------------------------------------------------------------------------
 
@@ -189,7 +189,7 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 
 REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
 # What several processes and nodes count together: the failed logins.
-CACHES = {"default": env.cache("CACHE_URL", REDIS_URL)}
+CACHES = {"default": services.cache("CACHE_URL", REDIS_URL)}
 # Celery spells a Unix socket its own way.
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True

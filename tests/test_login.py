@@ -533,9 +533,9 @@ def test_without_the_store_everything_else_goes_on(client, alice, away, recycled
 def test_the_store_is_emptied_without_emptying_the_broker(valkey, settings):
     from redis import Redis
 
-    from console import env
+    from console import services
 
-    settings.CACHES = {"default": env.cache("CACHE_URL", valkey)}
+    settings.CACHES = {"default": services.cache("CACHE_URL", valkey)}
     with Redis.from_url(valkey) as broker:
         broker.set("celery", "a queue")
         cache.set("attempt", 1)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from console import env
+from console import services
 from tests.client import Client
 from tests.entrance import HOME, RIGHT, log_in
 from tests.test_login import WITH_A_NAME
@@ -109,14 +109,14 @@ def test_threads_of_a_process_do_not_guess_past_the_limit(entrance, threads):
 def test_the_store_is_the_next_database_of_the_broker(broker, store, monkeypatch):
     monkeypatch.delenv("CACHE_URL", raising=False)
 
-    assert env.cache("CACHE_URL", broker)["LOCATION"] == store
+    assert services.cache("CACHE_URL", broker)["LOCATION"] == store
 
 
 def test_the_store_can_be_another_server(monkeypatch):
     monkeypatch.setenv("CACHE_URL", "redis://counts.example.com/0")
 
     assert (
-        env.cache("CACHE_URL", "unix:///run/broker.sock")["LOCATION"]
+        services.cache("CACHE_URL", "unix:///run/broker.sock")["LOCATION"]
         == "redis://counts.example.com/0"
     )
 
@@ -126,4 +126,4 @@ def test_a_store_that_is_none_stops_the_start(value, monkeypatch):
     monkeypatch.setenv("CACHE_URL", value)
 
     with pytest.raises(ImproperlyConfigured, match="CACHE_URL must look like"):
-        env.cache("CACHE_URL", "unix:///run/broker.sock")
+        services.cache("CACHE_URL", "unix:///run/broker.sock")
