@@ -10,6 +10,7 @@ import argparse
 import os
 import signal
 import socket
+import struct
 import sys
 import time
 from collections.abc import Callable, Iterable
@@ -43,6 +44,8 @@ CHUNK_LINE_LIMIT = 1024
 # When every thread has been busy with one and the same request for this long while others wait,
 # they are lost.
 STUCK_AFTER = 300
+# Of a socket: not to linger over what is unsent, but to say that it is lost.
+RESET = struct.pack("hh", 1, 0) if sys.platform == "win32" else struct.pack("ii", 1, 0)
 # Seconds in which answers are still delivered after SIGTERM; `up` itself waits for less.
 DRAIN = 30
 
@@ -118,7 +121,16 @@ class RefusedRequest(ErrorTask):
 
 
 class AnswerTask(WSGITask):
-    """Sends no body after HEAD, whatever the application hands over."""
+    """Sends no body after HEAD, whatever the application hands over, and no end of an answer that
+    breaks off.
+    """
+
+    def execute(self) -> None:
+        try:
+            super().execute()
+        except Exception:
+            self.channel.is_broken = self.wrote_header
+            raise
 
     def write(self, data: bytes) -> None:
         super().write(b"" if self.request.command == "HEAD" else data)
@@ -140,6 +152,8 @@ class Channel(HTTPChannel):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         # Since when it has been as it is now: idle, receiving a request, or delivering an answer.
         self.since = time.monotonic()
+        # Whether an answer has begun that will not come to its end.
+        self.is_broken = False
         super().__init__(*arguments, **options)
 
     @property
@@ -162,6 +176,15 @@ class Channel(HTTPChannel):
             super().service()
         finally:
             self.since = self.lane.moved_at = time.monotonic()
+
+    def handle_close(self) -> None:
+        """Close the connection, and reset it when not everything has been sent: to who speaks
+        HTTP/1.0, as many proxies do, an orderly end is the end of the answer.
+        """
+        if self.connected and (self.is_broken or self.requests or self.total_outbufs_len):
+            with suppress(OSError):
+                self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+        super().handle_close()
 
 
 # --- Threads --------------------------------------------------------------------------------------
@@ -259,6 +282,8 @@ class Server(TcpWSGIServer):
             self._finishing() and time.monotonic() < self.leaving_at + DRAIN
         ):
             wasyncore.loop(timeout=1, use_poll=True, map=self._map, count=1)
+        for channel in list(self.active_channels.values()):
+            channel.handle_close()
 
     def leave(self) -> None:
         self.leaving_at = self.leaving_at or time.monotonic()
@@ -298,6 +323,10 @@ class Server(TcpWSGIServer):
         )
         sending = sorted(channels, key=lambda channel: channel.since)
         self._make_room(sending, _spooled_bytes, sum(map(_spooled_bytes, channels)), SPOOLED_BYTES)
+        for channel in channels:
+            # Not when there is something to write to: who has stopped reading never lets us.
+            if channel.will_close:
+                channel.handle_close()
 
     def _make_room(
         self, channels: list[Channel], size: Callable[[Channel], int], total: int, limit: int
