@@ -16,7 +16,7 @@ PYTHON_COLUMNS, TEMPLATE_COLUMNS = 100, 140
 # Django has written it, with sentences of its own that are longer.
 GENERATED = "0001_initial.py"
 # What Django or Python looks for under this name in every module that has it.
-EXPECTED = {"Command", "urlpatterns", "register", "logger", "main"}
+EXPECTED = {"Command", "urlpatterns", "register", "logger", "main", "DatabaseWrapper"}
 
 
 def main(arguments: list[str]) -> int:

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from itertools import chain, islice
 from typing import Any
 from urllib.parse import quote, urlsplit, urlunsplit
 
@@ -9,7 +10,13 @@ from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.middleware import LoginRequiredMiddleware
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
+from django.http import (
+    FileResponse,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseRedirect,
+    StreamingHttpResponse,
+)
 from django.http.response import HttpResponseBase
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -99,6 +106,24 @@ class HeadMiddleware:
             # What would have been streamed was not begun. Whatever else is left, the server does
             # not send.
             response.streaming_content = ()
+        return response
+
+
+class BeginMiddleware:
+    """Begins a stream when everything else of the request is done. What goes wrong until its first
+    piece is there is an answer, and no file that breaks off; and a transaction that lasts as long
+    as the stream has no other write of the request in it.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        response = self.get_response(request)
+        if isinstance(response, StreamingHttpResponse) and not isinstance(response, FileResponse):
+            pieces = iter(response)
+            first = list(islice(pieces, 1))
+            response.streaming_content = chain(first, pieces)
         return response
 
 

@@ -59,6 +59,7 @@ MIDDLEWARE = [
     # tells nothing of its secrets: tokens are masked anew in each response, and Django adds a name
     # of random length.
     "django.middleware.gzip.GZipMiddleware",
+    "console.middleware.BeginMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.locale.LocaleMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -187,11 +188,10 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000
 
 # --- Tasks ----------------------------------------------------------------------------------------
 
-REDIS_URL = env.text("REDIS_URL", "redis://127.0.0.1:6379/0")
+REDIS_URL = services.redis("REDIS_URL", "redis://127.0.0.1:6379/0")
 # What several processes and nodes count together: the failed logins.
 CACHES = {"default": services.cache("CACHE_URL", REDIS_URL)}
-# Celery spells a Unix socket its own way.
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_BROKER_URL = services.celery_broker(REDIS_URL)
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 # Below the time limit a lost worker's task comes back; every task may run twice.
 CELERY_BROKER_TRANSPORT_OPTIONS = {"visibility_timeout": 900}

@@ -13,7 +13,15 @@ from console.bootstrap import PROJECT
 # Called or read by those we plug into, under names that they chose.
 PLUGGED = (
     # Django: settings, forms, the admin, commands, middleware, fields and lookups
-    *("handler4*", "handler500", "OneOf", "features_class", "supports_json_field", "RecycleConfig"),
+    *(
+        "handler4*",
+        "handler500",
+        "OneOf",
+        "features_class",
+        "chunked_cursor",
+        "supports_json_field",
+        "RecycleConfig",
+    ),
     *("clean_*", "compress", "decompress", "default_validators", "form_class", "template_name"),
     *("has_*_permission", "*Admin", "add_arguments", "help", "requires_system_checks"),
     *(

@@ -97,7 +97,8 @@ def page(client, name, *arguments, **query):
 
 def exported(client, name):
     text = client.get(reverse(f"recycle:{name}")).getvalue().decode("utf-8-sig")
-    return [row["Billing mode"] for row in csv.DictReader(io.StringIO(text, newline=""))]
+    *rows, _last = csv.DictReader(io.StringIO(text, newline=""))
+    return [row["Billing mode"] for row in rows]
 
 
 def test_the_pages_say_what_the_modes_mean_before_there_is_an_instance_of_them(alices):

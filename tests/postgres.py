@@ -20,6 +20,8 @@ class Missing(Exception):
     """PostgreSQL cannot run here; the message says why."""
 
 
+# Where Debian has its PostgreSQL, below which each version has a directory.
+SYSTEM = "/usr/lib/postgresql"
 # Nothing has to survive the run. Room for two xdist workers, each with threads that race.
 OPTIONS = {
     "listen_addresses": "",
@@ -41,7 +43,21 @@ def server(options: dict[str, str] | None = None) -> Iterator[str]:
     if url := os.environ.get("TEST_DATABASE_URL"):
         yield url
         return
-    installed = _installed()
+    with cluster(options) as running:
+        yield running.url
+
+
+@contextmanager
+def cluster(
+    options: dict[str, str] | None = None,
+    files: dict[str, Path] | None = None,
+    programs: Path | None = None,
+) -> Iterator["Cluster"]:
+    """A server of one's own, which can be stopped and started again.
+
+    Each of `files` is copied into its data directory under the name before it.
+    """
+    installed = _installed() if programs is None else None
     user = _unprivileged()
     # Not below the project: another user may have no way there, and a socket's path has to be
     # short.
@@ -51,51 +67,89 @@ def server(options: dict[str, str] | None = None) -> Iterator[str]:
         place = Path(name)
         if user is not None:
             os.chown(place, user, -1)
-        programs = _reachable(installed, place, user)
-        data = place / "data"
-        init = [
-            str(programs / "initdb"),
-            "--pgdata",
-            str(data),
-            "--username",
-            "postgres",
-            "--auth",
-            "trust",
-        ]
-        init += [
-            "--encoding",
-            "UTF8",
-            "--no-locale",
-            "--locale-provider",
-            "builtin",
-            "--builtin-locale",
-            "C.UTF-8",
-        ]
+        if installed is not None:
+            programs = _reachable(installed, place, user)
+        assert programs is not None
+        running = Cluster(place, programs, user, options or {})
+        running.make()
+        for file, source in (files or {}).items():
+            running.give(file, source.read_bytes())
+        running.start()
+        try:
+            yield running
+        finally:
+            running.stop()
+
+
+class Cluster:
+    """A PostgreSQL in a directory of its own."""
+
+    def __init__(
+        self, place: Path, programs: Path, user: int | None, options: dict[str, str]
+    ) -> None:
+        self.place, self.programs, self.user, self.options = place, programs, user, options
+        self.data = place / "data"
+        self.url = f"postgresql://postgres@/postgres?host={quote(str(place))}"
+        if "port" in options:
+            self.url += f"&port={options['port']}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def make(self) -> None:
+        init = [str(self.programs / "initdb"), "--pgdata", str(self.data)]
+        init += ["--username", "postgres", "--auth", "trust", "--encoding", "UTF8", "--no-locale"]
         init += ["--no-sync", "--no-instructions"]
-        made = subprocess.run(init, user=user, cwd=place, capture_output=True, text=True)
+        if not str(self.programs).startswith(SYSTEM):
+            init += ["--locale-provider", "builtin", "--builtin-locale", "C.UTF-8"]
+        made = subprocess.run(init, user=self.user, cwd=self.place, capture_output=True, text=True)
         if made.returncode:
             raise Missing(f"initdb failed: {made.stderr.strip()}")
+
+    def give(self, name: str, content: bytes) -> None:
+        """Put a file into its data directory that is its own alone."""
+        path = self.data / name
+        path.write_bytes(content)
+        path.chmod(0o600)
+        if self.user is not None:
+            os.chown(path, self.user, -1)
+
+    def start(self) -> None:
+        """Start it, and return when it takes connections."""
         settings = [
             word
-            for option, value in (OPTIONS | (options or {})).items()
+            for option, value in (OPTIONS | self.options).items()
             for word in ("-c", f"{option}={value}")
         ]
-        with (place / "log").open("w+") as log:
-            process = subprocess.Popen(
-                [str(programs / "postgres"), "-D", str(data), "-k", str(place), *settings],
-                user=user,
-                cwd=place,
+        with (self.place / "log").open("w+") as log:
+            self.process = subprocess.Popen(
+                [str(self.programs / "postgres"), "-D", self.data, "-k", self.place, *settings],
+                user=self.user,
+                cwd=self.place,
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 preexec_fn=_die_with_parent(),  # noqa: PLW1509
             )
-            try:
-                _wait_until_ready(process, place)
-                yield f"postgresql://postgres@/postgres?host={quote(str(place))}"
-            finally:
-                process.send_signal(signal.SIGQUIT)
-                process.wait()
+        try:
+            _wait_until_ready(self.process, self.place)
+        except Missing:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        """End it at once, whoever is connected."""
+        if self.process is not None:
+            self.process.send_signal(signal.SIGQUIT)
+            self.process.wait()
+            (self.data / "postmaster.pid").unlink(missing_ok=True)
+            self.process = None
+
+
+def of_the_system() -> Path:
+    """The programs of the system's own PostgreSQL, which knows TLS; ours does not."""
+    found = sorted(Path(SYSTEM).glob("*/bin/postgres"))
+    if not found:
+        raise Missing("this system has no PostgreSQL of its own, and the tests' knows no TLS")
+    return found[-1].parent
 
 
 def _installed() -> Path:

@@ -40,7 +40,10 @@ def export(client, alice):
 def rows_of(response):
     assert response.status_code == 200
     text = response.getvalue().decode("utf-8-sig")
-    return list(csv.DictReader(io.StringIO(text, newline="")))
+    *rows, last = csv.DictReader(io.StringIO(text, newline=""))
+    # The file says that it is complete, and is as wide there as everywhere.
+    assert list(last.values()) == [f"End of the file. Rows: {len(rows)}", *[""] * (len(last) - 1)]
+    return rows
 
 
 @pytest.fixture
@@ -110,7 +113,7 @@ def test_it_is_streamed_in_batches(
         pieces = list(response.streaming_content)
 
     assert isinstance(response, StreamingHttpResponse)
-    assert [piece.count(b"\r\n") for piece in pieces] == [26, 25, 10]
+    assert [piece.count(b"\r\n") for piece in pieces] == [26, 25, 11]
 
 
 @pytest.mark.parametrize("rows", [0, 3, 4, 6])
@@ -167,7 +170,7 @@ def test_a_day_has_the_same_rows_on_the_page_and_in_the_file(client, alice, thre
         shown = (
             client.get(reverse(f"recycle:{name}"), {**query, "size": "100"}).context["page"].rows
         )
-        head, *rows = later(client.get(reverse(f"recycle:export_{name}"), query))
+        head, *rows, _last = later(client.get(reverse(f"recycle:export_{name}"), query))
 
         assert len(rows) == len(shown) == 4
         times = {
@@ -234,7 +237,7 @@ def test_rights_are_those_of_the_request(client, alice, account, make_instance):
     make_instance(name="later")
     alice.memberships.all().delete()
 
-    assert [row[1] for row in later(response)] == ["Name", "web"]
+    assert [row[1] for row in later(response)] == ["Name", "web", ""]
 
 
 def test_an_error_of_the_query_is_an_answer_and_no_file_that_breaks_off(

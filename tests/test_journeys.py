@@ -343,7 +343,7 @@ def test_a_filter_asks_the_server_once_and_the_export_follows_it(page, make_inst
         export.click()
 
     lines = download.value.path().read_text("utf-8-sig").splitlines()
-    assert len(lines) == 2
+    assert len(lines) == 3
     assert "web-01" in lines[1]
     assert len([url for url in asked if "/recycle-bin/?q=web" in url]) == 1
 

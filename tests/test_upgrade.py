@@ -89,8 +89,6 @@ def upgraded(upgraded_once) -> Iterator[None]:
 
 def _disconnect() -> None:
     connection.close()
-    if connection.vendor == "postgresql":
-        connection.close_pool()  # type: ignore[attr-defined]
     # What it remembers are the numbers of another database's rows.
     ContentType.objects.clear_cache()
 

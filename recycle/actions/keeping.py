@@ -20,6 +20,7 @@ from recycle.actions.resources.base import Item, No, each
 from recycle.lifecycle import Action, ResourceAction, Right
 from recycle.models import Account, Event, Instance, InstanceTag, RetentionRule
 from recycle.policy import STANDARDS, Refusal, Retention, retention
+from recycle.reading import reading_in_chunks
 
 # How far a forecast looks back.
 LOOKBACK = timedelta(days=30)
@@ -274,21 +275,22 @@ def _deletions(account: Account, since: datetime, now: datetime) -> Iterable[Del
     # the shortest time stands for it.
     default = min(STANDARDS, key=lambda mode: STANDARDS[mode])
     left: dict[UUID | None, tuple[datetime, str]] = {}
-    for pk, at, action, by_name, mode, gb, tags in events.iterator():
-        if action != Action.RECYCLE:
-            # What the schedule purged, it purged because the time was over.
-            if by_name:
-                left[pk] = at, action
-            continue
-        out, how = left.pop(pk, (None, ""))
-        yield (
-            at,
-            out,
-            how == Action.RESTORE,
-            mode or default,
-            gb or 0,
-            {_pair(tag) for tag in tags or ()},
-        )
+    with reading_in_chunks():
+        for pk, at, action, by_name, mode, gb, tags in events.iterator():
+            if action != Action.RECYCLE:
+                # What the schedule purged, it purged because the time was over.
+                if by_name:
+                    left[pk] = at, action
+                continue
+            out, how = left.pop(pk, (None, ""))
+            yield (
+                at,
+                out,
+                how == Action.RESTORE,
+                mode or default,
+                gb or 0,
+                {_pair(tag) for tag in tags or ()},
+            )
 
 
 def _pair(tag: Mapping[str, Any]) -> tuple[str, str]:

@@ -19,6 +19,7 @@ from django.utils.translation import gettext as _
 
 from recycle.forms import FilteredPage, ListForm
 from recycle.http import Request, is_head, pick
+from recycle.reading import reading_in_chunks
 from recycle.views.scope import find_batch
 
 # What a spreadsheet would take for a formula, the full-width signs in East Asian ones.
@@ -98,18 +99,13 @@ def stream_csv(
     sort = form.cleaned_data["sort"]
     matching = form.narrow(rows).order_by(sort, "-pk" if sort.startswith("-") else "pk")
     lines = _lines(matching, columns, timezone.get_current_timezone(), get_language())
-    # The query runs now: rights and filter are those of the request, and an error is an answer
-    # instead of a file that breaks off.
-    first = "" if is_head(request) else next(lines)
-    response = StreamingHttpResponse(_joined(first, lines), content_type="text/csv; charset=utf-8")
+    # `BeginMiddleware` runs the query when everything else of the request is done.
+    response = StreamingHttpResponse(
+        () if is_head(request) else lines, content_type="text/csv; charset=utf-8"
+    )
     when = timezone.localtime(request.now)
     response["Content-Disposition"] = f'attachment; filename="{name}-{when:%Y%m%d-%H%M}.csv"'
     return response
-
-
-def _joined(first: str, rest: Iterator[str]) -> Iterator[str]:
-    yield first
-    yield from rest
 
 
 def _lines(
@@ -118,28 +114,35 @@ def _lines(
     zone: tzinfo,
     language: str | None,
 ) -> Iterator[str]:
-    """The file in pieces of many lines.
+    """The file in pieces of many lines. The last line says that it is the last, and how many rows
+    there are before it: a file without it was cut off.
 
-    All but the first are asked for when the request is over, and zone and language of the thread
-    are somebody else's: each piece is written in those given, and leaves the thread as it was.
+    The pieces are asked for when the request is over, and zone and language of the thread are
+    somebody else's: each piece is written in those given, and leaves the thread as it was.
     """
     writer = csv.writer(_Line(), quoting=csv.QUOTE_ALL)
-    found = rows.iterator(chunk_size=ROWS_AT_ONCE)
-    more = True
+    written, more = 0, True
     # Without the mark, Excel does not read Chinese names as UTF-8.
     start = "\ufeff"
-    while more:
-        chunk = list(islice(found, ROWS_AT_ONCE))
-        more = len(chunk) == ROWS_AT_ONCE
-        with timezone.override(zone), translation.override(language):
-            if start:
-                start += writer.writerow([str(label) for label, _column in columns])
-            lines = [
-                writer.writerow([_cell(_value(row, column)) for _label, column in columns])
-                for row in chunk
-            ]
-        yield start + "".join(lines)
-        start = ""
+    with reading_in_chunks():
+        found = rows.iterator(chunk_size=ROWS_AT_ONCE)
+        while more:
+            chunk = list(islice(found, ROWS_AT_ONCE))
+            more = len(chunk) == ROWS_AT_ONCE
+            written += len(chunk)
+            with timezone.override(zone), translation.override(language):
+                if start:
+                    start += writer.writerow([str(label) for label, _column in columns])
+                lines = [
+                    writer.writerow([_cell(_value(row, column)) for _label, column in columns])
+                    for row in chunk
+                ]
+                if not more:
+                    last = _("End of the file. Rows: %(count)d") % {"count": written}
+                    # As many cells as every line has.
+                    lines.append(writer.writerow([last, *[""] * (len(columns) - 1)]))
+            yield start + "".join(lines)
+            start = ""
 
 
 def _value(row: Any, column: str | Callable[[Any], Any]) -> Any:

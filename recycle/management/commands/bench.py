@@ -99,9 +99,6 @@ class Places:
     def __init__(self) -> None:
         # Each database is connected to when it is used.
         connection.close()
-        if connection.vendor == "postgresql":
-            connection.close_pool()  # type: ignore[attr-defined]
-            connection.settings_dict["OPTIONS"].pop("pool", None)
 
     def make(self, size: Size) -> None:
         if connection.vendor == "postgresql":
