@@ -15,12 +15,20 @@ from django.utils.encoding import escape_uri_path
 from django.utils.functional import LazyObject
 from structlog.contextvars import bound_contextvars
 
+from console.tally import count
+
 logger = logging.getLogger(__name__)
 
 # They come every few seconds, from machines.
-PROBES = {"healthz", "readyz"}
+PROBES = {"healthz", "readyz", "metrics"}
 # What is no view of ours: files of the pages, and what is nowhere.
 FILES, NOWHERE = "static", "nowhere"
+
+# What is counted of each request: how many took so long, how long all took together, and how many
+# were answered with what. By the name of the view: of these there are few, of addresses any number.
+REQUESTS, MICROSECONDS, ANSWERS = "requests", "microseconds", "answers"
+# Seconds, as Prometheus writes them.
+BUCKETS = ("0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "10.0", "+Inf")
 
 
 class AccessMiddleware:
@@ -54,7 +62,8 @@ class _Asked:
 
     def answered(self, response: HttpResponseBase, *, broken_off: bool = False) -> None:
         request, status = self.request, response.status_code
-        ms = round((time.perf_counter() - self.began) * 1000, 1)
+        took = time.perf_counter() - self.began
+        ms = round(took * 1000, 1)
         view = view_of(request, response)
         method = request.META.get("REQUEST_METHOD", "")
         fields = {"method": method, "path": self.path, "status": status, "view": view, "ms": ms}
@@ -67,6 +76,15 @@ class _Asked:
         quiet = view in PROBES or view == FILES
         level = logging.DEBUG if quiet else logging.INFO
         logger.log(level, "%s %s %s", method, self.path, status, extra=fields)
+        if not quiet:
+            bucket = next(limit for limit in BUCKETS if took <= float(limit))
+            count(
+                {
+                    (REQUESTS, view, bucket): 1,
+                    (MICROSECONDS, view): round(took * 1_000_000),
+                    (ANSWERS, view, f"{status // 100}xx"): 1,
+                }
+            )
 
 
 def _until_its_end(

@@ -168,7 +168,11 @@ SECURE_HSTS_PRELOAD = HTTPS and env.boolean("CONSOLE_HSTS_PRELOAD")
 # Django's own checks ask for both.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if HTTPS else None
-SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # probes speak plain HTTP inside the cluster
+SECURE_REDIRECT_EXEMPT = [
+    r"^healthz$",
+    r"^readyz$",
+    r"^metrics$",
+]  # probes speak plain HTTP inside the cluster
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
@@ -182,6 +186,8 @@ CONTENT_SECURITY_POLICY = {
 # Who probes with this token, as `Authorization: Bearer`, is told what `/readyz` found; without one,
 # only whether.
 PROBE_TOKEN = env.text("CONSOLE_PROBE_TOKEN")
+# Who asks with this one is shown `/metrics`; without one nobody is.
+METRICS_TOKEN = env.text("METRICS_TOKEN")
 DATA_UPLOAD_MAX_MEMORY_SIZE = BODY_LIMIT
 # Fields in one POST: more than the form accepts, so that the form can say how many it takes.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 20_000

@@ -38,6 +38,8 @@ PLUGGED = (
     *("get_client_ip", "is_safe_url", "is_ajax", "add_message"),
     *("channel_class", "parser_class", "task_class", "error_task_class", "begin_at_once"),
     *("keep_our_logging", "send_along", "begin_task", "end_task"),
+    # Prometheus's client
+    "collect",
     # Words of the vendor, which only data says.
     *("LEAST_CONNECTIONS", "MASTER_SLAVE", "IP_HASH"),
     # Prints the picture of the README, which a test compares with it.

@@ -8,10 +8,12 @@ from django.views.i18n import set_language
 
 from recycle.views import errors, health
 from recycle.views.login import LoginView
+from recycle.views.metrics import metrics
 
 urlpatterns = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("metrics", metrics, name="metrics"),
     path("login/", LoginView.as_view(), name="login"),
     # The same page, by the name that django-allauth asks for.
     path("login/", LoginView.as_view(), name="account_login"),

@@ -21,6 +21,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.urls import reverse
 from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
+from django.utils.crypto import constant_time_compare
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
@@ -85,6 +86,14 @@ def pick(request: Request, *, page: str, partial: str) -> str:
 def sent(request: HttpRequest) -> QueryDict:
     """What a form was sent with, or a link."""
     return request.POST if request.method == "POST" else request.GET
+
+
+def knows_token(request: HttpRequest, token: str) -> bool:
+    """Whether it carries this token as `Authorization: Bearer`. An empty one nobody knows."""
+    scheme, _space, given = request.headers.get("Authorization", "").partition(" ")
+    return (
+        bool(token) and scheme.lower() == "bearer" and constant_time_compare(given.strip(), token)
+    )
 
 
 def leads_here(address: str) -> bool:

@@ -108,6 +108,8 @@ def store(settings: Any) -> None:
     """A shared store for this process alone, empty for each test. `valkey` is one for several."""
     backend = "django.core.cache.backends.locmem.LocMemCache"
     settings.CACHES = {"default": {"BACKEND": backend, "LOCATION": "tests"}}
+    # Nor does anybody count in a broker that somebody happens to have.
+    settings.REDIS_URL = "unix:///nowhere/broker.sock"
     cache.clear()
 
 

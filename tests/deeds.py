@@ -57,6 +57,7 @@ OTHERS = frozenset(
         "audit.record",
         "audit.record_in_installation",
         "move.carry_out",
+        "counting.tallied",
         "resources.base.each",
         "schedule.ran",
     }

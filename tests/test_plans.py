@@ -10,7 +10,9 @@ from uuid import UUID
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
+from recycle.condition import look
 from recycle.forms import BinFilter, ExpiredFilter, InstanceFilter
 from recycle.lifecycle import State
 from recycle.models import Account, Instance
@@ -104,6 +106,21 @@ def test_everything_that_is_asked_often_is_found_by_an_index_and_in_order(crowd,
         counted = rows.order_by().values_list("pk").explain()
         assert "instance_" in counted, counted
         assert not any(scan in counted for scan in SCANS), counted
+
+
+def test_what_the_metrics_ask_is_found_by_an_index(crowd, now):
+    with CaptureQueriesContext(connection) as asked:
+        look(now - timedelta(days=1))
+
+    oldest, backlog, _quarantined, of_passes = [query["sql"] for query in asked.captured_queries]
+    assert "recycle_sweep" in of_passes
+    explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+    for statement in (oldest, backlog):
+        with connection.cursor() as cursor:
+            cursor.execute(f"{explain} {statement}")
+            plan = "\n".join(str(row) for row in cursor.fetchall())
+        assert "instance_" in plan, plan
+        assert not any(scan in plan for scan in SCANS), plan
 
 
 def test_every_order_of_these_lists_is_tried_here():

@@ -14,6 +14,7 @@ from django.db import OperationalError, transaction
 from django.db.models import F, Model, QuerySet
 
 from recycle.actions.context import Context
+from recycle.actions.counting import tallied
 from recycle.actions.outcome import Done, Outcome
 from recycle.actions.sessions import end_sessions
 from recycle.lifecycle import ResourceAction
@@ -200,7 +201,7 @@ def save_password(
         user.save(update_fields=["password"])
         end_sessions(user, but=keep, context=context)
         record_in_installation(AuditAction.PASSWORD, user, context=context)
-    return outcome
+    return tallied(outcome, context.edge)
 
 
 def deactivate(users: QuerySet[User], *, context: Context, dry_run: bool = False) -> Outcome:
@@ -221,7 +222,7 @@ def deactivate(users: QuerySet[User], *, context: Context, dry_run: bool = False
             user.save(update_fields=["is_active"])
             end_sessions(user, but=None, context=context)
             record(ResourceAction.UPDATE, user, {"is_active": (True, False)}, context=context)
-    return _updated(locked, context)
+    return tallied(_updated(locked, context), context.edge)
 
 
 def _updated(users: Iterable[User], context: Context) -> Outcome:

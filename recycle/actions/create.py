@@ -17,6 +17,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Model, QuerySet
 
 from recycle.actions.context import Context
+from recycle.actions.counting import tallied
 from recycle.actions.limits import Limit, Quota, Room
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.resources.addresses import free_public
@@ -115,13 +116,13 @@ def create(order: Order, *, context: Context, dry_run: bool = False) -> Outcome:
     for left in reversed(range(TRIES)):
         try:
             with transaction.atomic():
-                return _make(order, context)
+                return tallied(_make(order, context), context.edge)
         except IntegrityError as error:
             # An address or a tag was taken by somebody who does not lock the account. Look again.
             if not left:
                 outcome = Outcome(ResourceAction.CREATE, context.batch)
                 outcome.failed.append(Failed(order.token, order.name, str(error)))
-                return outcome
+                return tallied(outcome, context.edge)
     raise AssertionError
 
 

@@ -28,6 +28,7 @@ from django.db.models.functions import Cast
 
 from recycle.actions import bindings
 from recycle.actions.context import Context
+from recycle.actions.counting import tallied
 from recycle.actions.outcome import Done, Failed, Outcome, Refused
 from recycle.lifecycle import TRANSITIONS, UNBOUND, Action, State
 from recycle.models import Event, Instance, InstanceQuerySet
@@ -104,7 +105,7 @@ def carry_out(move: Move, *, dry_run: bool, limit: int | None = None) -> Outcome
     rows = iter(dict(move.instances.values_list("pk", "name")[:limit]).items())
     while chunk := list(islice(rows, CHUNK)):
         outcome.extend(_carry_out_chunk(move, chunk))
-    return outcome
+    return tallied(outcome, move.context.edge)
 
 
 def _preview(move: Move, limit: int | None) -> Outcome:

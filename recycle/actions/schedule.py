@@ -12,6 +12,7 @@ from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Q
 
 from recycle.actions.context import Context
+from recycle.actions.counting import tallied
 from recycle.actions.move import CHUNK, Changes, Move, Row, carry_out, try_later
 from recycle.actions.outcome import Done, Failed, Outcome
 from recycle.actions.verbs import NO_RETRY
@@ -67,7 +68,9 @@ def forget_tombstones(*, context: Context, dry_run: bool = False, limit: int = L
         outcome.extend(
             _forgotten(chunk, context) if dry_run else _forget(tombstones, chunk, context)
         )
-    return outcome if dry_run else ran("forget_tombstones", outcome, context)
+    if dry_run:
+        return outcome
+    return ran("forget_tombstones", tallied(outcome, context.edge), context)
 
 
 def _forgotten(rows: Iterable[Row], context: Context) -> Outcome:

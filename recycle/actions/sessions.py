@@ -6,6 +6,7 @@ from itertools import islice
 from django.db import transaction
 
 from recycle.actions.context import Context
+from recycle.actions.counting import tallied
 from recycle.actions.move import CHUNK
 from recycle.actions.outcome import Done, Outcome
 from recycle.actions.schedule import LIMIT, ran
@@ -32,7 +33,7 @@ def end_sessions(
     outcome = _ended(sessions, context)
     if not dry_run:
         sessions.delete()
-    return outcome
+    return outcome if dry_run else tallied(outcome, context.edge)
 
 
 def clear_sessions(*, context: Context, dry_run: bool = False, limit: int = LIMIT) -> Outcome:
@@ -47,7 +48,9 @@ def clear_sessions(*, context: Context, dry_run: bool = False, limit: int = LIMI
         # transaction of its own.
         while chunk := list(islice(keys, CHUNK)):
             outcome.extend(_clear(sessions.filter(pk__in=chunk), context, dry_run=dry_run))
-    return outcome if dry_run else ran("clear_sessions", outcome, context)
+    if dry_run:
+        return outcome
+    return ran("clear_sessions", tallied(outcome, context.edge), context)
 
 
 def _clear(sessions: SessionQuerySet, context: Context, *, dry_run: bool) -> Outcome:

@@ -17,6 +17,7 @@ from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import Model, QuerySet
 
 from recycle.actions.context import Context
+from recycle.actions.counting import tallied
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.lifecycle import IN_USE, LIVING, AnyAction, ResourceAction
 from recycle.models import Event, Instance, Kind
@@ -77,7 +78,7 @@ def each(
             outcome.done.append(Done(key or item.pk or 0, name, action))
         else:
             outcome.refused.append(Refused(key, name, no.refusal, Blocker.of(no.blocker)))
-    return outcome
+    return outcome if dry_run else tallied(outcome, context.edge)
 
 
 def look_up_instance(pk: UUID | None, *, lock: bool) -> Instance | None:
