@@ -2,6 +2,7 @@
 
 from collections import Counter
 from functools import partial
+from typing import TypeVar
 
 from django.db import transaction
 
@@ -11,8 +12,10 @@ from recycle.models import Edge
 
 ACTIONS = "actions"
 
+AnyOutcome = TypeVar("AnyOutcome", bound=Outcome)
 
-def tallied(outcome: Outcome, edge: Edge) -> Outcome:
+
+def tallied(outcome: AnyOutcome, edge: Edge) -> AnyOutcome:
     """The outcome once more. What is rolled back after all is not counted."""
     numbers: Counter[Counted] = Counter(
         (ACTIONS, done.action.value, "done", edge.value) for done in outcome.done

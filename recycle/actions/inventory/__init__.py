@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from django.db import connection, transaction
 
 from recycle.actions.context import Context
+from recycle.actions.counting import tallied
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.rows import Import, batches
 from recycle.actions.outcome import Done
@@ -82,4 +83,4 @@ def import_inventory(
             transaction.set_rollback(True)
     if not imported.failed:
         imported.done.append(Done(account.pk, account.name, imported.action))
-    return imported
+    return imported if dry_run else tallied(imported, context.edge)
