@@ -50,11 +50,16 @@ def alice_in(client, alice, make_instance, bind):
 @pytest.mark.parametrize("name", FORMS)
 def test_no_value_of_a_filter_breaks_its_list_or_its_file(alice_in, name):
     for field in FORMS[name].base_fields:
+        refused = 0
         for value in VALUES:
-            for page in (name, f"export_{name}"):
-                response = alice_in.get(reverse(f"recycle:{page}"), {field: value})
+            in_list = alice_in.get(reverse(f"recycle:{name}"), {field: value})
 
-                assert response.status_code in (200, 400), (page, field, value)
+            assert in_list.status_code in (200, 400), (field, value)
+            refused += in_list.status_code == 400
+            # The file reads the same form: what that refuses reaches neither, and once is enough.
+            if in_list.status_code == 200 or refused == 1:
+                in_file = alice_in.get(reverse(f"recycle:export_{name}"), {field: value})
+                assert in_file.status_code == in_list.status_code, (field, value)
 
 
 # What the addresses of dialogs and other pages take, together where they are read together.
