@@ -16,6 +16,7 @@ from django.db import DatabaseError, connection
 from django.urls import reverse
 from django.utils import timezone, translation
 
+from recycle import passwords
 from recycle.actions import Context
 from recycle.lifecycle import State
 from recycle.models import (
@@ -65,6 +66,14 @@ LONG_AGO = timedelta(days=3)
 # Of a test with a database, the cases that `test --fast` tries.
 FAST_CASES = 1
 
+# Of a test marked `alike`, the cases that PostgreSQL tries.
+ALIKE_CASES = 1
+
+# How often a password is hashed outside the tests: for half a second, on purpose. In them it counts
+# how many hashes there are.
+HASHES = passwords.Hasher.iterations
+passwords.Hasher.iterations = 1_000
+
 _numbers = itertools.count(1)
 
 
@@ -78,19 +87,24 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
-    if not config.getoption("fast"):
-        return
+    fast = config.getoption("fast")
+    postgres = settings.DATABASES["default"]["ENGINE"].endswith("postgresql")
     kept: list[pytest.Function] = []
     left_out: list[pytest.Function] = []
     cases: Counter[str] = Counter()
     for item in items:
         test = item.nodeid.partition("[")[0]
         cases[test] += 1
-        # The tables of rules, without a database, cost nothing.
-        rows = item.get_closest_marker("django_db") or "db" in item.fixturenames
-        quick = not rows or cases[test] <= FAST_CASES
-        slow = item.get_closest_marker("slow") or item.get_closest_marker("browser")
-        (kept if quick and not slow else left_out).append(item)
+        keep = True
+        if fast:
+            # The tables of rules, without a database, cost nothing.
+            rows = item.get_closest_marker("django_db") or "db" in item.fixturenames
+            slow = item.get_closest_marker("slow") or item.get_closest_marker("browser")
+            keep = (not rows or cases[test] <= FAST_CASES) and not slow
+        elif postgres and item.get_closest_marker("alike"):
+            # SQLite has had all of them.
+            keep = cases[test] <= ALIKE_CASES
+        (kept if keep else left_out).append(item)
     items[:] = kept
     config.hook.pytest_deselected(items=left_out)
 

@@ -1,4 +1,4 @@
-"""For tests that log in through the form: Alice has a password, and hashing it is quick."""
+"""For tests that log in through the form: Alice has a password."""
 
 from typing import Any
 
@@ -15,9 +15,7 @@ FIREFOX = "Mozilla/5.0 (Windows NT 10.0; Win64; x64; rv:140.0) Gecko/20100101 Fi
 
 
 @pytest.fixture
-def entrance(alice: User, static_files: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    # What a hash costs is measured elsewhere; here it counts how many there are.
-    monkeypatch.setattr(passwords.Hasher, "iterations", 1_000)
+def entrance(alice: User, static_files: None) -> None:
     alice.set_password(RIGHT)
     alice.save()
 

@@ -110,6 +110,7 @@ def test_a_load_balancer_is_created(client, oscar, instance, vpc, headers):
     assert (balancer.name, balancer.type, balancer.vpc_id) == ("front", "internal", vpc)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -513,6 +513,7 @@ BAD = {
 }  # fmt: skip
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", BAD)
 def test_bad_input_is_named_and_makes_nothing(oscars, fields, name):
     entered = fields(**{name: BAD[name]})

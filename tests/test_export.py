@@ -183,6 +183,7 @@ def test_a_day_has_the_same_rows_on_the_page_and_in_the_file(client, alice, thre
         assert all(moment.startswith(day) for moment in told)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("language", ["en", "zh-hans"])
 @pytest.mark.parametrize("name", PAGES)
 def test_the_file_speaks_the_language_of_the_request(
@@ -299,6 +300,7 @@ def test_it_is_a_download_with_a_name_that_excel_reads_as_utf_8(client, alice, m
 FORMULAS = ("=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "=cmd|' /C calc'!A0")
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", FORMULAS)
 def test_what_a_spreadsheet_would_calculate_is_only_text(export, make_instance, name):
     make_instance(name=name)
@@ -321,6 +323,7 @@ def test_only_the_rows_of_ones_own_account(client, mallory, one_of_each):
         assert rows_of(client.get(reverse(f"recycle:{name}"))) == []
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", EXPORTS)
 @pytest.mark.parametrize(
     "query", [{"region": "mars"}, {"sort": "x"}, {"cursor": "x"}, {"q": "\0"}, {"size": "7"}]

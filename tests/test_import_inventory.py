@@ -354,6 +354,7 @@ def test_a_region_that_nothing_tells_is_asked_for(load, problems):
     assert ElasticIP.objects.get().region_id == "eu-east-1"
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("content", "line"),
     [
@@ -475,6 +476,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("changed", "line"), WRONG)
 def test_a_wrong_field_is_told_by_its_place(problems, changed, line):
     content = [{"Volumes": None}, {"InstancesSet": [an_instance("fine"), an_instance(**changed)]}]

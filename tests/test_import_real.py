@@ -479,6 +479,7 @@ def test_names_that_no_terminal_should_see_are_escaped_and_kinds_beyond_fifty_co
 # Answers that say they are not all
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("pages", "items", "missing"),
     [
@@ -664,6 +665,7 @@ def test_an_answer_without_a_list_may_say_that_there_is_nothing(load, problems):
 # Words
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("word", sorted(CHARGES))
 def test_every_word_for_a_charge_is_known_of_eips_and_volumes(load, word):
     said = load(
@@ -684,6 +686,7 @@ def test_no_word_for_a_charge_is_both_known_and_without_rules():
     assert set(STATES.values()) == {State.ACTIVE, State.STOPPED}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("key", "field"),
     [
@@ -906,6 +909,7 @@ def test_of_two_that_differ_the_later_one_counts_whatever_it_is(load, key):
     assert ("told twice, and differently" in said) == (key != "Tags")
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     ("encoded", "sentence"),
     [

@@ -205,6 +205,7 @@ FORGED = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("cursor", FORGED.values(), ids=FORGED)
 @pytest.mark.parametrize("headers", [{}, {"HX-Request": "true"}], ids=["page", "partial"])
 def test_a_forged_page_link_is_refused_with_a_sentence(
@@ -395,6 +396,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("name", "query"), WRONG)
 def test_a_filter_that_makes_no_sense_shows_nothing_and_says_why(
     client, alice, make_instance, name, query

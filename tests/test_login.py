@@ -7,6 +7,7 @@ import re
 
 import pytest
 import time_machine
+from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.cache import cache
 from django.db import connection
@@ -17,7 +18,7 @@ from recycle import passwords
 from recycle.models import Session, User
 from recycle.policy import Role
 from tests.client import Client
-from tests.conftest import make_user
+from tests.conftest import HASHES, make_user
 from tests.entrance import AWAY, HOME, RIGHT, WRONG, count_hashes, is_in, log_in
 from tests.test_security import ADDRESSES
 
@@ -407,6 +408,10 @@ def test_two_clients_of_a_server_that_listens_on_ipv6_are_two(client, alice):
 
 
 # --- Constant work --------------------------------------------------------------------------------
+
+
+def test_outside_the_tests_a_password_is_hashed_as_often_as_django_asks_for():
+    assert HASHES == PBKDF2PasswordHasher.iterations >= 1_000_000
 
 
 def test_an_unknown_name_costs_as_much_as_a_known_one(client, alice, monkeypatch):

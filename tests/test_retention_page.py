@@ -340,6 +340,7 @@ BAD_TIMES = [
 ]
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(("number", "unit"), BAD_TIMES)
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "piece"])
 def test_times_that_make_no_sense_are_refused(alices, account, scope, number, unit, headers):
@@ -353,6 +354,7 @@ def test_times_that_make_no_sense_are_refused(alices, account, scope, number, un
     assert ("errorlist" in response.text) or ("toast" in response.text)
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "entered",
     [

@@ -87,6 +87,7 @@ def test_every_dialog_that_asks_is_one_we_know(alice_in, subjects):
     assert asking == {(row.pk, verb) for row, verb in known}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("name", NAMES)
 def test_a_name_is_confirmed_however_it_is_typed(alice_in, subjects, name):
     for way in range(3):

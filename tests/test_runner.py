@@ -43,11 +43,14 @@ def test_postgresql_starts_where_everything_was_installed_for_root_alone(tmp_pat
         os.umask(before)
 
 
-def cases(*options: str) -> Counter[str]:
+SOME = ("tests/test_audit.py", "tests/test_weak_secrets.py", "tests/test_freshness.py")
+
+
+def cases(*options: str, files: tuple[str, ...] = SOME, **env: str) -> Counter[str]:
     """How often each test of a few files would run."""
-    files = ("tests/test_audit.py", "tests/test_weak_secrets.py", "tests/test_freshness.py")
     command = [sys.executable, "-m", "pytest", "--collect-only", "-q", "-n0", *options, *files]
-    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True)
+    own = {**os.environ, **env}
+    done = subprocess.run(command, cwd=PROJECT, env=own, capture_output=True, text=True)
     return Counter(re.findall(r"::(\w+)", done.stdout))
 
 
@@ -64,3 +67,17 @@ def test_fast_leaves_out_what_is_slow_and_further_cases_on_a_database():
     assert (whole[with_rows], fast[with_rows]) == (4, 1)
     without = "test_a_weak_key_is_told_why"
     assert whole[without] == fast[without] > 1
+
+
+@pytest.mark.slow
+def test_of_cases_that_are_alike_to_a_database_postgresql_tries_the_first():
+    files = ("tests/test_retention_page.py",)
+    url = "postgresql://postgres@/postgres?host=/nowhere"
+
+    sqlite, postgres = cases(files=files), cases(files=files, DATABASE_URL=url)
+
+    alike = "test_times_that_make_no_sense_are_refused"
+    assert sqlite[alike] > 1
+    assert postgres[alike] == 1
+    others = sqlite.keys() - {alike, "test_rules_that_make_no_sense_are_refused"}
+    assert {name: postgres[name] for name in others} == {name: sqlite[name] for name in others}

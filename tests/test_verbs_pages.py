@@ -94,6 +94,7 @@ def fields_of(response, form="dialog"):
 # --- The dialog, then OK --------------------------------------------------------------------------
 
 
+@pytest.mark.alike
 @every_verb
 def test_the_dialog_only_asks(client, alice, action, subject):
     client.force_login(alice)
@@ -355,6 +356,7 @@ final_verbs = pytest.mark.parametrize(
 )
 
 
+@pytest.mark.alike
 @final_verbs
 @pytest.mark.parametrize("typed", ["", "WEB", "web-2", "1", "we b"])
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "partial"])
@@ -645,6 +647,7 @@ WRONG_ALL = {
 }
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize("wrong", WRONG_ALL.values(), ids=WRONG_ALL)
 @pytest.mark.parametrize("confirmed", ["", "1"], ids=["dialog", "OK"])
 @pytest.mark.parametrize("headers", [{}, HTMX], ids=["page", "partial"])
@@ -837,6 +840,7 @@ def test_as_many_ids_as_fit_are_carried_out(client, alice, make_instance, monkey
     assert set(states(*instances)) == {State.STOPPED}
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -130,6 +130,7 @@ def test_each_type_has_its_sizes(client, alice, zone, kind, size, fits):
     assert Volume.objects.exists() is fits
 
 
+@pytest.mark.alike
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -12,7 +12,6 @@ from django.core.management import CommandError, call_command
 
 from console import env
 from console.bootstrap import PROJECT
-from recycle import passwords
 from recycle.models import Account, User
 
 NAME = "CONSOLE_SECRET_KEY"
@@ -121,7 +120,6 @@ def test_a_node_without_up_refuses_it_too(tmp_path, hosts, code):
 @pytest.fixture
 def demo(settings, tmp_path, monkeypatch, db):
     settings.DATA_DIR, settings.ALLOWED_HOSTS = tmp_path, ["localhost", "127.0.0.1", "[::1]"]
-    monkeypatch.setattr(passwords.Hasher, "iterations", 1_000)
 
     def demo(password, *arguments):
         monkeypatch.setenv("CONSOLE_DEMO_PASSWORD", password)
