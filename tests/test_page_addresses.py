@@ -259,7 +259,7 @@ def grown(before, after):
 
 # How an action on a row is asked for, and rows for all of them on a list of two pages.
 ACTIONS = {"instances": "stop", "bin": "restore", "expired": "renew", "log": ""}
-TIMES, ROWS = 20, 45
+TIMES, ROWS = 20, 35
 
 
 @pytest.mark.slow
@@ -294,7 +294,9 @@ def test_twenty_refreshes_and_twenty_actions_make_no_address_longer(
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     path = reverse(f"recycle:{name}")
-    page.goto(f"{path}?q={'web' if name in states else ''}&size=20")
+    # What is stopped stays on the page; elsewhere the next row comes up.
+    size = TIMES if name == "instances" else 10
+    page.goto(f"{path}?q={'web' if name in states else ''}&size={size}")
 
     def refreshed(act):
         with page.expect_response(lambda answer: answer.url.partition("?")[0].endswith(path)):
