@@ -102,16 +102,22 @@ class Refusal(TextChoices):
 
 
 class Subject(Protocol):
-    """What the rules look at in an instance."""
+    """What the rules look at in an instance: a model's row, or a tuple of these columns alone."""
 
-    state: str
-    billing_mode: str
-    created_at: datetime
-    expires_at: datetime | None
-    purge_at: datetime | None
-    protected: bool
-    held_at: datetime | None
-
+    @property
+    def state(self) -> str: ...
+    @property
+    def billing_mode(self) -> str: ...
+    @property
+    def created_at(self) -> datetime: ...
+    @property
+    def expires_at(self) -> datetime | None: ...
+    @property
+    def purge_at(self) -> datetime | None: ...
+    @property
+    def protected(self) -> bool: ...
+    @property
+    def held_at(self) -> datetime | None: ...
     @property
     def family(self) -> str: ...
 

@@ -15,6 +15,7 @@ from uuid import UUID
 from django.db.models import OuterRef, QuerySet, Subquery
 
 from recycle.actions.context import Context
+from recycle.actions.judged import AnyInstance
 from recycle.actions.outcome import Outcome
 from recycle.actions.resources.base import Item, No, each
 from recycle.lifecycle import Action, ResourceAction, Right
@@ -33,7 +34,7 @@ class Retentions:
     at most.
     """
 
-    def __init__(self, instances: Sequence[Instance]) -> None:
+    def __init__(self, instances: Sequence[AnyInstance]) -> None:
         accounts = {instance.account_id for instance in instances}
         self.account_keeps = dict(
             Account.objects.filter(pk__in=accounts).values_list("pk", "keep_for")
@@ -49,7 +50,7 @@ class Retentions:
             for instance, key, value in tagged.values_list("instance", "tag__key", "tag__value"):
                 self.tags[instance].add((key, value))
 
-    def of(self, instance: Instance) -> Retention | None:
+    def of(self, instance: AnyInstance) -> Retention | None:
         """Return how long the bin would keep an instance; None where there is no bin."""
         return retention(
             instance.billing_mode,

@@ -4,7 +4,7 @@ statements.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import islice
@@ -15,7 +15,6 @@ from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import (
     BigIntegerField,
     Case,
-    CharField,
     F,
     GenericIPAddressField,
     JSONField,
@@ -29,6 +28,7 @@ from django.db.models.functions import Cast
 from recycle.actions import bindings
 from recycle.actions.context import Context
 from recycle.actions.counting import tallied
+from recycle.actions.judged import Judged
 from recycle.actions.outcome import Done, Failed, Outcome, Refused
 from recycle.lifecycle import TRANSITIONS, UNBOUND, Action, State
 from recycle.models import Event, Instance, InstanceQuerySet
@@ -42,23 +42,6 @@ logger = logging.getLogger(__name__)
 CHUNK = 1_000
 # Up to this many different sets of new values are written with an UPDATE each, more with one CASE.
 ALIKE = 8
-# What the rules look at; the rest of a row is not read.
-JUDGED = (
-    "account",
-    "zone",
-    "instance_type",
-    "name",
-    "state",
-    "billing_mode",
-    "no_fees",
-    "created_at",
-    "expires_at",
-    "anchor_day",
-    "recycled_at",
-    "purge_at",
-    "protected",
-    "held_at",
-)
 LONGEST_WAIT = timedelta(days=1)
 
 Row = tuple[UUID, str]
@@ -77,16 +60,16 @@ class Move:
     instances: InstanceQuerySet
     context: Context
 
-    def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
+    def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:
         """Read what the rules need beside the rows of this chunk; with `lock`, so that it stays
         true until the end.
         """
 
-    def refuses(self, instance: Instance) -> Refusal | None:
+    def refuses(self, instance: Judged) -> Refusal | None:
         role = self.context.role_in(instance.account_id)
         return why_not(self.action, instance, role=role, now=self.context.now)
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         """The new values beside the state."""
         return {}
 
@@ -111,8 +94,7 @@ def carry_out(move: Move, *, dry_run: bool, limit: int | None = None) -> Outcome
 def _preview(move: Move, limit: int | None) -> Outcome:
     """Reads all at once."""
     outcome = Outcome(move.action, move.context.batch)
-    rows = move.instances.select_related(None).only(*JUDGED)[:limit]
-    instances = list({instance.pk: instance for instance in rows}.values())
+    instances = Judged.read(move.instances[:limit])
     move.prepare(instances, lock=False)
     # In the order in which they would be locked: where room runs out, the same ones are refused.
     for start in range(0, len(instances), CHUNK):
@@ -142,17 +124,13 @@ def _carry_out_chunk(move: Move, chunk: Sequence[Row]) -> Outcome:
         return outcome
 
 
-def _asked(move: Move, ids: Sequence[UUID]) -> InstanceQuerySet:
-    return move.instances.select_related(None).filter(pk__among=ids).only(*JUDGED)
-
-
 def _write(move: Move, chunk: Sequence[Row]) -> Outcome:
     outcome = Outcome(move.action, move.context.batch)
     # The caller's own question and the rules are asked again of the locked rows: what was read
     # before may be stale.
-    asked = _asked(move, [pk for pk, _ in chunk]).locked(skip_locked=move.skip_locked)
-    locked = list({instance.pk: instance for instance in asked}.values())
-    if not move.skip_locked:
+    asked = move.instances.filter(pk__among=[pk for pk, _ in chunk])
+    locked = Judged.read(asked.locked(skip_locked=move.skip_locked))
+    if not move.skip_locked and len(locked) < len(chunk):
         found = {instance.pk for instance in locked}
         outcome.refused += [
             Refused(pk, name, Refusal.CHANGED) for pk, name in chunk if pk not in found
@@ -164,10 +142,10 @@ def _write(move: Move, chunk: Sequence[Row]) -> Outcome:
 
 
 def _judge(
-    move: Move, instances: Sequence[Instance], outcome: Outcome
-) -> Mapping[Action, Sequence[Instance]]:
+    move: Move, instances: Sequence[Judged], outcome: Outcome
+) -> Mapping[Action, Sequence[Judged]]:
     """Tell apart what may be done and what is refused, and put both into the outcome."""
-    approved: dict[Action, list[Instance]] = defaultdict(list)
+    approved: dict[Action, list[Judged]] = defaultdict(list)
     for instance in instances:
         if refusal := move.refuses(instance):
             outcome.refused.append(Refused(instance.pk, instance.name, refusal))
@@ -180,39 +158,48 @@ def _judge(
     return approved
 
 
-def _transit(move: Move, action: Action, instances: Sequence[Instance]) -> None:
+def _transit(move: Move, action: Action, instances: Sequence[Judged]) -> None:
+    """The rows first: where the database rejects one of them, nothing else has been written in
+    vain.
+    """
+    sources = _ids_by_state(instances)
     targets = TRANSITIONS[action]
-    ids = [instance.pk for instance in instances]
     # What enters the bin or its end from anywhere else; a verb may lead some there and leave others
     # where they are.
     bound = [
-        each.pk
-        for each in instances
-        if each.state not in UNBOUND and targets[State(each.state)] in UNBOUND
+        pk
+        for source, ids in sources.items()
+        if source not in UNBOUND and targets[source] in UNBOUND
+        for pk in ids
     ]
-    cancels = bool(bound)
-
-    _record(move.context, action, ids, cancels=cancels)
-    if cancels:
+    _update(move, targets, instances)
+    _record(move.context, action, sources, cancels=bool(bound))
+    if bound:
         bindings.cancel(bound, released=State.PURGED in targets.values())
-    _update(
-        (
-            instance,
-            {"state": target, "changed_at": move.context.now, **move.changes(instance, target)},
-        )
-        for instance in instances
-        for target in (targets[State(instance.state)],)
-    )
 
 
-def _record(context: Context, action: Action, ids: Sequence[UUID], *, cancels: bool) -> None:
-    """One event for each instance, written by the database from the rows as they still are."""
+def _ids_by_state(instances: Sequence[Judged]) -> Mapping[State, Sequence[UUID]]:
+    ids: dict[str, list[UUID]] = defaultdict(list)
+    for instance in instances:
+        ids[instance.state].append(instance.pk)
+    return {State(state): found for state, found in ids.items()}
+
+
+def _record(
+    context: Context,
+    action: Action,
+    sources: Mapping[State, Sequence[UUID]],
+    *,
+    cancels: bool,
+) -> None:
+    """One event for each instance, written by the database from the rows. `sources` are their ids
+    by the state in which they were.
+    """
+    ids = [pk for found in sources.values() for pk in found]
     rows = Instance.objects.filter(pk__among=ids).order_by("pk")
     by, origin = context.by, context.origin
     by_name = by.get_username() if by else ""
-    to_state = Case(
-        *(When(state=source, then=Value(target)) for source, target in TRANSITIONS[action].items())
-    )
+    targets = {source: TRANSITIONS[action][source] for source in sources}
     columns: dict[str, Any] = {
         "account_id": F("account_id"),
         "at": Value(context.now, DateTime()),
@@ -221,8 +208,8 @@ def _record(context: Context, action: Action, ids: Sequence[UUID], *, cancels: b
         "instance_id": F("pk"),
         "instance_name": F("name"),
         "instance_name_folded": F("name_folded"),
-        "from_state": F("state"),
-        "to_state": Cast(to_state, CharField()),
+        "from_state": _by_source(sources, {source: source for source in sources}),
+        "to_state": _by_source(sources, targets),
         "by_id": Cast(Value(by and by.pk), BigIntegerField()),
         "by_name": Value(by_name),
         "by_name_folded": Value(fold(by_name)),
@@ -235,25 +222,37 @@ def _record(context: Context, action: Action, ids: Sequence[UUID], *, cancels: b
     insert_from(Event, rows, columns)
 
 
-def _update(changed: Iterator[tuple[Instance, dict[str, Any]]]) -> None:
-    """Write the new values: one UPDATE for all that change alike, which nearly always is all."""
-    alike: dict[tuple[Any, ...], list[Instance]] = defaultdict(list)
-    for instance, changes in changed:
-        alike[tuple(changes.items())].append(instance)
-    if len(alike) <= ALIKE:
-        for changes_, instances in alike.items():
-            Instance.objects.filter(pk__among=[instance.pk for instance in instances]).update(
-                **dict(changes_)
-            )
-        return
-    for changes_, instances in alike.items():
-        for instance in instances:
-            for field, value in changes_:
-                setattr(instance, field, value)
-    fields = {field for changes_ in alike for field, _ in changes_}
-    Instance.objects.bulk_update(
-        [instance for group in alike.values() for instance in group], sorted(fields)
+def _by_source(
+    sources: Mapping[State, Sequence[UUID]], said: Mapping[State, State]
+) -> Value | Case:
+    """What is `said` of the state in which a row was: nearly always the same of all."""
+    if len(set(said.values())) == 1:
+        return Value(next(iter(said.values())).value)
+    return Case(
+        *(When(pk__among=ids, then=Value(said[source].value)) for source, ids in sources.items())
     )
+
+
+def _update(move: Move, targets: Mapping[State, State], instances: Sequence[Judged]) -> None:
+    """Write the new values: one UPDATE for all that change alike, which nearly always is all."""
+    alike: dict[tuple[State, tuple[tuple[str, Any], ...]], list[UUID]] = defaultdict(list)
+    for instance in instances:
+        target = targets[State(instance.state)]
+        alike[target, tuple(move.changes(instance, target).items())].append(instance.pk)
+    changed = [
+        ({"state": target, "changed_at": move.context.now, **dict(changes)}, ids)
+        for (target, changes), ids in alike.items()
+    ]
+    if len(changed) <= ALIKE:
+        for values, ids in changed:
+            Instance.objects.filter(pk__among=ids).update(**values)
+        return
+    fields = {field for values, _ids in changed for field in values}
+    rows = [Instance(pk=pk) for _values, ids in changed for pk in ids]
+    for row, values in zip(rows, (values for values, ids in changed for _pk in ids), strict=True):
+        for field, value in values.items():
+            setattr(row, field, value)
+    Instance.objects.bulk_update(rows, sorted(fields))
 
 
 def _fail(move: Move, row: Row, error: str) -> Outcome:

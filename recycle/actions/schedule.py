@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from recycle.actions.context import Context
 from recycle.actions.counting import tallied
+from recycle.actions.judged import Judged
 from recycle.actions.move import CHUNK, Changes, Move, Row, carry_out, try_later
 from recycle.actions.outcome import Done, Failed, Outcome
 from recycle.actions.verbs import NO_RETRY
@@ -30,7 +31,7 @@ class PurgeDue(Move):
     action = Action.PURGE
     skip_locked = True
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         return {"purged_at": self.context.now, "retry_at": None}
 
 
@@ -38,7 +39,7 @@ class ExpireDue(Move):
     action = Action.EXPIRE
     skip_locked = True
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         return {"no_fees": False, "purge_at": end_of_expired(instance), **NO_RETRY}
 
 

@@ -11,12 +11,13 @@ from typing import Any, ClassVar
 from zoneinfo import ZoneInfo
 
 from recycle.actions.context import Context
+from recycle.actions.judged import AnyInstance, Judged
 from recycle.actions.keeping import Retentions
 from recycle.actions.limits import Room
 from recycle.actions.move import Changes, Move, carry_out
 from recycle.actions.outcome import Outcome
 from recycle.lifecycle import Action, State
-from recycle.models import Account, Instance, InstanceQuerySet, InstanceType
+from recycle.models import Account, InstanceQuerySet, InstanceType
 from recycle.policy import (
     GRACE,
     LONGEST_KEEP,
@@ -36,7 +37,7 @@ NO_RETRY: Mapping[str, Any] = {"retry_at": None, "attempts": 0, "last_error": ""
 class Powering(Move):
     """A verb after which an instance uses vCPU and memory that it may have given back."""
 
-    def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
+    def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:
         wanting = {
             instance.zone_id
             for instance in instances
@@ -46,7 +47,7 @@ class Powering(Move):
         names = {instance.instance_type_id for instance in instances}
         self.types = InstanceType.objects.in_bulk(names) if self.room.free else {}
 
-    def refuses(self, instance: Instance) -> Refusal | None:
+    def refuses(self, instance: Judged) -> Refusal | None:
         if refusal := super().refuses(instance):
             return refusal
         if instance.zone_id not in self.room.free or not (
@@ -59,7 +60,7 @@ class Powering(Move):
 class Start(Powering):
     action = Action.START
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         return {"no_fees": False}
 
 
@@ -68,10 +69,10 @@ class Stop(Move):
     action = Action.STOP
     no_fees: bool
 
-    def refuses(self, instance: Instance) -> Refusal | None:
+    def refuses(self, instance: Judged) -> Refusal | None:
         return super().refuses(instance) or (why_not_no_fees(instance) if self.no_fees else None)
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         return {"no_fees": self.no_fees}
 
 
@@ -84,16 +85,16 @@ class Delete(Move):
     action = Action.DELETE
     may_release: bool
 
-    def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
+    def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:
         self.retentions = Retentions(instances)
 
-    def refuses(self, instance: Instance) -> Refusal | None:
+    def refuses(self, instance: Judged) -> Refusal | None:
         if refusal := super().refuses(instance):
             return refusal
         released = deletion_of(instance.billing_mode) is Action.RELEASE
         return Refusal.UNCONFIRMED if released and not self.may_release else None
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         retention, now, by = self.retentions.of(instance), self.context.now, self.context.by
         if retention is None:
             return {"no_fees": False, "purged_at": now}
@@ -115,17 +116,17 @@ class Renew(Move):
     action = Action.RENEW
     months: int
 
-    def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
+    def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:
         accounts = Account.objects.filter(pk__in={instance.account_id for instance in instances})
         self.zones = {account.pk: account.billing_zone for account in accounts}
 
-    def refuses(self, instance: Instance) -> Refusal | None:
+    def refuses(self, instance: Judged) -> Refusal | None:
         if refusal := super().refuses(instance):
             return refusal
         too_far = self._term(instance).expires_at > self.context.now + LONGEST_TERM
         return Refusal.TOO_FAR if too_far else None
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         new = self._term(instance)
         return {
             "expires_at": new.expires_at,
@@ -134,7 +135,7 @@ class Renew(Move):
             **NO_RETRY,
         }
 
-    def _term(self, instance: Instance) -> Term:
+    def _term(self, instance: Judged) -> Term:
         zone = self.zones[instance.account_id]
         return renewed(instance, self.months, zone=zone, now=self.context.now)
 
@@ -152,14 +153,14 @@ class Restore(Powering):
         **NO_RETRY,
     }
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         return self.LEFT
 
 
 class Purge(Move):
     action = Action.PURGE
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         return {"purged_at": self.context.now}
 
 
@@ -168,7 +169,7 @@ class Extend(Move):
     action = Action.EXTEND
     longer: timedelta
 
-    def refuses(self, instance: Instance) -> Refusal | None:
+    def refuses(self, instance: Judged) -> Refusal | None:
         if refusal := super().refuses(instance):
             return refusal
         assert instance.recycled_at is not None
@@ -176,14 +177,14 @@ class Extend(Move):
             Refusal.NO_LONGER if self._end(instance) > instance.recycled_at + LONGEST_KEEP else None
         )
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         return {
             "purge_at": self._end(instance),
             "retention_kind": RetentionKind.EXTENDED,
             "retention_subject": str(self.context.by),
         }
 
-    def _end(self, instance: Instance) -> datetime:
+    def _end(self, instance: Judged) -> datetime:
         assert instance.purge_at is not None
         return instance.purge_at + self.longer
 
@@ -191,7 +192,7 @@ class Extend(Move):
 class Protect(Move):
     action = Action.PROTECT
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         return {"protected": True}
 
 
@@ -200,7 +201,7 @@ class Resuming(Move):
     still act.
     """
 
-    def end(self, instance: Instance) -> Changes:
+    def end(self, instance: Judged) -> Changes:
         return (
             {}
             if instance.purge_at is None
@@ -211,7 +212,7 @@ class Resuming(Move):
 class Unprotect(Resuming):
     action = Action.UNPROTECT
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         return {"protected": False, **self.end(instance)}
 
 
@@ -220,7 +221,7 @@ class Hold(Move):
     action = Action.HOLD
     review_on: date | None
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         return {
             "held_at": self.context.now,
             "held_by": str(self.context.by),
@@ -232,7 +233,7 @@ class Hold(Move):
 class Unhold(Resuming):
     action = Action.UNHOLD
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         return {
             "held_at": None,
             "held_by": "",
@@ -329,7 +330,7 @@ def purge(
     return carry_out(Purge(instances, context), dry_run=dry_run, limit=limit)
 
 
-def renewed(instance: Instance, months: int, *, zone: ZoneInfo, now: datetime) -> Term:
+def renewed(instance: AnyInstance, months: int, *, zone: ZoneInfo, now: datetime) -> Term:
     """The term that a renewal gives a subscription: from its end or, when that has passed, from
     now.
     """

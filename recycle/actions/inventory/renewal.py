@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from recycle.actions.judged import Judged
 from recycle.actions.move import Changes, Move
 from recycle.actions.verbs import NO_RETRY
 from recycle.lifecycle import Action, State
@@ -21,7 +22,7 @@ class RenewUntil(Move):
     action = Action.RENEW
     ends: Mapping[UUID, datetime]
 
-    def refuses(self, instance: Instance) -> Refusal | None:
+    def refuses(self, instance: Judged) -> Refusal | None:
         if refusal := super().refuses(instance):
             return refusal
         assert instance.expires_at is not None
@@ -31,7 +32,7 @@ class RenewUntil(Move):
             return Refusal.ALREADY
         return None
 
-    def _is_sooner(self, instance: Instance, ends: datetime) -> bool:
+    def _is_sooner(self, instance: Judged, ends: datetime) -> bool:
         """Whether it would be purged before the moment promised here: it expires again at once when
         the new end has passed as well.
         """
@@ -40,5 +41,5 @@ class RenewUntil(Move):
         end = end_of_expired(Instance(billing_mode=instance.billing_mode, expires_at=ends))
         return end is not None and end < instance.purge_at
 
-    def changes(self, instance: Instance, target: State) -> Changes:
+    def changes(self, instance: Judged, target: State) -> Changes:
         return {"expires_at": self.ends[instance.pk], "purge_at": None, **NO_RETRY}
