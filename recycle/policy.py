@@ -161,6 +161,10 @@ WITHOUT_FEES = [mode for mode, policy in POLICIES.items() if policy.no_fees_upon
 STANDARDS = {
     mode: policy.keep_for for mode, policy in POLICIES.items() if policy.keep_for is not None
 }
+# The billing modes whose instances a delete releases at once, for good.
+RELEASED = [
+    mode for mode, policy in POLICIES.items() if policy.deletable and policy.keep_for is None
+]
 # What is left of the time at least when a hold or a protection ends.
 GRACE = timedelta(minutes=15)
 

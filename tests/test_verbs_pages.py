@@ -7,6 +7,8 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from recycle import actions, forms
@@ -440,6 +442,22 @@ def test_what_changes_between_question_and_lock_is_refused_by_the_action(
 
     assert str(Refusal.UNCONFIRMED.label) in response.text
     assert unchanged(instance)
+
+
+@pytest.mark.parametrize(
+    ("action", "times"), [(Action.DELETE, 1), (Action.RESTORE, 1), (Action.PURGE, 2)]
+)
+def test_ok_judges_twice_only_where_something_has_to_be_retyped(
+    client, alice, action, subject, times
+):
+    client.force_login(alice)
+
+    with CaptureQueriesContext(connection) as queries:
+        client.post(url(action), ok(subject, confirm="web"))
+
+    judged = re.compile(r'^SELECT (?!.*"image_name").*"anchor_day"')
+    assert states(subject) == [VERBS[action][2]]
+    assert sum(bool(judged.search(query["sql"])) for query in queries) == times
 
 
 # --- What came of it ------------------------------------------------------------------------------

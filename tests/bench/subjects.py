@@ -20,7 +20,9 @@ from recycle import actions
 from recycle.actions import Context
 from recycle.forms import ListForm
 from recycle.forms.places import FILTERED
+from recycle.lifecycle import Action
 from recycle.models import Account, Edge, Instance, RetentionRule, User
+from recycle.views.verbs.dialog import may_be_final
 from tests.bench import rivals
 from tests.bench.data import RARE, Size
 from tests.bench.measure import Form, in_turns
@@ -157,12 +159,11 @@ def verbs(bench: Bench) -> Iterator[Figure]:
     def by_page(chosen: list[Any]) -> int:
         rows = Instance.objects.visible_to(user).filter(pk__among=chosen)
         context = _context(now, user)
-        actions.delete(rows, may_release=False, context=context, dry_run=True)
+        assert not may_be_final(Action.DELETE, rows)
         return _done(actions.delete(rows, may_release=False, context=context))
 
     def restored_by_page() -> int:
         rows = Instance.objects.visible_to(user).filter(pk__among=binned["product"].pop())
-        actions.restore(rows, context=_context(now, user), dry_run=True)
         return _done(actions.restore(rows, context=_context(now, user)))
 
     end = now + timedelta(hours=2)

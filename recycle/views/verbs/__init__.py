@@ -5,6 +5,7 @@ The dialog is a dry run of the verb itself. Without htmx it is a page of its own
 """
 
 from dataclasses import replace
+from functools import partial
 
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
@@ -15,7 +16,7 @@ from recycle.http import Request, sent
 from recycle.lifecycle import Action
 from recycle.text import as_seen
 from recycle.views.answers import needs, refuse_form
-from recycle.views.verbs.dialog import group, show_preview, to_retype
+from recycle.views.verbs.dialog import group, may_be_final, show_preview, to_retype
 from recycle.views.verbs.report import report_moves
 
 # Where the person goes back to when the request does not say.
@@ -103,11 +104,15 @@ def _act(request: Request, action: Action, home: str) -> HttpResponse:
         return refuse_form(request, page, form)
     instances, assumed = form.cleaned_data["instances"], form.assumed()
     context = replace(request.context, reason=form.cleaned_data.get("reason", "").strip())
-    preview = carry_out(instances, context=context, limit=MAX_SELECTED, dry_run=True, **assumed)
-    groups = group(request, action, preview, assumed)
+    act = partial(carry_out, instances, context=context, limit=MAX_SELECTED)
+    answered = request.method == "POST" and page.cleaned_data["confirmed"]
+    if answered and not form.errors and not may_be_final(action, instances):
+        # Nothing has to be retyped, so that nothing has to be told apart once more before.
+        return report_moves(request, page, form, act(**form.parameters(retyped=False)))
+    groups = group(request, action, act(dry_run=True, **assumed), assumed)
     expected = to_retype(groups)
     retyped = bool(expected) and as_seen(page.cleaned_data["confirm"]) == expected
-    if request.method == "GET" or not page.cleaned_data["confirmed"]:
+    if not answered:
         # Nothing has been answered yet, so that nothing of it is wrong.
         form.errors.clear()
         return show_preview(request, action, page, form, groups, expected)
@@ -115,6 +120,4 @@ def _act(request: Request, action: Action, home: str) -> HttpResponse:
         page.add_error("confirm", _("Type exactly what is asked for."))
     if page.errors or form.errors:
         return show_preview(request, action, page, form, groups, expected, status=422)
-    parameters = form.parameters(retyped=retyped)
-    outcome = carry_out(instances, context=context, limit=MAX_SELECTED, **parameters)
-    return report_moves(request, page, form, outcome)
+    return report_moves(request, page, form, act(**form.parameters(retyped=retyped)))

@@ -21,8 +21,8 @@ from recycle.forms import MAX_NAMED, SelectionDialogForm, SelectionForm
 from recycle.http import Request
 from recycle.labels import refusal_label, retention_label
 from recycle.lifecycle import Action, ResourceAction, State
-from recycle.models import Instance
-from recycle.policy import Refusal, Retention, deletable_from, why_not_no_fees
+from recycle.models import Instance, InstanceQuerySet
+from recycle.policy import RELEASED, Refusal, Retention, deletable_from, why_not_no_fees
 from recycle.text import as_seen
 from recycle.views.answers import render_dialog, stay_here
 
@@ -69,6 +69,13 @@ def group(
     groups = [group for group in (done, released, refused) if group.members]
     _describe(request, action, groups, assumed)
     return groups
+
+
+def may_be_final(action: Action, instances: InstanceQuerySet) -> bool:
+    """Whether nothing would bring some of these back, so that something may have to be retyped."""
+    if action is Action.DELETE:
+        return instances.filter(billing_mode__in=RELEASED).exists()
+    return action is Action.PURGE
 
 
 def to_retype(groups: Sequence[Fate]) -> str:
