@@ -76,7 +76,7 @@ def found_in_order(rows, index: str) -> None:
 PASSES = {
     "instance_due": lambda now: Instance.objects.due_for_purge(now - timedelta(days=1)),
     "instance_expiring": lambda now: Instance.objects.due_to_expire(now - timedelta(days=1)),
-    "instance_purged": lambda now: Instance.objects.purged_before(now - timedelta(days=3)),
+    "instance_purged": lambda now: Instance.objects.purged_before(now - timedelta(days=3), now),
 }
 
 

@@ -10,6 +10,7 @@ import pytest
 from django.db import connection
 
 from recycle import actions
+from recycle.actions import claim
 from recycle.actions import move as moving
 from recycle.lifecycle import State
 from recycle.models import Event, Instance, RealServer, Sweep, User, Volume
@@ -334,7 +335,7 @@ def test_three_sweeps_at_once_share_three_thousand_and_purge_each_once(
 def test_three_sweeps_let_loose_together_purge_each_once(
     threads, monkeypatch, three_thousand_due, now
 ):
-    monkeypatch.setattr(moving, "CHUNK", 100)
+    monkeypatch.setattr(claim, "CHUNK", 100)
     start = threading.Barrier(3)
 
     def sweep():

@@ -12,8 +12,8 @@ from django.conf import settings
 from django.db import connection, transaction
 
 from recycle import actions, tasks
+from recycle.actions import claim, schedule
 from recycle.actions import move as moving
-from recycle.actions import schedule
 from recycle.lifecycle import State
 from recycle.models import ElasticIP, Event, Instance, InstanceTag, RealServer, Sweep, Tag, Volume
 from recycle.policy import BillingMode
@@ -153,7 +153,7 @@ def test_an_expiry_stops_it_keeps_its_relationships_and_counts_seven_days_from_e
 def test_a_backlog_is_worked_off_in_bounded_batches_longest_overdue_first(
     monkeypatch, make_due, now
 ):
-    monkeypatch.setattr(moving, "CHUNK", 2)
+    monkeypatch.setattr(claim, "CHUNK", 2)
     backlog = [make_due(overdue=HOUR * hours) for hours in (3, 9, 1, 7, 5, 8, 2, 6, 4)]
     order = [instance.pk for instance in sorted(backlog, key=lambda instance: instance.purge_at)]
 
@@ -188,7 +188,7 @@ def test_no_pass_is_without_bounds(scheduled):
 
 
 def test_a_pass_over_many_chunks_does_all_of_them_once(monkeypatch, make_due, now):
-    monkeypatch.setattr(moving, "CHUNK", 3)
+    monkeypatch.setattr(claim, "CHUNK", 3)
     due = [make_due() for _ in range(8)]
 
     outcome = actions.purge_due(context=acting(None, now))
@@ -406,7 +406,7 @@ def test_only_tombstones_are_forgotten(make_instance, make_due, now):
 
 
 def test_tombstones_are_forgotten_in_bounded_batches_oldest_first(monkeypatch, make_instance, now):
-    monkeypatch.setattr(schedule, "CHUNK", 2)
+    monkeypatch.setattr(claim, "CHUNK", 2)
     stones = [
         make_instance(State.PURGED, purged_at=now - DAY * days) for days in (95, 93, 97, 94, 96)
     ]
@@ -464,11 +464,13 @@ def test_a_sweep_is_late_when_it_has_not_come_by_for_a_while(settings, now):
     assert sweep.is_late(now + timedelta(seconds=61))
 
 
-def test_a_pass_that_breaks_off_leaves_no_heartbeat(monkeypatch, now):
+def test_a_pass_that_breaks_off_leaves_no_heartbeat(monkeypatch, make_due, now):
+    make_due()
+
     def broken(*args, **kwargs):
         raise RuntimeError
 
-    monkeypatch.setattr(schedule, "carry_out", broken)
+    monkeypatch.setattr(schedule, "work_off", broken)
 
     with pytest.raises(RuntimeError):
         actions.purge_due(context=acting(None, now))

@@ -6,7 +6,6 @@ import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any, ClassVar
 from uuid import UUID
@@ -23,9 +22,11 @@ from django.db.models import (
     When,
 )
 from django.db.models import DateTimeField as DateTime
+from django.db.models.expressions import Combinable
 from django.db.models.functions import Cast
 
 from recycle.actions import bindings
+from recycle.actions.claim import CHUNK
 from recycle.actions.context import Context
 from recycle.actions.counting import tallied
 from recycle.actions.judged import Judged
@@ -38,12 +39,8 @@ from recycle.text import fold
 
 logger = logging.getLogger(__name__)
 
-# Measured: larger chunks bring little and hold their locks longer.
-CHUNK = 1_000
 # Up to this many different sets of new values are written with an UPDATE each, more with one CASE.
 ALIKE = 8
-LONGEST_WAIT = timedelta(days=1)
-
 Row = tuple[UUID, str]
 # The new values of one instance.
 Changes = Mapping[str, Any]
@@ -54,8 +51,6 @@ class Move:
     """One action on some instances. A verb is a subclass, and adds what it needs to know."""
 
     action: ClassVar[Action]
-    # The schedule passes over what somebody else holds; it will come by again.
-    skip_locked: ClassVar[bool] = False
 
     instances: InstanceQuerySet
     context: Context
@@ -125,16 +120,21 @@ def _carry_out_chunk(move: Move, chunk: Sequence[Row]) -> Outcome:
 
 
 def _write(move: Move, chunk: Sequence[Row]) -> Outcome:
-    outcome = Outcome(move.action, move.context.batch)
     # The caller's own question and the rules are asked again of the locked rows: what was read
     # before may be stale.
-    asked = move.instances.filter(pk__among=[pk for pk, _ in chunk])
-    locked = Judged.read(asked.locked(skip_locked=move.skip_locked))
-    if not move.skip_locked and len(locked) < len(chunk):
+    locked = Judged.read(move.instances.filter(pk__among=[pk for pk, _ in chunk]).locked())
+    outcome = work_off(move, locked)
+    if len(locked) < len(chunk):
         found = {instance.pk for instance in locked}
         outcome.refused += [
             Refused(pk, name, Refusal.CHANGED) for pk, name in chunk if pk not in found
         ]
+    return outcome
+
+
+def work_off(move: Move, locked: Sequence[Judged]) -> Outcome:
+    """Do to locked instances what may be done, in a transaction that is open."""
+    outcome = Outcome(move.action, move.context.batch)
     move.prepare(locked, lock=True)
     for action, instances in _judge(move, locked, outcome).items():
         _transit(move, action, instances)
@@ -162,7 +162,7 @@ def _transit(move: Move, action: Action, instances: Sequence[Judged]) -> None:
     """The rows first: where the database rejects one of them, nothing else has been written in
     vain.
     """
-    sources = _ids_by_state(instances)
+    sources = ids_by_state(instances)
     targets = TRANSITIONS[action]
     # What enters the bin or its end from anywhere else; a verb may lead some there and leave others
     # where they are.
@@ -173,27 +173,28 @@ def _transit(move: Move, action: Action, instances: Sequence[Judged]) -> None:
         for pk in ids
     ]
     _update(move, targets, instances)
-    _record(move.context, action, sources, cancels=bool(bound))
+    record(move.context, action, sources, cancels=bool(bound))
     if bound:
         bindings.cancel(bound, released=State.PURGED in targets.values())
 
 
-def _ids_by_state(instances: Sequence[Judged]) -> Mapping[State, Sequence[UUID]]:
+def ids_by_state(instances: Sequence[Judged]) -> Mapping[State, Sequence[UUID]]:
     ids: dict[str, list[UUID]] = defaultdict(list)
     for instance in instances:
         ids[instance.state].append(instance.pk)
     return {State(state): found for state, found in ids.items()}
 
 
-def _record(
+def record(
     context: Context,
     action: Action,
     sources: Mapping[State, Sequence[UUID]],
     *,
-    cancels: bool,
+    cancels: bool = False,
+    reason: Combinable | None = None,
 ) -> None:
     """One event for each instance, written by the database from the rows. `sources` are their ids
-    by the state in which they were.
+    by the state in which they were; `reason` is of each row, instead of that of the request.
     """
     ids = [pk for found in sources.values() for pk in found]
     rows = Instance.objects.filter(pk__among=ids).order_by("pk")
@@ -216,7 +217,7 @@ def _record(
         "address": Cast(Value(origin.address), GenericIPAddressField()),
         "request_id": Cast(Value(origin.request_id, UUIDField()), UUIDField()),
         "edge": Value(context.edge.value),
-        "reason": Value(context.reason),
+        "reason": reason or Value(context.reason),
         "detail": bindings.described() if cancels else Value({}, JSONField()),
     }
     insert_from(Event, rows, columns)
@@ -258,29 +259,4 @@ def _update(move: Move, targets: Mapping[State, State], instances: Sequence[Judg
 def _fail(move: Move, row: Row, error: str) -> Outcome:
     pk, name = row
     logger.error("%s of instance %s failed: %s", move.action, pk, error.strip())
-    if move.context.by is None:
-        try_later(pk, error, move.context.now)
     return Outcome(move.action, move.context.batch, failed=[Failed(pk, name, error)])
-
-
-def try_later(pk: UUID, error: str, now: datetime) -> None:
-    """The schedule leaves the row alone for a while: a minute, then two, four, ... a day
-    at most.
-    """
-    try:
-        with transaction.atomic():
-            # Somebody may hold it, or have deleted it, by now: it is not worth waiting for.
-            instance = Instance.objects.filter(pk=pk).locked(skip_locked=True).first()
-            if instance is None:
-                return
-            wait = min(timedelta(minutes=2 ** min(instance.attempts, 20)), LONGEST_WAIT)
-            Instance.objects.filter(pk=pk).update(
-                attempts=instance.attempts + 1,
-                retry_at=now + wait,
-                last_error=" ".join(error.split())[:200],
-            )
-    except OperationalError:
-        raise
-    except DatabaseError as again:
-        # Not even this can be written to the row; the others go on all the same.
-        logger.error("instance %s cannot be marked for a later try: %s", pk, str(again).strip())

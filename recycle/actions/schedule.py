@@ -1,27 +1,20 @@
-"""What happens by itself. A pass may run twice, late, or in ten workers at a time: rows are claimed
-by their locks.
-"""
+"""What happens by itself. A pass may run twice, late, or in ten workers at a time: see `claim`."""
 
-import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import islice
 
 from django.conf import settings
-from django.db import DatabaseError, OperationalError, transaction
-from django.db.models import Q
 
+from recycle.actions.claim import CHUNK, Pass, Queue
 from recycle.actions.context import Context
-from recycle.actions.counting import tallied
 from recycle.actions.judged import Judged
-from recycle.actions.move import CHUNK, Changes, Move, Row, carry_out, try_later
-from recycle.actions.outcome import Done, Failed, Outcome
+from recycle.actions.move import Changes, Move, carry_out, work_off
+from recycle.actions.outcome import Done, Outcome
 from recycle.actions.verbs import NO_RETRY
 from recycle.lifecycle import Action, ResourceAction, State
-from recycle.models import Instance, InstanceQuerySet, Sweep
+from recycle.models import Instance, InstanceQuerySet
 from recycle.policy import end_of_expired
-
-logger = logging.getLogger(__name__)
 
 # In one pass; the next goes on with the rest.
 LIMIT = 20 * CHUNK
@@ -29,80 +22,83 @@ LIMIT = 20 * CHUNK
 
 class PurgeDue(Move):
     action = Action.PURGE
-    skip_locked = True
 
     def changes(self, instance: Judged, target: State) -> Changes:
-        return {"purged_at": self.context.now, "retry_at": None}
+        return {"purged_at": self.context.now, **NO_RETRY}
 
 
 class ExpireDue(Move):
     action = Action.EXPIRE
-    skip_locked = True
 
     def changes(self, instance: Judged, target: State) -> Changes:
         return {"no_fees": False, "purge_at": end_of_expired(instance), **NO_RETRY}
 
 
+@dataclass
+class DueMoves(Queue):
+    """Instances to which something happens at a moment that was set before."""
+
+    name: str
+    move: Move
+
+    def __post_init__(self) -> None:
+        self.action, self.context = self.move.action, self.move.context
+
+    def due(self) -> InstanceQuerySet:
+        return self.move.instances
+
+    def read(self, rows: InstanceQuerySet) -> Sequence[Judged]:
+        return Judged.read(rows)
+
+    def work(self, rows: Sequence[Judged]) -> Outcome:
+        return work_off(self.move, rows)
+
+
+@dataclass
+class Tombstones(Queue):
+    """Instances that are gone for TOMBSTONE_DAYS."""
+
+    context: Context
+    name: str = field(default="forget_tombstones", init=False)
+    action: ResourceAction = field(default=ResourceAction.REMOVE, init=False)
+
+    def due(self) -> InstanceQuerySet:
+        now = self.context.now
+        return Instance.objects.purged_before(now - timedelta(days=settings.TOMBSTONE_DAYS), now)
+
+    def read(self, rows: InstanceQuerySet) -> Sequence[Judged]:
+        return Judged.read(rows)
+
+    def work(self, rows: Sequence[Judged]) -> Outcome:
+        Instance.objects.filter(pk__among=[row.pk for row in rows]).delete()
+        return self.forgotten(rows)
+
+    def forgotten(self, rows: Iterable[Judged]) -> Outcome:
+        done = [Done(row.pk, row.name, self.action) for row in rows]
+        return Outcome(self.action, self.context.batch, done)
+
+
 def purge_due(*, context: Context, dry_run: bool = False, limit: int = LIMIT) -> Outcome:
     """Delete for good what has reached its end, longest overdue first."""
     due = PurgeDue(Instance.objects.due_for_purge(context.now), context)
-    outcome = carry_out(due, dry_run=dry_run, limit=limit)
-    return outcome if dry_run else ran("purge_due", outcome, context)
+    return _pass("purge_due", due, dry_run=dry_run, limit=limit)
 
 
 def expire_due(*, context: Context, dry_run: bool = False, limit: int = LIMIT) -> Outcome:
     """Stop the subscriptions that ran out; their relationships are kept until their end."""
     due = ExpireDue(Instance.objects.due_to_expire(context.now), context)
-    outcome = carry_out(due, dry_run=dry_run, limit=limit)
-    return outcome if dry_run else ran("expire_due", outcome, context)
+    return _pass("expire_due", due, dry_run=dry_run, limit=limit)
 
 
 def forget_tombstones(*, context: Context, dry_run: bool = False, limit: int = LIMIT) -> Outcome:
     """Delete the rows of instances that are gone for TOMBSTONE_DAYS; their events stay."""
-    retry = Q(retry_at=None) | Q(retry_at__lte=context.now)
-    tombstones = Instance.objects.purged_before(
-        context.now - timedelta(days=settings.TOMBSTONE_DAYS)
-    ).filter(retry)
-    outcome = Outcome(ResourceAction.REMOVE, context.batch)
-    rows = iter(list(tombstones.values_list("pk", "name")[:limit]))
-    while chunk := list(islice(rows, CHUNK)):
-        outcome.extend(
-            _forgotten(chunk, context) if dry_run else _forget(tombstones, chunk, context)
-        )
+    queue = Tombstones(context)
     if dry_run:
-        return outcome
-    return ran("forget_tombstones", tallied(outcome, context.edge), context)
+        return queue.forgotten(queue.read(queue.due()[:limit]))
+    return Pass(queue, limit=limit).run()
 
 
-def _forgotten(rows: Iterable[Row], context: Context) -> Outcome:
-    done = [Done(pk, name, ResourceAction.REMOVE) for pk, name in rows]
-    return Outcome(ResourceAction.REMOVE, context.batch, done)
-
-
-def _forget(tombstones: InstanceQuerySet, chunk: Sequence[Row], context: Context) -> Outcome:
-    try:
-        with transaction.atomic():
-            asked = tombstones.filter(pk__among=[pk for pk, _name in chunk])
-            rows = list(asked.locked(skip_locked=True).values_list("pk", "name"))
-            Instance.objects.filter(pk__among=[pk for pk, _name in rows]).delete()
-            return _forgotten(rows, context)
-    except OperationalError:
-        raise
-    except DatabaseError as error:
-        outcome = Outcome(ResourceAction.REMOVE, context.batch)
-        if len(chunk) == 1:
-            [(pk, name)] = chunk
-            logger.error("instance %s cannot be forgotten: %s", pk, str(error).strip())
-            try_later(pk, str(error), context.now)
-            outcome.failed.append(Failed(pk, name, str(error)))
-        else:
-            for row in chunk:
-                outcome.extend(_forget(tombstones, [row], context))
-        return outcome
-
-
-def ran(name: str, outcome: Outcome, context: Context) -> Outcome:
-    """Note when a pass ran last and what came of it; the outcome once more."""
-    numbers = {"done": len(outcome.done), "failed": len(outcome.failed)}
-    Sweep.objects.update_or_create(name=name, defaults={"ran_at": context.now, **numbers})
-    return outcome
+def _pass(name: str, move: Move, *, dry_run: bool, limit: int) -> Outcome:
+    if dry_run:
+        return carry_out(move, dry_run=True, limit=limit)
+    return Pass(DueMoves(name, move), limit=limit).run()

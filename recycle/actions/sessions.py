@@ -5,11 +5,12 @@ from itertools import islice
 
 from django.db import transaction
 
+from recycle.actions.claim import CHUNK
 from recycle.actions.context import Context
 from recycle.actions.counting import tallied
-from recycle.actions.move import CHUNK
+from recycle.actions.heartbeat import came_by
 from recycle.actions.outcome import Done, Outcome
-from recycle.actions.schedule import LIMIT, ran
+from recycle.actions.schedule import LIMIT
 from recycle.lifecycle import ResourceAction
 from recycle.models import Session, SessionQuerySet, User
 
@@ -50,7 +51,8 @@ def clear_sessions(*, context: Context, dry_run: bool = False, limit: int = LIMI
             outcome.extend(_clear(sessions.filter(pk__in=chunk), context, dry_run=dry_run))
     if dry_run:
         return outcome
-    return ran("clear_sessions", tallied(outcome, context.edge), context)
+    came_by("clear_sessions", context.now, done=len(outcome.done), failed=0)
+    return tallied(outcome, context.edge)
 
 
 def _clear(sessions: SessionQuerySet, context: Context, *, dry_run: bool) -> Outcome:

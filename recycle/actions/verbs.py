@@ -31,7 +31,12 @@ from recycle.terms import Term, term
 from recycle.text import fold
 
 # What a failed try of the schedule left behind is over once somebody acts.
-NO_RETRY: Mapping[str, Any] = {"retry_at": None, "attempts": 0, "last_error": ""}
+NO_RETRY: Mapping[str, Any] = {
+    "retry_at": None,
+    "attempts": 0,
+    "last_error": "",
+    "quarantined_at": None,
+}
 
 
 class Powering(Move):
@@ -97,7 +102,7 @@ class Delete(Move):
     def changes(self, instance: Judged, target: State) -> Changes:
         retention, now, by = self.retentions.of(instance), self.context.now, self.context.by
         if retention is None:
-            return {"no_fees": False, "purged_at": now}
+            return {"no_fees": False, "purged_at": now, **NO_RETRY}
         return {
             "no_fees": False,
             "recycled_at": now,
@@ -161,7 +166,7 @@ class Purge(Move):
     action = Action.PURGE
 
     def changes(self, instance: Judged, target: State) -> Changes:
-        return {"purged_at": self.context.now}
+        return {"purged_at": self.context.now, **NO_RETRY}
 
 
 @dataclass
@@ -182,6 +187,7 @@ class Extend(Move):
             "purge_at": self._end(instance),
             "retention_kind": RetentionKind.EXTENDED,
             "retention_subject": str(self.context.by),
+            **NO_RETRY,
         }
 
     def _end(self, instance: Judged) -> datetime:
@@ -205,7 +211,7 @@ class Resuming(Move):
         return (
             {}
             if instance.purge_at is None
-            else {"purge_at": max(instance.purge_at, self.context.now + GRACE)}
+            else {"purge_at": max(instance.purge_at, self.context.now + GRACE), **NO_RETRY}
         )
 
 

@@ -9,6 +9,7 @@ from typing import Any, Self
 
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
@@ -16,6 +17,7 @@ from recycle.labels import retention_label
 from recycle.lifecycle import IN_USE, LIVING, WAITING, State
 from recycle.models.catalogue import InstanceType, Zone
 from recycle.models.folded import FoldedField
+from recycle.models.retried import Retried, RetriedQuerySet
 from recycle.models.tenancy import Account, OwnedQuerySet, User
 from recycle.policy import EXPIRING, WITHOUT_FEES, BillingMode, RetentionKind
 from recycle.text import check_text
@@ -37,7 +39,14 @@ def _is_one_of(billing_modes: Iterable[str]) -> Q:
     return reduce(or_, (Q(billing_mode=mode) for mode in billing_modes))
 
 
-class InstanceQuerySet(OwnedQuerySet["Instance"]):
+# When the schedule next has to do with a row: at its time, or at its next try. What fails leaves
+# the front of its queue, so that it is never in front of what does not.
+NEXT_PURGE = Coalesce("retry_at", "purge_at")
+NEXT_EXPIRY = Coalesce("retry_at", "expires_at")
+NEXT_FORGETTING = Coalesce("retry_at", "purged_at")
+
+
+class InstanceQuerySet(OwnedQuerySet["Instance"], RetriedQuerySet["Instance"]):  # type: ignore[override]
     def with_status(self, status: str) -> Self:
         """Instances whose status is this one of `statuses_of`."""
         state = State.STOPPED if status == NO_FEES else status
@@ -56,40 +65,39 @@ class InstanceQuerySet(OwnedQuerySet["Instance"]):
         return self.filter(state__one_of=WAITING).filter(state__one_of=[State.EXPIRED])
 
     def ending(self) -> Self:
-        """Instances that are deleted for good when their time is over: nothing holds or protects
-        them.
+        """Instances that are deleted for good when their time is over, or when that is tried again:
+        nothing holds or protects them, and they do not wait for a person.
         """
-        return self.filter(state__one_of=WAITING, held_at=None, protected=False)
+        return self.filter(
+            state__one_of=WAITING, held_at=None, protected=False, quarantined_at=None
+        ).alias(due_at=NEXT_PURGE)
+
+    # Each queue is ordered by `due_at` and id, and found by an index of the same expression. Verbs
+    # that move a time take the tries of the time before away; the rules ask once more.
 
     def due_for_purge(self, now: datetime) -> Self:
         """Instances whose time is over and that may go, longest overdue first; a failed one waits
         for its next try.
         """
-        retry = Q(retry_at=None) | Q(retry_at__lte=now)
-        free = Q(held_at=None, protected=False)
-        return self.filter(retry, free, state__one_of=WAITING, purge_at__lte=now).order_by(
-            "purge_at", "pk"
-        )
+        return self.ending().filter(due_at__lte=now).order_by("due_at", "pk")
 
     def due_to_expire(self, now: datetime) -> Self:
-        retry = Q(retry_at=None) | Q(retry_at__lte=now)
-        return self.filter(retry, state__one_of=IN_USE, expires_at__lte=now).order_by(
-            "expires_at", "pk"
-        )
+        rows = self.filter(state__one_of=IN_USE, expires_at__isnull=False, quarantined_at=None)
+        return rows.alias(due_at=NEXT_EXPIRY).filter(due_at__lte=now).order_by("due_at", "pk")
 
-    def purged_before(self, moment: datetime) -> Self:
-        return self.filter(state__one_of=[State.PURGED], purged_at__lt=moment).order_by(
-            "purged_at", "pk"
-        )
+    def purged_before(self, moment: datetime, now: datetime) -> Self:
+        """Tombstones from before `moment`; one that could not be forgotten waits for its next
+        try.
+        """
+        queue = self.filter(state__one_of=[State.PURGED]).alias(due_at=NEXT_FORGETTING)
+        return queue.filter(due_at__lte=now, purged_at__lt=moment).order_by("due_at", "pk")
 
-    def locked(self, *, skip_locked: bool = False) -> Self:
+    def locked(self) -> Self:
         """In one order for everybody, or two batches that share instances could deadlock."""
-        return self.order_by("pk").select_for_update(
-            of=("self",), no_key=True, skip_locked=skip_locked
-        )
+        return self.order_by("pk").select_for_update(of=("self",), no_key=True)
 
 
-class Instance(models.Model):
+class Instance(Retried):
     id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     # Their own indexes would cost at every verb; the partial ones below serve the queries there
     # are.
@@ -170,12 +178,6 @@ class Instance(models.Model):
     )
     hold_review_on = models.DateField(_("review of the hold"), null=True, blank=True)
 
-    # Scheduled work that failed on this row: when it is tried again, how often it failed, and what
-    # the database said.
-    retry_at = models.DateTimeField(_("next try"), null=True, blank=True)
-    attempts = models.PositiveSmallIntegerField(_("failed attempts"), default=0)
-    last_error = models.CharField(_("last error"), max_length=200, blank=True)
-
     objects = InstanceQuerySet.as_manager()
 
     class Meta:
@@ -247,9 +249,10 @@ class Instance(models.Model):
         indexes = [
             # The sweep: due_for_purge, over all accounts. What may not go is not even looked at.
             models.Index(
-                fields=["purge_at", "id"],
+                NEXT_PURGE,
+                F("id"),
                 name="instance_due",
-                condition=Q(state__in=WAITING, held_at=None, protected=False),
+                condition=Q(state__in=WAITING, held_at=None, protected=False, quarantined_at=None),
             ),
             # Both tabs of the recycle bin, soonest first.
             models.Index(
@@ -276,13 +279,20 @@ class Instance(models.Model):
             ),
             # The schedule: due_to_expire.
             models.Index(
-                fields=["expires_at", "id"],
+                NEXT_EXPIRY,
+                F("id"),
                 name="instance_expiring",
-                condition=Q(state__in=IN_USE, expires_at__isnull=False),
+                condition=Q(state__in=IN_USE, expires_at__isnull=False, quarantined_at=None),
             ),
             # The schedule: purged_before.
             models.Index(
-                fields=["purged_at", "id"], name="instance_purged", condition=Q(state=State.PURGED)
+                NEXT_FORGETTING, F("id"), name="instance_purged", condition=Q(state=State.PURGED)
+            ),
+            # The quarantine of an account, and how much there is in all.
+            models.Index(
+                fields=["account", "quarantined_at", "id"],
+                name="instance_quarantined",
+                condition=Q(quarantined_at__isnull=False),
             ),
         ]
 

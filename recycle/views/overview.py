@@ -16,7 +16,7 @@ from recycle.http import Request
 from recycle.lifecycle import LIVING
 from recycle.listing import counted
 from recycle.models import Account, InstanceQuerySet, Sweep
-from recycle.models.instance import statuses_of
+from recycle.models.instance import NEXT_PURGE, statuses_of
 
 CHART_HEIGHT = 140
 CHART_TOP = 24
@@ -53,7 +53,7 @@ def index(request: Request) -> HttpResponse:
         "stats": _stats(rows),
         "in_bin": counted(rows.in_bin()),
         "expired": counted(rows.expired()),
-        "next": rows.ending().select_related("instance_type").order_by("purge_at", "pk")[:10],
+        "next": rows.ending().select_related("instance_type").order_by(NEXT_PURGE, "pk")[:10],
         "bars": bars,
         "most": max(bar.count for bar in bars),
         "total": sum(bar.count for bar in bars),

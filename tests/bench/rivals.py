@@ -11,7 +11,7 @@ from django.db import connection, transaction
 from django.http import HttpRequest, HttpResponse
 from django.template import engines
 
-from recycle.actions.move import CHUNK
+from recycle.actions.claim import CHUNK
 from recycle.lifecycle import State
 from recycle.models import Event, Instance, User
 
