@@ -33,7 +33,7 @@ PLUGGED = (
         "validate",
     ),
     *("as_sqlite", "lookup_name", "prepare_rhs", "arity", "output_field", "Among"),
-    *("constraints", "indexes", "*_folded", "get_help_text"),
+    *("abstract", "constraints", "indexes", "*_folded", "get_help_text"),
     # allauth, Waitress and Celery
     *("get_client_ip", "is_safe_url", "is_ajax", "add_message"),
     *("channel_class", "parser_class", "task_class", "error_task_class", "begin_at_once"),

@@ -58,8 +58,8 @@ OTHERS = frozenset(
         "audit.record_in_installation",
         "move.carry_out",
         "counting.tallied",
+        "move.work_off",
         "resources.base.each",
-        "schedule.ran",
     }
 )
 

@@ -7,7 +7,7 @@ from collections import Counter
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection
 
 from recycle import actions
 from recycle.actions import claim
@@ -347,6 +347,28 @@ def test_three_sweeps_let_loose_together_purge_each_once(
     assert len(done(*outcomes)) == len(set(done(*outcomes))) == 3_000
     assert Event.objects.values("instance_id").distinct().count() == Event.objects.count() == 3_000
     assert Sweep.objects.filter(name="purge_due").count() == 1
+
+
+def test_of_a_sweep_that_dies_in_a_chunk_nothing_is_left_and_another_goes_on(
+    threads, three_thousand_due, now
+):
+    actions.purge_due(context=acting(None, now), limit=1_000)
+    with nobody_writes_events():
+        dying = threads.go(actions.purge_due, context=acting(None, now))
+        threads.wait_until_blocked(1)
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+    with pytest.raises(OperationalError):
+        result(dying)
+
+    [other] = result(threads.go(actions.purge_due, context=acting(None, now)))
+
+    assert len(done(other)) == 2_000
+    assert Event.objects.values("instance_id").distinct().count() == Event.objects.count() == 3_000
+    assert Instance.objects.filter(state=State.PURGED, attempts=0).count() == 3_000
 
 
 def test_a_sweep_passes_over_a_row_that_somebody_holds_and_takes_it_the_next_time(

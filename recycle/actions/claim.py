@@ -10,9 +10,10 @@ spends only a few tries on telling bad rows from good ones.
 """
 
 import logging
+import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
 from uuid import UUID
@@ -39,6 +40,7 @@ SET_ASIDE = 2
 LEAPS = 50
 # Tries that may fail in one pass while bad rows are told from good ones.
 TRIES = 200
+FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(days=1)
 
 
@@ -140,7 +142,7 @@ class Pass:
             self.set_aside += 1
         failed = [row for row in chunk if row.pk in self.failed]
         if marked:
-            self._quarantine([row.pk for row in failed])
+            self._quarantine(failed)
             return True
         for row in failed[:TRIES]:
             self._postpone([row], error)
@@ -162,23 +164,31 @@ class Pass:
         written to them.
         """
         ids = [row.pk for row in rows]
+
+        def postpone() -> None:
+            # Somebody may hold them, or have done them, by now: not worth waiting for.
+            free = self.queue.due().filter(pk__among=ids).claimed().values_list("pk", flat=True)
+            self._rows(list(free)).update(
+                attempts=F("attempts") + 1, retry_at=self._next_try(), last_error=_line(error)
+            )
+
+        return self._mark(rows, postpone)
+
+    def _mark(self, rows: Sequence[Row], write: Callable[[], object]) -> bool:
+        """Whether it could be written to rows what became of them."""
         try:
             with transaction.atomic():
-                # Somebody may hold them, or have done them, by now: not worth waiting for.
-                free = self.queue.due().filter(pk__among=ids).claimed().values_list("pk", flat=True)
-                self._rows(list(free)).update(
-                    attempts=F("attempts") + 1, retry_at=self._next_try(), last_error=_line(error)
-                )
+                write()
         except OperationalError:
             raise
-        except DatabaseError as again:
-            logger.error("%d rows cannot be marked for a later try: %s", len(rows), _line(again))
+        except DatabaseError as error:
+            logger.error("%d rows cannot be marked as failed: %s", len(rows), _line(error))
             return False
         return True
 
     def _next_try(self) -> Case:
         """A minute after the first try, then two, four, ... a day at most."""
-        now, waits = self.queue.context.now, [timedelta(minutes=1)]
+        now, waits = self.queue.context.now, [FIRST_WAIT]
         while waits[-1] < LONGEST_WAIT:
             waits.append(min(2 * waits[-1], LONGEST_WAIT))
         return Case(
@@ -193,9 +203,8 @@ class Pass:
         """
         if len(rows) == 1:
             return False
-        sample = (
-            rows if len(rows) <= SAMPLE else [rows[len(rows) * n // SAMPLE] for n in range(SAMPLE)]
-        )
+        # Others each time, so that a good one among many bad ones is not passed over for ever.
+        sample = random.sample(rows, min(SAMPLE, len(rows)))
         good = [row for row in sample if self._again([row])]
         alone = {row.pk for row in sample}
         rest = [row for row in rows if row.pk not in alone]
@@ -203,9 +212,21 @@ class Pass:
             self._log(rest, error)
             return False
         for half in (rest[: len(rest) // 2], rest[len(rest) // 2 :]):
-            if half and self.tries < TRIES and not self._again(half):
+            if self.tries >= TRIES:
+                self._excuse(half)
+            elif half and not self._again(half):
                 self._tell_apart(half, error)
         return bool(good)
+
+    def _excuse(self, rows: Sequence[Row]) -> None:
+        """Some rows with these were good, and there is no time to find out which of these are: they
+        wait for a minute, as if they had not been tried.
+        """
+        for row in rows:
+            del self.failed[row.pk]
+        soon = self.queue.context.now + FIRST_WAIT
+        tried = self._rows([row.pk for row in rows]).filter(attempts__gt=0)
+        self._mark(rows, lambda: tried.update(attempts=F("attempts") - 1, retry_at=soon))
 
     def _again(self, rows: Sequence[Row]) -> bool:
         """Whether these can be done without the others."""
@@ -226,22 +247,19 @@ class Pass:
             self.failed.pop(UUID(str(done.id)), None)
         return True
 
-    def _quarantine(self, ids: Sequence[UUID]) -> None:
+    def _quarantine(self, rows: Sequence[Row]) -> None:
         """Those that were tried often enough wait for a person from now on."""
-        if self.queue.attempts is None or not ids:
+        if self.queue.attempts is None or not rows:
             return
-        try:
-            with transaction.atomic():
-                tried = self._rows(ids).filter(attempts__gte=self.queue.attempts)
-                spent = list(tried.claimed().values_list("pk", flat=True))
-                if spent:
-                    now = self.queue.context.now
-                    self._rows(spent).update(quarantined_at=now, retry_at=None)
-                    self.queue.tell_of_quarantine(spent)
-        except OperationalError:
-            raise
-        except DatabaseError as error:
-            logger.error("%d rows cannot be put in quarantine: %s", len(ids), _line(error))
+        tried = self._rows([row.pk for row in rows]).filter(attempts__gte=self.queue.attempts)
+
+        def quarantine() -> None:
+            if spent := list(tried.claimed().values_list("pk", flat=True)):
+                now = self.queue.context.now
+                self._rows(spent).update(quarantined_at=now, retry_at=None)
+                self.queue.tell_of_quarantine(spent)
+
+        self._mark(rows, quarantine)
 
     def _rows(self, ids: Sequence[UUID]) -> RetriedQuerySet[Any]:
         rows: RetriedQuerySet[Any] = self.queue.due().model._default_manager.filter(pk__among=ids)

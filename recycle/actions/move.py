@@ -41,7 +41,8 @@ logger = logging.getLogger(__name__)
 
 # Up to this many different sets of new values are written with an UPDATE each, more with one CASE.
 ALIKE = 8
-Row = tuple[UUID, str]
+# An instance as its outcome names it.
+Named = tuple[UUID, str]
 # The new values of one instance.
 Changes = Mapping[str, Any]
 
@@ -101,7 +102,7 @@ def _preview(move: Move, limit: int | None) -> Outcome:
     return outcome
 
 
-def _carry_out_chunk(move: Move, chunk: Sequence[Row]) -> Outcome:
+def _carry_out_chunk(move: Move, chunk: Sequence[Named]) -> Outcome:
     try:
         with transaction.atomic():
             return _write(move, chunk)
@@ -119,7 +120,7 @@ def _carry_out_chunk(move: Move, chunk: Sequence[Row]) -> Outcome:
         return outcome
 
 
-def _write(move: Move, chunk: Sequence[Row]) -> Outcome:
+def _write(move: Move, chunk: Sequence[Named]) -> Outcome:
     # The caller's own question and the rules are asked again of the locked rows: what was read
     # before may be stale.
     locked = Judged.read(move.instances.filter(pk__among=[pk for pk, _ in chunk]).locked())
@@ -256,7 +257,7 @@ def _update(move: Move, targets: Mapping[State, State], instances: Sequence[Judg
     Instance.objects.bulk_update(rows, sorted(fields))
 
 
-def _fail(move: Move, row: Row, error: str) -> Outcome:
+def _fail(move: Move, row: Named, error: str) -> Outcome:
     pk, name = row
     logger.error("%s of instance %s failed: %s", move.action, pk, error.strip())
     return Outcome(move.action, move.context.batch, failed=[Failed(pk, name, error)])

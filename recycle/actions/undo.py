@@ -9,6 +9,7 @@ from uuid import UUID
 
 from recycle.actions import again
 from recycle.actions.context import Context
+from recycle.actions.judged import Judged
 from recycle.actions.move import carry_out
 from recycle.actions.outcome import Key, Outcome, Refused
 from recycle.actions.verbs import Start, restore
@@ -30,10 +31,15 @@ RESTORED = TRANSITIONS[Action.RESTORE][State.RECYCLED]
 class StartOfRestored(Start):
     """A dry run of a start, of what lies in the bin as if it had been restored before."""
 
-    def prepare(self, instances: Sequence[Instance], *, lock: bool) -> None:
-        for instance in instances:
-            instance.state = RESTORED
-        super().prepare(instances, lock=lock)
+    def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:
+        super().prepare([_restored(instance) for instance in instances], lock=lock)
+
+    def refuses(self, instance: Judged) -> Refusal | None:
+        return super().refuses(_restored(instance))
+
+
+def _restored(instance: Judged) -> Judged:
+    return instance._replace(state=RESTORED)
 
 
 def undo(batch: UUID, *, context: Context, dry_run: bool = False) -> Outcome:

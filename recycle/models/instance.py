@@ -46,7 +46,9 @@ NEXT_EXPIRY = Coalesce("retry_at", "expires_at")
 NEXT_FORGETTING = Coalesce("retry_at", "purged_at")
 
 
-class InstanceQuerySet(OwnedQuerySet["Instance"], RetriedQuerySet["Instance"]):  # type: ignore[override]
+class InstanceQuerySet(  # type: ignore[override]
+    OwnedQuerySet["Instance"], RetriedQuerySet["Instance"]
+):
     def with_status(self, status: str) -> Self:
         """Instances whose status is this one of `statuses_of`."""
         state = State.STOPPED if status == NO_FEES else status

@@ -7,14 +7,10 @@ from typing import Self, TypeVar
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-Row = TypeVar("Row", bound=models.Model)
+Tried = TypeVar("Tried", bound=models.Model)
 
 
-class RetriedQuerySet(models.QuerySet[Row]):
-    def in_quarantine(self) -> Self:
-        """What has failed so often that it is not tried again until a person has looked."""
-        return self.filter(quarantined_at__isnull=False)
-
+class RetriedQuerySet(models.QuerySet[Tried]):
     def claimed(self) -> Self:
         """Locked for this transaction, in the order asked for; what others hold is passed over."""
         return self.select_for_update(of=("self",), no_key=True, skip_locked=True)
