@@ -43,6 +43,8 @@ MAY_LOOK = {
     "console/middleware.py": re.compile(
         r"request\.(?:path|path_info|META)\b|request\.POST or request\.GET|get_full_path\(\)"
     ),
+    # What the access log tells of a request.
+    "console/access.py": re.compile(r"escape_uri_path\(request\.path\)|request\.META\.get\("),
     # On to the page of the admin that was asked for; the login leads to paths of its own host
     # alone.
     "recycle/admin/site.py": re.compile(
