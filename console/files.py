@@ -11,7 +11,8 @@ DATABASE = "console.sqlite3"
 # What the console keeps there.
 FILES = (
     *(DATABASE + suffix for suffix in ("", "-wal", "-shm", "-journal")),
-    *("secret-key", "demo-password", "demo-password.new", "up.lock"),
+    *("secret-key", "demo-password", "demo-password.new"),
+    *("up.lock", "web.lock", "worker.lock", "beat.lock"),
     # By the kind of database that Python's shelve finds: beat reads objects out of it.
     *(
         "beat-schedule" + suffix

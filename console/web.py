@@ -46,7 +46,7 @@ CHUNK_LINE_LIMIT = 1024
 STUCK_AFTER = 300
 # Of a socket: not to linger over what is unsent, but to say that it is lost.
 RESET = struct.pack("hh", 1, 0) if sys.platform == "win32" else struct.pack("ii", 1, 0)
-# Seconds in which answers are still delivered after SIGTERM; `up` itself waits for less.
+# Seconds in which answers are still delivered after SIGTERM; on Ctrl-C `up` waits for less.
 DRAIN = 30
 
 

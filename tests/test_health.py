@@ -5,8 +5,9 @@ import time
 from datetime import timedelta
 
 import pytest
-from django.db import Error, OperationalError
+from django.db import Error, OperationalError, connection
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.recorder import MigrationRecorder
 from django.urls import reverse
 
 from recycle import actions
@@ -30,7 +31,10 @@ def broker(settings, valkey):
 @pytest.fixture(autouse=True)
 def nothing_known(monkeypatch):
     """What one test found out is not what the next one asks."""
-    monkeypatch.setattr(health, "_readiness", health.Readiness())
+    nothing = health.Readiness()
+    # Which is asked until it is so, and then no more.
+    nothing.is_migrated = True
+    monkeypatch.setattr(health, "_readiness", nothing)
 
 
 @pytest.fixture
@@ -125,9 +129,52 @@ def test_not_ready_without_a_database_and_silent_about_its_words(
     assert state == {
         "ready": False,
         "database": "does not answer",
+        "migrations": "unknown",
+        "static": "ok",
         "broker": "ok",
         "sweep": "unknown",
     }
+
+
+def test_not_ready_before_the_tables_of_this_version_are_there(client, broker, monkeypatch):
+    actions.purge_due(context=acting(None))
+    health._readiness.is_migrated = False
+    MigrationRecorder(connection).migration_qs.filter(
+        app="recycle", name__startswith="0010"
+    ).delete()
+
+    status, state = ready(client)
+
+    assert (status, state["migrations"]) == (503, "1 not applied")
+    assert client.get(reverse("readyz"), {"pages": ""}).status_code == 503
+
+
+def test_the_tables_of_a_newer_version_will_do(client, broker):
+    """While nodes are upgraded one after the other, the older ones go on."""
+    actions.purge_due(context=acting(None))
+    health._readiness.is_migrated = False
+    MigrationRecorder(connection).record_applied("recycle", "9999_from_the_future")
+
+    status, state = ready(client)
+
+    assert (status, state["migrations"]) == (200, "ok")
+
+
+def test_not_ready_before_the_static_files_are_collected(client, broker, settings, tmp_path):
+    actions.purge_due(context=acting(None))
+    settings.STATIC_ROOT = tmp_path
+
+    status, state = ready(client)
+
+    assert (status, state["static"]) == (503, "not collected")
+    assert client.get(reverse("readyz"), {"pages": ""}).status_code == 503
+
+
+def test_pages_are_ready_without_worker_and_broker(client, settings):
+    settings.REDIS_URL = "unix:///nowhere/broker.sock"
+
+    assert client.get(reverse("readyz")).status_code == 503
+    assert client.get(reverse("readyz"), {"pages": ""}).status_code == 200
 
 
 # --- Who is told what -----------------------------------------------------------------------------

@@ -43,16 +43,14 @@ def numeric_address(host: str, port: int) -> str:
     )
 
 
-def is_ready(address: str, port: int, allowed_hosts: str) -> bool:
-    """Whether /readyz says that every part does its work.
+def is_ready(address: str, port: int, allowed_hosts: str, probe: str = "/readyz") -> bool:
+    """Whether the probe says that every part it asks about does its work.
 
     Its status alone counts: what else it says depends on who asks.
     """
     connection = http.client.HTTPConnection(reachable(address), port, timeout=5)
     try:
-        connection.request(
-            "GET", "/readyz", headers={"Host": _an_allowed_host(allowed_hosts, address)}
-        )
+        connection.request("GET", probe, headers={"Host": _an_allowed_host(allowed_hosts, address)})
         return connection.getresponse().status == http.HTTPStatus.OK
     except (OSError, http.client.HTTPException):
         return False

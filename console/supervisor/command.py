@@ -14,8 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from console.bootstrap import PROJECT, WINDOWS, is_utf8, shown
 from console.env import is_open, refuse_weak_key
 from console.supervisor.addresses import is_ready, numeric_address, url_of
-from console.supervisor.parts import answers, broker, programs, web_processes
-from console.supervisor.preparing import claim, environment, make_demo
+from console.supervisor.parts import ROLES, answers, broker, parts_of, web_processes
+from console.supervisor.preparing import claim, environment, make_demo, need_services, prepare
 from console.supervisor.saying import CannotStart, Stopped, say
 from console.supervisor.watching import STABLE_AFTER, Supervisor
 from console.web import DRAIN
@@ -51,12 +51,20 @@ def main(argv: list[str]) -> int:
         "--data-dir", type=Path, help="where everything is kept (CONSOLE_DATA_DIR, else var)"
     )
     parser.add_argument("--no-demo", action="store_true", help="leave an empty database empty")
+    parser.add_argument(
+        "--only",
+        choices=ROLES,
+        help="start one part of a console of several nodes, which share what DATABASE_URL and "
+        "REDIS_URL name",
+    )
     options = parser.parse_args(argv)
     # What the parts make is their owner's alone.
     os.umask(0o077)
     default = Path(os.environ.get("CONSOLE_DATA_DIR") or PROJECT / "var")
     data_dir = (options.data_dir or default).expanduser().resolve()
     try:
+        if options.only:
+            need_services(options.only)
         if WINDOWS and not os.environ.get("REDIS_URL"):
             raise CannotStart(
                 "There is no embedded Valkey for Windows: set REDIS_URL to a Redis or Valkey."
@@ -68,8 +76,9 @@ def main(argv: list[str]) -> int:
             )
         if is_open([options.host]):
             refuse_weak_key("CONSOLE_SECRET_KEY")
-        claim(data_dir, url_of(options.host, options.port))
-        address = numeric_address(options.host, options.port)
+        serves = options.only in (None, "web")
+        claim(data_dir, url_of(options.host, options.port) if serves else "", options.only)
+        address = numeric_address(options.host, options.port) if serves else options.host
         supervisor = Supervisor(environment(options.host, address, data_dir))
     except (CannotStart, ImproperlyConfigured) as refused:
         print(refused, file=sys.stderr)
@@ -89,7 +98,7 @@ def main(argv: list[str]) -> int:
 
 
 def _run(supervisor: Supervisor, options: argparse.Namespace, address: str, data_dir: Path) -> None:
-    if not supervisor.env.get("REDIS_URL"):
+    if not options.only and not supervisor.env.get("REDIS_URL"):
         part, path = broker(data_dir)
         supervisor.socket = path
         supervisor.env["REDIS_URL"] = f"unix://{path}"
@@ -99,39 +108,40 @@ def _run(supervisor: Supervisor, options: argparse.Namespace, address: str, data
             supervisor,
             "The embedded broker does not start; its reason is above.",
         )
-    say("Preparing the database and the static files.")
-    supervisor.run_once("migrate", "migrate", "--noinput", "--verbosity", "0")
-    supervisor.run_once("static", "collectstatic", "--noinput", "--verbosity", "0")
-    password = "" if options.no_demo else make_demo(supervisor, data_dir, host=options.host)
-
-    web = web_processes(address, options.port, supervisor.env)
-    for part in [*web, *programs(options.port, data_dir, supervisor.env)]:
+    prepare(supervisor, options.only)
+    password = ""
+    if not options.only and not options.no_demo:
+        password = make_demo(supervisor, data_dir, host=options.host)
+    for part in parts_of(options.only, address, options.port, data_dir, supervisor.env):
         supervisor.start(part)
-    url = url_of(options.host, options.port)
 
     def announce() -> None:
-        if not _wait_until_ready(supervisor, address, options.port):
+        if not _wait_until_ready(supervisor, address, options.port, options.only):
             return
-        say(f"The console is ready: {url}")
+        what = "web server" if options.only else "console"
+        say(f"The {what} is ready: {url_of(options.host, options.port)}")
         if password:
             say(f"User demo, password {password} (kept in {data_dir / 'demo-password'}).")
         say("Stop it with Ctrl-C.")
 
-    # Beside the watch: an answer can take its time.
-    threading.Thread(target=announce, daemon=True).start()
+    if options.only in (None, "web"):
+        # Beside the watch: an answer can take its time.
+        threading.Thread(target=announce, daemon=True).start()
+    else:
+        say(f"Started the {options.only}. Stop it with Ctrl-C.")
     while not supervisor.stop.wait(0.1):
         supervisor.watch()
 
 
-def _wait_until_ready(supervisor: Supervisor, address: str, port: int) -> bool:
-    """Ask until the console is ready; False when it is stopped before."""
+def _wait_until_ready(supervisor: Supervisor, address: str, port: int, only: str | None) -> bool:
+    """Ask until the console, or its pages alone, is ready; False when it is stopped before."""
+    hosts = supervisor.env["CONSOLE_ALLOWED_HOSTS"]
+    probe = "/readyz?pages" if only else "/readyz"
     patience = time.monotonic() + STABLE_AFTER
     in_a_row = 0
     # Each web process remembers for half a second that something did not work yet.
     while in_a_row < 3:
-        in_a_row = (
-            in_a_row + 1 if is_ready(address, port, supervisor.env["CONSOLE_ALLOWED_HOSTS"]) else 0
-        )
+        in_a_row = in_a_row + 1 if is_ready(address, port, hosts, probe) else 0
         if supervisor.stop.wait(0.3):
             return False
         if time.monotonic() > patience:

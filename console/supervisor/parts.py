@@ -15,6 +15,8 @@ from console.supervisor.saying import CannotStart
 from console.supervisor.watching import Heart, Part
 from console.web import listen
 
+# What can be a node of its own.
+ROLES = ("web", "worker", "beat")
 # The kernel takes about 107 bytes for the path of a Unix socket.
 SOCKET_PATH_LIMIT = 100
 
@@ -96,45 +98,59 @@ def web_processes(address: str, port: int, env: dict[str, str]) -> list[Part]:
         return [Part("web", [*command, "--host", address, "--port", str(port)])]
     listener = listen(address, port).detach()
     parts = []
-    for _ in range(processes_wanted(env)):
+    for _ in range(processes_wanted(env, "CONSOLE_WEB_PROCESSES", one_a_core())):
         heart = Heart()
         words = ["--listener", str(listener), "--heartbeat", str(heart.writer)]
         parts.append(Part("web", [*command, *words], inherit=(listener, heart.writer), heart=heart))
     return parts
 
 
-def processes_wanted(env: dict[str, str]) -> int:
-    text = env.get("CONSOLE_WEB_PROCESSES") or str(min(len(os.sched_getaffinity(0)), 8))
+def processes_wanted(env: dict[str, str], name: str, default: int) -> int:
+    text = env.get(name) or str(default)
     if not text.isdecimal() or not 0 < int(text) <= 64:
-        raise CannotStart(
-            f"CONSOLE_WEB_PROCESSES is {text!r}, but must be a whole number from 1 to 64."
-        )
+        raise CannotStart(f"{name} is {text!r}, but must be a whole number from 1 to 64.")
     return int(text)
 
 
-def programs(port: int, data_dir: Path, env: dict[str, str]) -> list[Part]:
-    level = env.get("CONSOLE_LOG_LEVEL", "info").lower()
+def one_a_core() -> int:
+    return min(len(os.sched_getaffinity(0)), 8)
+
+
+def parts_of(
+    only: str | None, address: str, port: int, data_dir: Path, env: dict[str, str]
+) -> list[Part]:
+    """The parts of one role, or those of all of them."""
+    parts = []
+    if only in (None, "web"):
+        parts += web_processes(address, port, env)
+    if only in (None, "worker"):
+        # Beside web processes that fill the cores, one is enough.
+        parts.append(worker(env, one_a_core() if only else 1))
+    if only in (None, "beat"):
+        parts.append(beat(data_dir, env))
+    return parts
+
+
+def worker(env: dict[str, str], processes: int) -> Part:
+    wanted = processes_wanted(env, "CONSOLE_WORKER_PROCESSES", processes)
+    command = [*_celery(), "worker", *_level(env), "--concurrency", str(wanted)]
+    # There may be several on a machine, and each is to be known by its own name.
+    command += ["--hostname", f"console-{os.getpid()}@%h", "--without-gossip", "--without-mingle"]
+    if WINDOWS:
+        command += ["--pool", "solo"]
+    return Part("worker", command)
+
+
+def beat(data_dir: Path, env: dict[str, str]) -> Part:
+    schedule = ["--schedule", str(data_dir / "beat-schedule"), "--pidfile="]
+    return Part("beat", [*_celery(), "beat", *_level(env), *schedule])
+
+
+def _celery() -> list[str]:
     # The warning is for root, about pickled tasks; ours are JSON.
-    celery = [sys.executable, "-W", "ignore:You're running the worker", "-m", "celery"]
-    celery += ["--quiet", "-A", "console.celery"]
-    worker = [
-        *celery,
-        "worker",
-        "--loglevel",
-        level,
-        "--hostname",
-        f"console-{port}@%h",
-        "--concurrency",
-        "1",
-    ]
-    worker += ["--without-gossip", "--without-mingle", *(["--pool", "solo"] if WINDOWS else [])]
-    beat = [
-        *celery,
-        "beat",
-        "--loglevel",
-        level,
-        "--schedule",
-        str(data_dir / "beat-schedule"),
-        "--pidfile=",
-    ]
-    return [Part("worker", worker), Part("beat", beat)]
+    program = [sys.executable, "-W", "ignore:You're running the worker", "-m", "celery"]
+    return [*program, "--quiet", "-A", "console.celery"]
+
+
+def _level(env: dict[str, str]) -> list[str]:
+    return ["--loglevel", env.get("CONSOLE_LOG_LEVEL", "info").lower()]

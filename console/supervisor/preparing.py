@@ -14,17 +14,47 @@ from console.env import is_open
 from console.files import Exposed, keep_private
 from console.supervisor.addresses import in_url, reachable
 from console.supervisor.children import GRACE
-from console.supervisor.saying import CannotStart
+from console.supervisor.saying import CannotStart, say
 from console.supervisor.watching import Supervisor
 
 
-def claim(data_dir: Path, url: str) -> int:
-    """Lock the data directory for this run; the lock goes with the last process that holds
-    it open.
+def need_services(only: str) -> None:
+    """Refuse to start a part of a console whose other parts it could not reach."""
+    needed = {
+        "DATABASE_URL": "a PostgreSQL, such as postgresql://user:password@host:5432/name",
+        "REDIS_URL": "a Redis or Valkey, such as redis://host:6379/0",
+    }
+    for name, what in needed.items():
+        if not os.environ.get(name):
+            raise CannotStart(
+                f"`--only {only}` starts one part of a console of several nodes: set {name} to "
+                f"{what}, the same for all of them."
+            )
+
+
+def prepare(supervisor: Supervisor, only: str | None) -> None:
+    """Make what the parts need: web nodes bring the database up to date, one at a time, and workers
+    wait for them; each web node collects its own static files.
+    """
+    if only == "beat":
+        return
+    if only == "worker":
+        supervisor.run_once("migrate", "migrate", "--wait")
+        return
+    if only and not supervisor.env.get("CONSOLE_SECRET_KEY"):
+        say("CONSOLE_SECRET_KEY is not set: logins are good for this web node alone.")
+    say("Preparing the database and the static files.")
+    supervisor.run_once("migrate", "migrate", "--noinput", "--verbosity", "0")
+    supervisor.run_once("static", "collectstatic", "--noinput", "--verbosity", "0")
+
+
+def claim(data_dir: Path, url: str, only: str | None = None) -> int:
+    """Lock the data directory for this run of the console, or of the one part of it; the lock goes
+    with the last process that holds it open.
     """
     try:
         keep_private(data_dir)
-        handle = os.open(data_dir / "up.lock", os.O_RDWR | os.O_CREAT, 0o600)
+        handle = os.open(data_dir / f"{only or 'up'}.lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise CannotStart(
             f"{data_dir} cannot be used: {error.strerror}. Choose another place with --data-dir."
@@ -37,10 +67,10 @@ def claim(data_dir: Path, url: str) -> int:
         os.lseek(handle, 0, os.SEEK_SET)
         pid, _, where = os.read(handle, 300).decode(errors="replace").partition(" ")
         if _alive(pid) or time.monotonic() > deadline:
+            place = f"{data_dir} at {where}" if where else str(data_dir)
             raise CannotStart(
-                f"The console already runs on {data_dir}{f' at {where}' if where else ''}: use "
-                "that one, stop it,"
-                " or choose another data directory with --data-dir."
+                f"The {only or 'console'} already runs on {place}: use that one, stop it, or "
+                "choose another data directory with --data-dir."
             )
         time.sleep(0.1)
     os.ftruncate(handle, 0)

@@ -14,6 +14,7 @@ from console.bootstrap import WINDOWS
 from console.logs import sentence_of
 from console.supervisor.children import GRACE, Sentinel, signal_group, spawn
 from console.supervisor.saying import SAYS_JSON, CannotStart, Stopped, say
+from console.web import DRAIN
 
 # A run this long counts as healthy: the next crash is restarted at once again.
 STABLE_AFTER = 30
@@ -95,6 +96,9 @@ class Supervisor:
 
     def _asked_to_stop(self, number: int, frame: object) -> None:
         self.impatient = self.stop.is_set()
+        if number == signal.SIGTERM:
+            # Nobody waits at a terminal: what was asked and begun before is brought to its end.
+            self.grace = DRAIN + 1
         self.stop.set()
 
     def run_once(self, name: str, *arguments: str) -> bool:

@@ -5,11 +5,13 @@ from threading import Lock
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import Error
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.utils import timezone
 from redis import Redis, RedisError
 
+from console.schema import unapplied
 from recycle.http import knows_token
 from recycle.models import Sweep
 
@@ -21,13 +23,15 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when database and broker answer and the sweep is on time, else 503.
+    """200 when database and broker answer, tables and static files are those of this version, and
+    the sweep is on time, else 503. With `?pages` only what pages need counts: when worker or beat
+    are away, no web node is to be taken out of service.
 
     What it is that does not, is said to a superuser and to who knows the token; strangers learn
     only whether.
     """
     state = _readiness.now()
-    ready = is_good(state)
+    ready = is_good(state, PAGES if "pages" in request.GET else PARTS)
     answer = {"ready": ready, **(state if _may_know(request) else {})}
     return JsonResponse(answer, status=200 if ready else 503, headers={"Cache-Control": "no-store"})
 
@@ -42,11 +46,15 @@ def _may_know(request: HttpRequest) -> bool:
         return False
 
 
-PARTS = ("database", "broker", "sweep")
+# What pages need, and what all of the console needs.
+PAGES = ("database", "migrations", "static")
+PARTS = (*PAGES, "broker", "sweep")
+# Every page links to it, by the name that it has in this version.
+A_STATIC_FILE = "css/console.css"
 
 
-def is_good(state: dict[str, str]) -> bool:
-    return all(state[part] == "ok" for part in PARTS)
+def is_good(state: dict[str, str], parts: tuple[str, ...] = PARTS) -> bool:
+    return all(state[part] == "ok" for part in parts)
 
 
 class Readiness:
@@ -61,39 +69,53 @@ class Readiness:
         self.looking = Lock()
         self.state = dict.fromkeys(PARTS, "unknown")
         self.looked_at = -float("inf")
+        # Once the tables are there they stay.
+        self.is_migrated = False
 
     def now(self) -> dict[str, str]:
         keep = self.KEEP if is_good(self.state) else self.KEEP_BAD
         if time.monotonic() - self.looked_at > keep and self.looking.acquire(blocking=False):
             try:
-                self.state = _look()
+                self.state = self._look()
                 self.looked_at = time.monotonic()
             finally:
                 self.looking.release()
         return self.state
 
+    def _look(self) -> dict[str, str]:
+        state = dict.fromkeys(PARTS, "ok")
+        try:
+            if not self.is_migrated and (left := unapplied(connection)):
+                state["migrations"] = f"{len(left)} not applied"
+                state["sweep"] = "unknown"
+            else:
+                self.is_migrated = True
+                _look_at_sweep(state)
+        except Error:
+            state["database"] = "does not answer"
+            state["sweep"] = state["migrations"] = "unknown"
+        try:
+            staticfiles_storage.url(A_STATIC_FILE)
+        except ValueError:
+            state["static"] = "not collected"
+        try:
+            with Redis.from_url(
+                settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1
+            ) as broker:
+                broker.ping()
+        except (RedisError, OSError):
+            state["broker"] = "does not answer"
+        return state
+
 
 _readiness = Readiness()
 
 
-def _look() -> dict[str, str]:
-    state = {"database": "ok", "broker": "ok", "sweep": "ok"}
-    try:
-        sweep = Sweep.objects.filter(name="purge_due").first()
-        if sweep is None:
-            state["sweep"] = "has not run yet"
-        else:
-            state["sweep_ran_at"] = sweep.ran_at.isoformat()
-            if sweep.is_late(timezone.now()):
-                state["sweep"] = "late"
-    except Error:
-        state["database"] = "does not answer"
-        state["sweep"] = "unknown"
-    try:
-        with Redis.from_url(
-            settings.REDIS_URL, socket_connect_timeout=1, socket_timeout=1
-        ) as broker:
-            broker.ping()
-    except (RedisError, OSError):
-        state["broker"] = "does not answer"
-    return state
+def _look_at_sweep(state: dict[str, str]) -> None:
+    sweep = Sweep.objects.filter(name="purge_due").first()
+    if sweep is None:
+        state["sweep"] = "has not run yet"
+        return
+    state["sweep_ran_at"] = sweep.ran_at.isoformat()
+    if sweep.is_late(timezone.now()):
+        state["sweep"] = "late"
