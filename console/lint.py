@@ -29,6 +29,7 @@ CHECKS = {
     "shape": [*PYTHON, "console.figures"],
     "unused": [*PYTHON, "console.unused"],
     "migrations": [*MANAGE, "makemigrations", "--check", "--dry-run"],
+    "upgrades": [*PYTHON, "console.upgrades"],
     "deployment": [*MANAGE, "check", "--deploy", "--fail-level", "WARNING"],
 }
 
