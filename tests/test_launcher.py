@@ -178,6 +178,22 @@ def test_a_taken_port_is_named_before_anything_starts(data_dir):
     assert [path.name for path in data_dir.iterdir()] == ["up.lock"]
 
 
+@posix
+@pytest.mark.parametrize("part", ["web", "worker", "beat"])
+@pytest.mark.parametrize("missing", ["DATABASE_URL", "REDIS_URL"])
+def test_a_part_of_several_nodes_that_lacks_a_service_is_refused(data_dir, port, part, missing):
+    services = {"DATABASE_URL": "postgresql://db/console", "REDIS_URL": "redis://queue"}
+
+    with up(data_dir, port, "--only", part, **services | {missing: ""}) as process:
+        said, _ = process.communicate(timeout=120)
+
+    assert process.returncode == 1
+    assert said.startswith(
+        f"`--only {part}` starts one part of a console of several nodes: set {missing} to "
+    )
+    assert list(data_dir.iterdir()) == []
+
+
 # --- Where it listens -----------------------------------------------------------------------------
 
 
