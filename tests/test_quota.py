@@ -58,6 +58,23 @@ def refusals(outcome):
 # --- What counts ----------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize(
+    ("capacity", "left"),
+    [({"vcpu_capacity": 3}, Limit.VCPU), ({"memory_gb_capacity": 7}, Limit.MEMORY_GB)],
+)
+def test_so_many_at_once_need_so_many_times_the_room(alice, order, zone, capacity, left):
+    limit(zone, **capacity)
+
+    two = actions.create(order(count=2), context=acting(alice))
+    one = actions.create(order(), context=acting(alice))
+
+    assert (refusals(two), [str(short.name) for short in two.refused], len(one.done)) == (
+        [Refusal.SOLD_OUT],
+        [str(left.label)],
+        1,
+    )
+
+
 def test_what_lies_in_the_bin_counts_and_what_was_released_does_not(
     alice, order, account, make_instance
 ):
