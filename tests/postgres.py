@@ -135,6 +135,17 @@ class Cluster:
             self.stop()
             raise
 
+    def freeze(self) -> None:
+        """Have it take connections and never say a word to who comes; who is there already stays
+        served.
+        """
+        assert self.process is not None
+        self.process.send_signal(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        assert self.process is not None
+        self.process.send_signal(signal.SIGCONT)
+
     def stop(self) -> None:
         """End it at once, whoever is connected."""
         if self.process is not None:

@@ -18,8 +18,8 @@ from urllib.request import urlopen
 
 import pytest
 
-from console import bootstrap, supervisor
-from console.supervisor import command, parts, preparing, watching
+from console import bootstrap, supervisor, web
+from console.supervisor import children, command, parts, preparing, watching
 from tests.terminal import on_terminal
 
 pytestmark = pytest.mark.slow
@@ -454,6 +454,45 @@ def test_parts_of_one_name_are_all_told_to_go(tmp_path):
     console.shut_down()
 
     assert [path.read_text() for path in said] == ["left", "left"]
+
+
+STAYS = """
+import pathlib, signal, sys, time
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+pathlib.Path(sys.argv[1]).write_text("here")
+time.sleep(600)
+"""
+
+
+@posix
+def test_a_part_that_does_not_go_is_killed_when_its_time_is_over(tmp_path):
+    said = tmp_path / "said"
+    console = supervisor.Supervisor(dict(os.environ))
+    console.grace = 0.1
+    part = supervisor.Part("worker", [sys.executable, "-c", STAYS, str(said)])
+    console.start(part)
+    deadline = time.monotonic() + 30
+    while not said.exists() and time.monotonic() < deadline:
+        time.sleep(0.05)
+
+    console.shut_down()
+
+    assert part.process is not None
+    assert part.process.returncode == -signal.SIGKILL
+
+
+@posix
+@pytest.mark.parametrize(
+    ("number", "grace"), [(signal.SIGTERM, web.DRAIN + 1), (signal.SIGINT, children.GRACE)]
+)
+def test_who_waits_at_a_terminal_waits_for_less(number, grace):
+    console = supervisor.Supervisor(dict(os.environ))
+
+    os.kill(os.getpid(), number)
+
+    assert console.stop.wait(20)
+    assert console.grace == grace
+    console.shut_down()
 
 
 @pytest.fixture

@@ -40,8 +40,6 @@ from tests.nodes import (
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(sys.platform != "linux", reason="signals, and looks into /proc"),
-    # They share their nodes.
-    pytest.mark.xdist_group("nodes"),
 ]
 
 EVENTS = 30_000
@@ -223,6 +221,23 @@ def test_while_the_database_is_away_everything_says_so_soon_and_then_goes_on(nod
         node.is_ready()
     # The worker as well, without anybody's help.
     nodes.sweep_goes_on()
+
+
+def test_a_database_that_takes_connections_and_says_nothing_keeps_nobody_waiting(nodes):
+    _end_sessions(nodes)
+    nodes.database.freeze()
+    try:
+        for node in nodes.web:
+            began = time.monotonic()
+            answer = node.get("/operation-log/", nodes.session)
+
+            assert answer.status == 503
+            assert time.monotonic() - began < 3
+    finally:
+        nodes.database.thaw()
+
+    for node in nodes.web:
+        assert node.get("/operation-log/", nodes.session).status == 200
 
 
 def test_an_export_that_loses_its_database_is_no_complete_file(nodes):
