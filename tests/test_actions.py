@@ -7,6 +7,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from recycle import actions
+from recycle.actions import bindings
 from recycle.lifecycle import Action, State
 from recycle.models import ElasticIP, Event, Instance, InstanceTag, RealServer, Volume
 from recycle.policy import BillingMode, Refusal
@@ -159,3 +160,26 @@ def test_the_sweep_purges_what_is_due_and_nothing_else(make_instance, now):
     assert only(waiting).get().state == State.RECYCLED
     assert actions.purge_due(context=acting(None, now)).done == []
     assert Event.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("former", "present", "left"),
+    [
+        ({"eips": [{"id": "a"}]}, {}, {"eips": [{"id": "a"}]}),
+        ({"eips": [{"id": "a"}, {"id": "b"}]}, {"eips": [{"id": "a"}]}, {"eips": [{"id": "b"}]}),
+        ({"eips": [{"id": "a"}], "tags": None}, {"eips": [{"id": "a"}], "volumes": None}, {}),
+        # A tag that was bound anew is the same tag.
+        (
+            {"tags": [{"id": 1, "key": "env", "value": "test"}]},
+            {"tags": [{"id": 2, "key": "env", "value": "test"}]},
+            {},
+        ),
+        (
+            {"volumes": [{"id": "a", "name": "data"}]},
+            {"volumes": [{"id": "b", "name": "data"}]},
+            {"volumes": [{"id": "a", "name": "data"}]},
+        ),
+    ],
+)
+def test_former_is_what_is_not_bound_now(former, present, left):
+    assert bindings.missing(former, present) == left
