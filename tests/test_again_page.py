@@ -372,7 +372,10 @@ def test_what_was_never_deleted_has_no_former_relationships(
 
 
 def test_the_bin_leads_to_the_plan_as_well(alice_in, binned):
-    assert f"{AGAIN}?ids={binned.pk}" in alice_in.get(BIN).text
+    former = reverse("recycle:former", args=[binned.pk])
+
+    assert f'hx-get="{former}"' in alice_in.get(BIN).text
+    assert f"{AGAIN}?ids={binned.pk}" in alice_in.get(former, headers=HTMX).text
 
 
 def test_a_viewer_sees_why_there_is_no_way(client, victor, back):

@@ -59,7 +59,7 @@ def test_undo_stays_whatever_else_is_said_and_wherever_one_goes(page, make_insta
 def test_after_a_dialog_of_a_menu_the_focus_is_at_the_menu(page, make_instance, leave):
     make_instance(State.RECYCLED, name="web-01")
     page.goto("/recycle-bin/")
-    row(page, "web-01").get_by_role("button", name="More").press("Enter")
+    row(page, "web-01").get_by_role("link", name="More").press("Enter")
     page.get_by_role("link", name="Extend", exact=True).press("Enter")
     expect(dialog(page)).to_be_visible()
 

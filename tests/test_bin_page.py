@@ -225,4 +225,4 @@ def test_a_viewer_sees_the_bin_and_why_they_may_not_act(client, victor, recycled
 
     assert recycled.name in text
     assert f"ids={recycled.pk}" not in text
-    assert text.count('title="Your role does not allow this."') == 3
+    assert 'title="Your role does not allow this."' in text

@@ -206,7 +206,7 @@ def test_what_was_refused_says_why_and_stays_selected(page, make_instance, now):
 def test_deleting_permanently_asks_for_the_name(page, recycled):
     page.goto("/recycle-bin/")
 
-    row(page, recycled).get_by_role("button", name="More").click()
+    row(page, recycled).get_by_role("link", name="More").click()
     page.get_by_role("link", name="Delete permanently").click()
     ok = dialog(page).get_by_role("button", name="OK")
     expect(ok).to_be_disabled()
@@ -236,7 +236,7 @@ def test_a_daily_instance_moves_to_the_bin_with_what_it_was_bound_to(page, make_
     message(page).get_by_role("link", name="Recycle bin").click()
 
     expect(row(page, instance)).to_contain_text("wrong stack")
-    row(page, instance).get_by_role("button", name="1 SLB").click()
+    row(page, instance).get_by_role("link", name="1 SLB").click()
     expect(page.locator(".menu:popover-open")).to_contain_text("120.92.")
     assert state_of(instance) == State.RECYCLED
 
@@ -474,7 +474,7 @@ def test_without_javascript_everything_is_a_page(open_page, alice, make_instance
     expect(dialog(page)).to_contain_text("web-plain")
     confirm(page)
     expect(message(page)).to_contain_text("Restored 1 instance.")
-    row(page, other).get_by_role("button", name="More").click()
+    row(page, other).get_by_role("link", name="More").click()
     page.get_by_role("link", name="Delete permanently").click()
     page.get_by_label("This cannot be undone").fill("web-othe")
     confirm(page)

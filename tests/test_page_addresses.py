@@ -50,6 +50,10 @@ MAY_LOOK = {
     "recycle/admin/site.py": re.compile(
         r"redirect_to_login\(request\.GET\.get\(\"next\"\) or request\.path\)"
     ),
+    # Where a menu is opened, as far as that is understood.
+    "recycle/views/unfolding.py": re.compile(
+        r"own_address\(request\.htmx\.current_url_abs_path or \"\", request\.shell\.scope\)"
+    ),
     # The address of the change that is previewed, and of the dialog that is shown.
     "recycle/views/retention.py": re.compile(r"\"url\": request\.path,"),
     "recycle/views/resources/dialog.py": re.compile(

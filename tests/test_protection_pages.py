@@ -36,16 +36,20 @@ def url(name, instance):
     return f"{reverse(f'recycle:{name}')}?ids={instance.pk}"
 
 
+def menu(client, instance):
+    return client.get(reverse("recycle:instance_menu", args=[instance.pk]), headers=HTMX).text
+
+
 def test_a_protected_instance_wears_a_badge_and_can_be_unprotected(alices, make_instance):
     protected, free = make_instance(protected=True), make_instance()
 
     page = alices.get(reverse("recycle:instances"))
 
     assert ">Protected</span>" in row(page, protected)
-    assert url("unprotect", protected) in row(page, protected)
+    assert url("unprotect", protected) in menu(alices, protected)
     assert 'title="It is protected. Switch the protection off first."' in row(page, protected)
     assert ">Protected</span>" not in row(page, free)
-    assert url("protect", free) in row(page, free)
+    assert url("protect", free) in menu(alices, free)
 
 
 def test_its_own_page_says_so_too(alices, make_instance):
@@ -108,9 +112,9 @@ def test_a_held_entry_shows_the_hold_instead_of_a_countdown(alices, held, recycl
     assert "data-ends" not in row(page, held)
     assert ">Legal hold</span>" in row(page, held)
     assert "Case 7" in row(page, held)
-    assert url("unhold", held) in row(page, held)
+    assert url("unhold", held) in menu(alices, held)
     assert "data-ends" in row(page, recycled)
-    assert url("hold", recycled) in row(page, recycled)
+    assert url("hold", recycled) in menu(alices, recycled)
 
 
 def test_the_page_of_a_held_instance_says_why_since_when_by_whom_and_until_when(alices, held, now):
@@ -190,7 +194,7 @@ def test_the_countdown_says_where_the_time_comes_from(alices, make_instance, now
 
 
 def test_extending_one_entry_is_offered_and_says_who(alices, recycled):
-    offered = row(alices.get(reverse("recycle:bin")), recycled)
+    offered = menu(alices, recycled)
 
     alices.post(reverse("recycle:extend"), {"ids": recycled.pk, "hours": "24", "confirmed": "1"})
 

@@ -284,7 +284,10 @@ def test_every_page_that_does_something_has_its_row(client, alice, world):
         "balancer": [world.new_balancer.pk],
         "tag": [world.tag.pk],
         "suggest": ["tags"],
+        "event": [1],
+        "former": [world.full.pk],
     }
+    args |= {f"{name}_menu": args[name] for name in ("instance", "volume", "address", "tag")}
 
     for name in names - PAGES.keys() - OWN:
         response = client.post(reverse(f"recycle:{name}", args=args.get(name, [])))

@@ -39,7 +39,7 @@ NAMES = {form: name for name, form in FILTERED.items()}
 # The pages without one.
 PLAIN = frozenset(
     f"recycle:{name}"
-    for name in ("create", "retention", "instance", "volume", "address", "balancer", "tag")
+    for name in ("create", "event", "retention", "instance", "volume", "address", "balancer", "tag")
 )
 
 

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
@@ -38,6 +39,7 @@ from recycle.views.resources import (
     show_detail,
 )
 from recycle.views.scope import find
+from recycle.views.unfolding import unfold
 
 _HOME = "recycle:addresses"
 
@@ -118,6 +120,14 @@ def export(request: Request) -> HttpResponseBase:
 def detail(request: Request, pk: UUID) -> HttpResponse:
     address = find(request, _rows(request), pk)
     return show_detail(request, "addresses/detail.html", address, [Kind.EIP])
+
+
+@require_GET
+def menu(request: Request, pk: UUID) -> HttpResponse:
+    address = find(request, _rows(request), pk)
+    page = reverse("recycle:address", args=[pk])
+    delete = "recycle:delete_addresses"
+    return unfold(request, "resources/_menu.html", page, row=address, delete=delete)
 
 
 @require_http_methods(["GET", "POST"])

@@ -19,6 +19,7 @@ from recycle.models import Event
 from recycle.policy import Refusal
 from recycle.views.lists import show_list, stream_csv
 from recycle.views.scope import find
+from recycle.views.unfolding import unfold
 
 # The buttons over the list.
 BATCH = [
@@ -122,3 +123,21 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
         "now": request.now,
     }
     return render(request, "instances/detail.html", context)
+
+
+@require_GET
+def menu(request: Request, pk: UUID) -> HttpResponse:
+    instance = find(request, request.shell.instances(), pk)
+    page = reverse("recycle:instance", args=[pk])
+    return unfold(request, "instances/_menu.html", page, row=instance)
+
+
+@require_GET
+def former(request: Request, pk: UUID) -> HttpResponse:
+    """Show what an instance was bound to when it was moved to the bin the last time."""
+    instance = find(request, request.shell.instances(), pk)
+    page = f"{reverse('recycle:instance', args=[pk])}#former"
+    entries = Event.objects.visible_to(request.user).filter(instance_id=pk, action=Action.RECYCLE)
+    entry = entries.order_by("-id").first()
+    bound = entry.detail if entry else {}
+    return unfold(request, "_former.html", page, bound=bound, key=pk, again=instance)

@@ -1,15 +1,17 @@
 """The Operation Log: what was done in an account, by whom and why."""
 
 from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import render
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_GET
 
 from recycle.forms import LogFilter
-from recycle.http import Request
+from recycle.http import Request, pick
 from recycle.models import Event
 from recycle.models.event import EventQuerySet
 from recycle.views.lists import show_list, stream_csv
+from recycle.views.scope import find
 
 _EXPORT = (
     (_("Time"), "at"),
@@ -48,6 +50,15 @@ def export(request: Request) -> HttpResponseBase:
         _events(request),
         _EXPORT,
     )
+
+
+@require_GET
+def event(request: Request, pk: int) -> HttpResponse:
+    """Show the relationships that an event cancelled."""
+    found = find(request, _events(request), pk)
+    template = pick(request, page="log/event.html", partial="_former.html")
+    context = {"event": found, "bound": found.detail, "key": pk, "title": _("Operation Log")}
+    return render(request, template, context)
 
 
 def _events(request: Request) -> EventQuerySet:

@@ -8,6 +8,7 @@ from typing import Any
 from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse, HttpResponseBase
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
@@ -39,6 +40,7 @@ from recycle.views.resources import (
     show_detail,
 )
 from recycle.views.scope import find
+from recycle.views.unfolding import unfold
 
 _HOME = "recycle:tags"
 # Instances on the page of one tag, and of all tags in a dialog.
@@ -113,6 +115,14 @@ def detail(request: Request, pk: int) -> HttpResponse:
     tag = find(request, _counted(request), pk)
     on = list(_on(request).filter(tag=tag).order_by("pk")[:SHOWN])
     return show_detail(request, "tags/detail.html", tag, [Kind.TAG], on=on, keep=())
+
+
+@require_GET
+def menu(request: Request, pk: int) -> HttpResponse:
+    tag = find(request, _rows(request), pk)
+    page = reverse("recycle:tag", args=[pk])
+    delete = "recycle:delete_tags"
+    return unfold(request, "resources/_menu.html", page, row=tag, delete=delete)
 
 
 @require_http_methods(["GET", "POST"])

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from django.http import HttpResponse, HttpResponseBase
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
@@ -37,6 +38,7 @@ from recycle.views.resources import (
     show_detail,
 )
 from recycle.views.scope import find
+from recycle.views.unfolding import unfold
 
 _HOME = "recycle:volumes"
 
@@ -110,6 +112,14 @@ def export(request: Request) -> HttpResponseBase:
 def detail(request: Request, pk: UUID) -> HttpResponse:
     volume = find(request, _rows(request), pk)
     return show_detail(request, "volumes/detail.html", volume, [Kind.VOLUME])
+
+
+@require_GET
+def menu(request: Request, pk: UUID) -> HttpResponse:
+    volume = find(request, _rows(request), pk)
+    page = reverse("recycle:volume", args=[pk])
+    delete = "recycle:delete_volumes"
+    return unfold(request, "resources/_menu.html", page, row=volume, delete=delete)
 
 
 @require_http_methods(["GET", "POST"])

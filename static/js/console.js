@@ -352,7 +352,8 @@ heard("htmx:beforeSwap", ({ detail }) => {
 
 /* --- After a swap ---------------------------------------------------------------------------------------------- */
 
-const busy = (scope) => Boolean(scope.querySelector(":popover-open") || modal());
+// Busy is also who has asked for a menu that is still on its way.
+const busy = (scope) => Boolean(scope.querySelector(":popover-open, [aria-haspopup].htmx-request") || modal());
 let before = { focus: false, scrolls: [] };
 
 heard("htmx:beforeRequest", (event) => {
@@ -367,11 +368,20 @@ heard("htmx:beforeSwap", ({ detail }) => {
     scrolls: live("[data-list] .scroll").map((box) => box.scrollLeft),
   };
 });
+/** The menu of a row comes when it is asked for, closed, with its button in place of the link that asked. */
+function unfold(button) {
+  if (!button) return;
+  button.removeAttribute("data-open");
+  if (modal()) return;
+  focus(button);
+  button.click();
+}
 heard("htmx:afterSwap", ({ detail }) => {
   const visit = detail.target === document.body;
   if (!visit) live("[data-list] .scroll").forEach((box, i) => { box.scrollLeft = before.scrolls[i] ?? 0; });
   const dialog = document.querySelector("#dialog > dialog[data-modal]:not(:modal)");
   if (dialog) open(dialog);
+  unfold(document.querySelector("[data-open]"));
   live("form[data-list]").forEach((list) => show(list, true));
   live("form[data-ticks]").forEach(sum);
   tick();
