@@ -60,9 +60,9 @@ class Size:
         """Fill an empty database."""
         with transaction.atomic():
             self._catalogue()
-            _copy(Instance, self._template(), self._instances())
+            copy_rows(Instance, self._template(), self._instances())
             self._bind()
-            _copy(Event, self._event(), self._events())
+            copy_rows(Event, self._event(), self._events())
         with connection.cursor() as cursor:
             cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 
@@ -161,19 +161,19 @@ class Size:
             created_at=self.now,
             instance=one,
         )
-        _copy(ElasticIP, eip, (
+        copy_rows(ElasticIP, eip, (
             {"id": uuid(-1 - n), "address": _address(n), "instance_id": pk}
             for n, pk in enumerate(ids)
         ))  # fmt: skip
-        _copy(Volume, volume, (
+        copy_rows(Volume, volume, (
             {"id": uuid(-1 - self.rows - n), "instance_id": pk} for n, pk in enumerate(ids)
         ))  # fmt: skip
         server = RealServer(listener=listener, instance=one, address="10.0.0.1", port=8080)
-        _copy(RealServer, server, (
+        copy_rows(RealServer, server, (
             {"id": uuid(-1 - 2 * self.rows - n), "address": _address(n), "instance_id": pk}
             for n, pk in enumerate(ids)
         ))  # fmt: skip
-        _copy(
+        copy_rows(
             InstanceTag,
             InstanceTag(tag=tag, instance=one),
             ({"instance_id": pk} for pk in ids),
@@ -201,7 +201,7 @@ def _address(number: int) -> str:
     return f"100.{64 + (number >> 16)}.{number >> 8 & 255}.{number & 255}"
 
 
-def _copy(
+def copy_rows(
     model: type[Model], template: Model, rows: Iterable[Differing], *, without: str = ""
 ) -> None:
     """Write rows that differ from the template in the columns they name."""
