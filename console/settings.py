@@ -206,13 +206,13 @@ CELERY_TASK_ACKS_LATE = CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
-# One entry a pass. They expire before the next is sent, so that a worker that was stopped does not
-# find a heap of them.
+# One entry a pass. None has a time at which it expires: that would be compared with the clock of
+# another machine.
+CELERY_BEAT_SCHEDULER = "console.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
     f"every-10-seconds-{task.replace('_', '-')}": {
         "task": f"recycle.tasks.{task}",
         "schedule": 10.0,
-        "options": {"expires": 10},
     }
     for task in ("expire_due", "purge_due", "forget_tombstones", "clear_sessions")
 }

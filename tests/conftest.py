@@ -51,6 +51,7 @@ from tests.browser import (  # noqa: F401
 from tests.client import Client
 from tests.deeds import world  # noqa: F401
 from tests.entrance import entrance  # noqa: F401
+from tests.faketime import start_at  # noqa: F401
 from tests.folding import folded_along  # noqa: F401
 from tests.inventory import load, problems  # noqa: F401
 from tests.threads import threads  # noqa: F401
