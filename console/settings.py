@@ -18,6 +18,10 @@ DATA_DIR = env.data_dir("CONSOLE_DATA_DIR", BASE_DIR / "var")
 TOMBSTONE_DAYS = env.positive("TOMBSTONE_DAYS", 90)
 # Seconds after which a sweep that did not come by counts as late.
 SWEEP_LATE_AFTER = 60
+# Whose clock counts, see `recycle.clock`: the tests move the one of their machine.
+CLOCK = "DATABASE"
+# By how much the two may differ before this machine deletes nothing for good.
+CLOCK_SKEW = timedelta(seconds=env.positive("CLOCK_SKEW_SECONDS", 5))
 
 # --- Django ---------------------------------------------------------------------------------------
 

@@ -5,10 +5,10 @@ one finds.
 import logging
 
 from celery import shared_task
-from django.utils import timezone
 
 from recycle import actions
 from recycle.actions import Context
+from recycle.clock import clock
 from recycle.models import Edge
 
 logger = logging.getLogger(__name__)
@@ -23,14 +23,20 @@ def expire_due() -> None:
 
 @shared_task
 def purge_due() -> None:
-    outcome = actions.purge_due(context=_context())
+    context = _context()
+    if not _may_delete():
+        return
+    outcome = actions.purge_due(context=context)
     if outcome.done or outcome.failed:
         logger.info("purged %d, failed %d", len(outcome.done), len(outcome.failed))
 
 
 @shared_task
 def forget_tombstones() -> None:
-    if forgotten := actions.forget_tombstones(context=_context()).done:
+    context = _context()
+    if not _may_delete():
+        return
+    if forgotten := actions.forget_tombstones(context=context).done:
         logger.info("forgot %d tombstones", len(forgotten))
 
 
@@ -41,4 +47,18 @@ def clear_sessions() -> None:
 
 
 def _context() -> Context:
-    return Context(by=None, now=timezone.now(), edge=Edge.SCHEDULE)
+    return Context(by=None, now=clock.ask(), edge=Edge.SCHEDULE)
+
+
+def _may_delete() -> bool:
+    """Whether this machine and the database agree on what time it is, so that what is deleted for
+    good is due. Other machines go on.
+    """
+    if trusted := clock.is_trusted():
+        return trusted
+    logger.error(
+        "The clock of this machine is %.1f s ahead of the database's. One of the two is wrong: "
+        "nothing is deleted for good from here until they agree.",
+        clock.skew().total_seconds(),
+    )
+    return False

@@ -129,6 +129,12 @@ def store(settings: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
+def machines_clock(settings: Any) -> None:
+    """Tests move the clock of their machine, and none moves the database's."""
+    settings.CLOCK = "MACHINE"
+
+
+@pytest.fixture(autouse=True)
 def english() -> None:
     """A page in another language leaves it active in its thread; the next test begins with none
     chosen.
