@@ -15,7 +15,8 @@ import pytest
 from celery import Celery
 from django.core.cache import caches
 from django.core.exceptions import ImproperlyConfigured
-from django.db import connection
+from django.db import OperationalError, connection
+from django.db.utils import ConnectionHandler
 from kombu.exceptions import OperationalError as BrokerError
 from redis import Redis, RedisError
 
@@ -82,6 +83,27 @@ def test_who_asks_while_the_database_is_away_is_not_kept_waiting(database):
 
     assert int(options["connect_timeout"]) + 1 <= 3
     assert int(options["tcp_user_timeout"]) < 3000
+
+
+@pytest.mark.django_db
+def test_a_request_waits_once_for_a_database_that_is_away(database, free_port):
+    url = f"postgresql://postgres@127.0.0.1:{free_port}/console"
+    away = ConnectionHandler({"default": database(url)})["default"]
+    with pytest.raises(OperationalError, match="refused"):
+        away.ensure_connection()
+
+    with create_server(("127.0.0.1", free_port)) as listener:
+        listener.settimeout(0)
+        with pytest.raises(OperationalError, match="refused"):
+            away.ensure_connection()
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+        # The next request asks anew, and nobody answers.
+        away.close_if_unusable_or_obsolete()
+        with pytest.raises(OperationalError, match="timeout"):
+            away.ensure_connection()
+        listener.accept()[0].close()
 
 
 @pytest.mark.parametrize(
