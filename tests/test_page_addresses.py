@@ -45,6 +45,8 @@ MAY_LOOK = {
     ),
     # What the access log tells of a request.
     "console/access.py": re.compile(r"escape_uri_path\(request\.path\)|request\.META\.get\("),
+    # What a probe asks about.
+    "recycle/views/health.py": re.compile(r"\"pages\" in request\.GET\b"),
     # On to the page of the admin that was asked for; the login leads to paths of its own host
     # alone.
     "recycle/admin/site.py": re.compile(
