@@ -8,9 +8,11 @@ from typing import Any
 
 def on_terminal(command: list[str], **options: Any) -> Iterator[str]:
     """Everything a program writes, piece by piece, where a terminal is all it has to write to."""
-    import pty  # not on Windows
+    import pty  # none of these on Windows
+    import termios
 
     ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 200))
     with subprocess.Popen(
         command, stdin=theirs, stdout=theirs, stderr=theirs, **options
     ) as process:

@@ -12,6 +12,7 @@ import pytest
 from django.contrib.auth.hashers import get_hasher
 from django.db import OperationalError, ProgrammingError, connection
 from django.urls import reverse
+from psycopg.errors import AdminShutdown, DiskFull
 
 from recycle import actions
 from recycle.actions.create import Order
@@ -30,7 +31,7 @@ from recycle.models import (
     User,
 )
 from recycle.policy import MOST_TAGS, BillingMode, Refusal, Role
-from recycle.views.errors import is_passing
+from recycle.views.errors import is_disk_full, is_passing
 from tests.client import Client
 from tests.conftest import HTMX, acting
 from tests.threads import held
@@ -194,6 +195,38 @@ def test_no_password_is_hashed_while_others_wait_for_the_database(client, alice,
     assert within == [False]
     assert not User.objects.get(pk=alice.pk).has_usable_password()
     assert AuditEvent.objects.filter(action="password", subject_name="alice").count() == 2
+
+
+@on_sqlite
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("headers", [{}, HTMX])
+def test_a_full_disk_is_named_and_pages_go_on(client, alice, make_instance, headers):
+    instances = [make_instance() for _ in range(200)]
+    client.force_login(alice)
+    client.raise_request_exception = False
+    sent = {"ids": [instance.pk for instance in instances], "confirmed": "1"}
+
+    with connection.cursor() as cursor:
+        # Not a page more than there are.
+        cursor.execute("VACUUM")
+        cursor.execute("PRAGMA max_page_count = 1")
+        answer = client.post(reverse("recycle:delete"), sent, headers=headers)
+        page = client.get(reverse("recycle:instances"), headers=headers)
+        cursor.execute("PRAGMA max_page_count = 1073741823")
+
+    assert (answer.status_code, answer["Retry-After"]) == (503, "60")
+    assert "The disk of the console is full" in answer.text
+    assert (page.status_code, instances[-1].name in page.text) == (200, True)
+    assert not Event.objects.exists()
+    assert client.post(reverse("recycle:delete"), sent).status_code == 302
+
+
+def test_a_full_disk_of_postgresql_is_no_busy_database():
+    full, gone = OperationalError(), OperationalError()
+    full.__cause__, gone.__cause__ = DiskFull(), AdminShutdown()
+
+    assert (is_disk_full(full), is_disk_full(gone), is_disk_full(None)) == (True, False, False)
+    assert is_passing(gone)
 
 
 def test_what_is_wrong_with_the_request_is_no_busy_database(db):

@@ -10,12 +10,16 @@ from contextlib import suppress
 from pathlib import Path
 
 from console.bootstrap import WINDOWS, try_lock
+from console.embedded import why_damaged
 from console.env import is_open
-from console.files import Exposed, keep_private
+from console.files import DATABASE, Exposed, keep_private
 from console.supervisor.addresses import in_url, reachable
 from console.supervisor.children import GRACE
 from console.supervisor.saying import CannotStart, say
 from console.supervisor.watching import Supervisor
+
+# Seconds that the start looks for damage in the database. `doctor` takes longer.
+CHECK_PATIENCE = 5
 
 
 def need_services(only: str) -> None:
@@ -44,6 +48,8 @@ def prepare(supervisor: Supervisor, only: str | None) -> None:
     if only and not supervisor.env.get("CONSOLE_SECRET_KEY"):
         say("CONSOLE_SECRET_KEY is not set: logins are good for this web node alone.")
     say("Preparing the database and the static files.")
+    if not supervisor.env.get("DATABASE_URL"):
+        refuse_damaged_database(Path(supervisor.env["CONSOLE_DATA_DIR"]))
     supervisor.run_once("migrate", "migrate", "--noinput", "--verbosity", "0")
     supervisor.run_once("static", "collectstatic", "--noinput", "--verbosity", "0")
 
@@ -99,6 +105,16 @@ def _alive(pid: str) -> bool:
     except PermissionError:
         pass
     return True
+
+
+def refuse_damaged_database(data_dir: Path) -> None:
+    """Say at the start what somebody's page would find out later."""
+    database = data_dir / DATABASE
+    if why := why_damaged(database, patience=CHECK_PATIENCE):
+        raise CannotStart(
+            f"The database {database} is damaged: {why}. Put a backup in its place with "
+            "`python3 manage.py restore FILE`; what is there now is kept aside."
+        )
 
 
 def environment(host: str, address: str, data_dir: Path) -> dict[str, str]:

@@ -7,7 +7,7 @@ import sqlite3
 import sys
 from collections.abc import Callable
 
-from django.db import InterfaceError, OperationalError
+from django.db import DatabaseError, InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from redis import RedisError
@@ -19,8 +19,13 @@ logger = logging.getLogger(__name__)
 # Seconds after which a shared store that was away may be there again.
 STORE_AGAIN_AFTER = 30
 
+# As PostgreSQL calls it.
+DISK_FULL = "53100"
+
 # Seconds after which it is worth trying again when the database was busy.
 RETRY_AFTER = 5
+# Seconds in which somebody may have made room on a disk.
+DISK_AGAIN_AFTER = 60
 
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -40,11 +45,30 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
     Without the request's context: what broke may be what the shell needs.
     """
-    if is_passing(sys.exception()):
+    error = sys.exception()
+    if is_disk_full(error):
+        logger.error("the disk of the database is full, or cannot be written to: %s", error)
+        response = render(None, "503.html", {"full": True}, status=503)
+        response["Retry-After"] = str(DISK_AGAIN_AFTER)
+        return response
+    if is_passing(error):
         response = render(None, "503.html", status=503)
         response["Retry-After"] = str(RETRY_AFTER)
         return response
     return render(None, "500.html", status=500)
+
+
+def is_disk_full(error: BaseException | None) -> bool:
+    """Whether the database has no room to write. What was written before stays readable."""
+    cause = error.__cause__ if isinstance(error, DatabaseError) else None
+    if isinstance(cause, sqlite3.Error):
+        # A limit on the size of files is told as an error of writing.
+        return getattr(cause, "sqlite_errorcode", 0) in (
+            sqlite3.SQLITE_FULL,
+            sqlite3.SQLITE_IOERR_WRITE,
+            sqlite3.SQLITE_IOERR_SHMSIZE,
+        )
+    return getattr(cause, "sqlstate", None) == DISK_FULL
 
 
 def is_passing(error: BaseException | None) -> bool:
