@@ -57,6 +57,9 @@ def main(argv: list[str]) -> int:
         execute_from_command_line(["manage.py", *argv])
     except ImproperlyConfigured as error:
         # A wrong value in the environment: the message is the whole story.
+        if command == "doctor":
+            print(f"FAIL  configuration  {error}")
+            return 2
         sys.exit(str(error))
     return 0
 

@@ -120,6 +120,16 @@ def test_up_answers_refuses_a_second_start_and_stops_cleanly(console, data_dir, 
         running = " ".join(_running(data_dir))
         assert all(word in running for word in ("valkey-server", "console.web", "worker", "beat"))
 
+    looked = subprocess.run(
+        [sys.executable, "manage.py", "doctor"],
+        cwd=bootstrap.PROJECT,
+        env={**os.environ, "CONSOLE_DATA_DIR": str(data_dir)},
+        capture_output=True,
+        text=True,
+    )
+    assert "FAIL" not in looked.stdout
+    assert "OK    broker" in looked.stdout
+
     second = up(data_dir, port)
     said, _ = second.communicate(timeout=120)
     assert second.returncode == 1
