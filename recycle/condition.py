@@ -12,8 +12,6 @@ from recycle.models import Instance, Sweep
 
 # What waits is counted so far and no further: by then it is late, and how late is another figure.
 COUNTED_TO = 50_000
-# Failed tries after which an instance waits for a person.
-PURGE_ATTEMPTS = 10
 # Where Celery keeps what no worker has taken yet.
 QUEUE = "celery"
 
@@ -38,10 +36,7 @@ def look(now: datetime) -> Condition:
     return Condition(
         lag=now - oldest if oldest else timedelta(),
         backlog=due.order_by()[:COUNTED_TO].count() if oldest else 0,
-        quarantined=Instance.objects.ending()
-        .filter(attempts__gte=PURGE_ATTEMPTS)
-        .order_by()[:COUNTED_TO]
-        .count(),
+        quarantined=Instance.objects.in_quarantine()[:COUNTED_TO].count(),
         passes=list(Sweep.objects.order_by("name")),
     )
 

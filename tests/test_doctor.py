@@ -15,6 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from console import bootstrap
 from recycle import actions
+from recycle.clock import clock
 from recycle.lifecycle import State
 from recycle.management.commands import doctor
 from recycle.models import ElasticIP, Sweep, Volume
@@ -34,6 +35,7 @@ def well(settings, tmp_path, valkey, monkeypatch, now):
     settings.REDIS_URL = valkey
     monkeypatch.setenv("REDIS_URL", valkey)
     settings.ALLOWED_HOSTS = ["localhost"]
+    clock.reading = None
     settings.DATA_DIR = tmp_path
     tmp_path.chmod(0o700)
     settings.STATIC_ROOT = tmp_path / "static"
@@ -146,6 +148,19 @@ def test_each_fault_is_found_with_what_to_do(
     assert not [said for said, _ in found[part] if said == "OK"]
 
 
+@pytest.mark.postgres
+def test_a_clock_that_differs_from_the_database_is_a_failure(look_over, settings):
+    settings.CLOCK = "DATABASE"
+    # Less than any two clocks differ by.
+    settings.CLOCK_SKEW = timedelta(seconds=-1)
+
+    status, found = look_over()
+
+    [(level, sentence)] = found["clock"]
+    assert (status, level) == (2, "FAIL")
+    assert "s against the database, so nothing is deleted from here" in sentence
+
+
 @pytest.mark.both
 def test_what_must_always_be_true_is_looked_at(look_over, make_instance, bind, now):
     for state in (State.RECYCLED, State.PURGED):
@@ -213,7 +228,7 @@ def test_without_database_and_broker_it_says_so_of_each_part_and_goes_on(tmp_pat
 
     assert status == 2
     assert list(found) == list(doctor.CHECKS)
-    for part in ("database", "migrations", "broker", "sweep", "quarantine", "invariants"):
+    for part in ("database", "migrations", "broker", "clock", "sweep", "invariants"):
         assert [level for level, _ in found[part]] == ["FAIL"], part
     assert found["disk"][0][0] != "FAIL"
 

@@ -103,7 +103,7 @@ def test_lag_backlog_and_quarantine_are_those_of_what_the_sweep_would_take(
 ):
     in_bin(make_instance, now, overdue=500, held_at=now, hold_reason="case 7")
     in_bin(make_instance, now, overdue=400, retry_at=now + timedelta(hours=1), attempts=3)
-    in_bin(make_instance, now, overdue=350, retry_at=now + timedelta(hours=1), attempts=10)
+    in_bin(make_instance, now, overdue=350, quarantined_at=now, attempts=10)
     in_bin(make_instance, now, overdue=300)
     in_bin(make_instance, now, overdue=20)
     in_bin(make_instance, now, overdue=-1000)

@@ -11,6 +11,10 @@ Tried = TypeVar("Tried", bound=models.Model)
 
 
 class RetriedQuerySet(models.QuerySet[Tried]):
+    def in_quarantine(self) -> Self:
+        """What has failed so often that it is not tried again until a person has looked."""
+        return self.filter(quarantined_at__isnull=False)
+
     def claimed(self) -> Self:
         """Locked for this transaction, in the order asked for; what others hold is passed over."""
         return self.select_for_update(of=("self",), no_key=True, skip_locked=True)

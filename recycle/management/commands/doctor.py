@@ -19,7 +19,6 @@ from django.core.management.base import BaseCommand
 from django.db import Error, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.db.models import Exists, OuterRef, Q
-from django.utils import timezone
 from redis import Redis, RedisError
 
 from console.embedded import why_damaged
@@ -27,6 +26,7 @@ from console.env import is_open
 from console.files import FILES
 from console.supervisor.parts import socket_path
 from console.supervisor.saying import CannotStart
+from recycle.clock import clock
 from recycle.condition import COUNTED_TO, QUEUE, Condition, look
 from recycle.lifecycle import UNBOUND, WAITING, State
 from recycle.models import ElasticIP, Instance, RealServer, Volume
@@ -171,15 +171,25 @@ def _broker_url() -> str:
     return str(settings.REDIS_URL)
 
 
+def own_clock() -> Iterator[Finding]:
+    """A machine that differs too much from the database deletes nothing for good."""
+    clock.ask()
+    skew = f"{clock.skew().total_seconds():+.1f} s against the database"
+    if clock.is_trusted():
+        yield OK, skew
+    else:
+        yield FAIL, f"{skew}, so nothing is deleted from here: set the one that is wrong."
+
+
 # --- What it does ---------------------------------------------------------------------------------
 
 
 def _condition() -> Condition:
-    return look(timezone.now())
+    return look(clock.ask())
 
 
 def sweep() -> Iterator[Finding]:
-    condition, now = _condition(), timezone.now()
+    condition, now = _condition(), clock.known()
     came_by = {each.name: each for each in condition.passes}
     tasks = [
         str(entry["task"]).rpartition(".")[2] for entry in settings.CELERY_BEAT_SCHEDULE.values()
@@ -252,7 +262,7 @@ def files() -> Iterator[Finding]:
 
 def invariants() -> Iterator[Finding]:
     """Of the rows where a fault would show first, so that it takes no longer with more of them."""
-    now = timezone.now()
+    now = clock.ask()
     faults = {
         "still have relationships": Q(_bound(), state__in=UNBOUND),
         "have times that do not fit their state": Q(state__in=WAITING, purge_at=None)
@@ -283,12 +293,12 @@ def _bound() -> Q:
     return reduce(or_, (Q(Exists(kind.objects.filter(instance=OuterRef("pk")))) for kind in kinds))
 
 
-# What looks at the clock of this node has its place here.
 CHECKS: dict[str, Callable[[], Iterator[Finding]]] = {
     "configuration": configuration,
     "database": database,
     "migrations": migrations,
     "broker": broker,
+    "clock": own_clock,
     "sweep": sweep,
     "quarantine": quarantine,
     "disk": disk,
