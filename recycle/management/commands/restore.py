@@ -6,7 +6,6 @@ import sqlite3
 from argparse import ArgumentParser
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from console.bootstrap import try_lock
 from console.embedded import sync, take_alone
+from recycle.clock import clock
 from recycle.management.embedded import copied, is_ours, own_database, refuse_damaged, too_new
 
 OF_POSTGRESQL = "The database is PostgreSQL: use pg_restore on what pg_dump has made."
@@ -73,7 +73,7 @@ def keep_aside(database: Path) -> Path | None:
     """
     if not database.exists() or not database.stat().st_size:
         return None
-    aside = database.with_name(f"{database.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%S.%f}")
+    aside = database.with_name(f"{database.name}.before-{clock.now():%Y%m%dT%H%M%S.%f}")
     for suffix in ("-wal", "-shm", "-journal"):
         # They are there when it is damaged, and would be taken for the new one's.
         with suppress(FileNotFoundError):
