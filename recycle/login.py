@@ -13,6 +13,7 @@ from allauth.core.internal import ratelimit
 from django.contrib.auth.models import AbstractBaseUser
 from django.core.cache import cache
 from django.core.exceptions import ValidationError
+from django.db import Error
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -63,8 +64,9 @@ class Adapter(DefaultAccountAdapter):  # type: ignore[misc]
     def authenticate(self, request: HttpRequest, **credentials: Any) -> AbstractBaseUser | None:
         try:
             user: AbstractBaseUser | None = super().authenticate(request, **credentials)
-        except Busy:
-            # The password was not looked at, so that this counts as no attempt.
+        except (Busy, Error):
+            # Nobody has said that the password is wrong, so that this counts as no attempt: who
+            # tries again and again while the database is away is let in when it is back.
             self._rollback_login_failed_rl_usage()
             raise
         return user
@@ -100,8 +102,8 @@ def is_own_password(request: Request, password: str) -> bool:
         raise TooMany(_wait(request, PASSWORD))
     try:
         right = request.user.check_password(password)
-    except Busy:
-        # The password was not looked at, so that this counts as no attempt.
+    except (Busy, Error):
+        # Nobody has said that the password is wrong, so that this counts as no attempt.
         attempt.rollback()
         raise
     if right:

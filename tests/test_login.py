@@ -10,7 +10,7 @@ import time_machine
 from django.contrib.auth.hashers import PBKDF2PasswordHasher
 from django.contrib.auth.signals import user_logged_in, user_login_failed
 from django.core.cache import cache
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
@@ -322,6 +322,22 @@ def test_what_was_right_is_not_counted(client, alice):
     for _ in range(2 * WITH_A_NAME):
         assert log_in(client, password=RIGHT).status_code == 302
         client.logout()
+
+
+def test_what_could_not_be_looked_at_is_not_counted(client, alice):
+    """Who tries on while the database is away is let in when it is back."""
+
+    def lose(execute, sql, *args):
+        if f'FROM "{User._meta.db_table}"' in sql:
+            raise OperationalError("the database is away")
+        return execute(sql, *args)
+
+    client.raise_request_exception = False
+    with connection.execute_wrapper(lose):
+        answers = [log_in(client, password=RIGHT).status_code for _ in range(2 * WITH_A_NAME)]
+
+    assert answers == [503] * 2 * WITH_A_NAME
+    assert log_in(client, password=RIGHT).status_code == 302
 
 
 def test_a_right_password_does_not_forgive_the_wrong_ones(client, alice):
