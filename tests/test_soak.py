@@ -12,6 +12,7 @@ from recycle.lifecycle import State
 from recycle.models import Event, Instance, InstanceTag, Tag
 from recycle.policy import BillingMode
 from tests.conftest import acting
+from tests.soak.people import Forms, what_is_wrong_with
 from tests.soak.proof import PROMISES, prove
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -224,3 +225,30 @@ def test_every_promise_has_been_seen_broken():
         "an instance is where its last step led",
         "every event is there once",
     }
+
+
+# --- What people were answered --------------------------------------------------------------------
+
+
+def test_a_file_is_whole_when_its_last_line_counts_the_others():
+    lines = ['"Name"', '"web-1"', '"web-2"', '"End of the file. Rows: 2"']
+
+    assert what_is_wrong_with("\n".join(lines)) == ""
+    assert "says at its end that its rows are 2" in what_is_wrong_with("\n".join(lines[1:]))
+    assert "says at its end that its rows are none" in what_is_wrong_with("\n".join(lines[:3]))
+    assert what_is_wrong_with("")
+
+
+def test_forms_are_read_as_a_browser_fills_them_in():
+    page = """
+      <form method="get" action="/x/"><input name="q" value="1"></form>
+      <form method="post" action="/y/"><input name="ids" value="7"><input name="ids" value="8">
+        <input name="other" form="elsewhere" value="9">
+        <input name="confirm" data-must-equal="web-1"></form>
+      <input name="loose" value="2">
+    """
+
+    (form,) = Forms(page).found
+
+    assert form.action == "/y/"
+    assert form.fields == [("ids", "7"), ("ids", "8"), ("confirm", "web-1")]
