@@ -5,6 +5,7 @@ from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
 from recycle import actions
@@ -12,7 +13,8 @@ from recycle.lifecycle import State
 from recycle.models import Event, Instance, InstanceTag, Tag
 from recycle.policy import BillingMode
 from tests.conftest import acting
-from tests.soak.people import Forms, what_is_wrong_with
+from tests.soak.course import Outage, wrong_answers
+from tests.soak.people import Answer, Forms, what_is_wrong_with
 from tests.soak.proof import PROMISES, prove
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -229,6 +231,50 @@ def test_every_promise_has_been_seen_broken():
 
 # --- What people were answered --------------------------------------------------------------------
 
+AWAY = [Outage("database", 100, 110), Outage("broker", 200, 230)]
+
+
+def answered(status, at=50.0, *, path="/instances/", wrong=""):
+    return wrong_answers([Answer(at, at + 1, "GET", path, status, wrong)], AWAY)
+
+
+@pytest.mark.parametrize("status", [0, 200, 302, 403, 404, 409, 422])
+def test_what_is_no_fault_of_the_console_is_none(status):
+    assert answered(status) == []
+
+
+def test_who_knows_the_password_is_never_sent_away_for_guessing():
+    (found,) = answered(429, path="/login/")
+
+    assert found.examples == ("GET /login/: 429",)
+
+
+@pytest.mark.parametrize("at", [50.0, 105.0, 210.0])
+def test_a_500_is_a_fault_whatever_is_away(at):
+    (found,) = answered(500, at)
+
+    assert found.examples == ("GET /instances/: 500",)
+
+
+@pytest.mark.parametrize(
+    ("at", "path", "excused"),
+    [
+        (98.5, "/instances/", False),
+        (99.5, "/instances/", True),
+        (105.0, "/login/", True),
+        (114.0, "/instances/", True),
+        (116.0, "/instances/", False),
+        (210.0, "/login/", True),
+        (210.0, "/instances/", False),
+    ],
+)
+def test_a_503_is_a_fault_unless_something_is_away(at, path, excused):
+    assert bool(answered(503, at, path=path)) is not excused
+
+
+def test_an_answer_that_is_not_what_it_says_is_a_fault():
+    assert answered(200, wrong="a file is cut off")
+
 
 def test_a_file_is_whole_when_its_last_line_counts_the_others():
     lines = ['"Name"', '"web-1"', '"web-2"', '"End of the file. Rows: 2"']
@@ -252,3 +298,9 @@ def test_forms_are_read_as_a_browser_fills_them_in():
 
     assert form.action == "/y/"
     assert form.fields == [("ids", "7"), ("ids", "8"), ("confirm", "web-1")]
+
+
+@pytest.mark.parametrize("minutes", ["0", "0.1", "2000"])
+def test_a_soak_of_no_length_is_refused_in_a_sentence(minutes):
+    with pytest.raises(CommandError, match=r"A soak takes"):
+        call_command("soak", minutes=float(minutes))
