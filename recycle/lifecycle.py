@@ -40,7 +40,7 @@ class Action(TextChoices):
 
 class ResourceAction(TextChoices):
     """What is done to volumes, addresses, load balancers and tags, to instances by binding these,
-    and to settings.
+    to settings and to batch jobs.
     """
 
     CREATE = "create", _("Create")
@@ -48,6 +48,8 @@ class ResourceAction(TextChoices):
     BIND = "bind", _("Bind")
     UNBIND = "unbind", _("Unbind")
     REMOVE = "remove", _("Delete")
+    # A batch job.
+    CANCEL = "cancel", _("Cancel")
 
 
 class Right(StrEnum):
@@ -57,6 +59,8 @@ class Right(StrEnum):
     RETENTION = "retention"
     # To undo what somebody else deleted.
     UNDO_OTHERS = "undo_others"
+    # To cancel a batch job that somebody else has asked for, or to try again what failed in it.
+    JOBS_OF_OTHERS = "jobs_of_others"
 
 
 # What a role is asked for. Their values differ, so that a value alone names one.

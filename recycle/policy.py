@@ -99,6 +99,10 @@ class Refusal(TextChoices):
         _("Only the person who deleted it, or an administrator, can undo this."),
     )
     TOO_LARGE = "too_large", _("So much at once cannot be undone. Restore it from the recycle bin.")
+    OVER = "over", _("The batch job is over already.")
+    NOT_OVER = "not_over", _("The batch job is not over yet.")
+    NOTHING_FAILED = "nothing_failed", _("Nothing has failed in it.")
+    RETRIED = "retried", _("What failed is being tried again already.")
 
 
 class Subject(Protocol):
@@ -200,6 +204,9 @@ NEEDED: dict[AnyAction, Role] = {
     ResourceAction.REMOVE: Role.OPERATOR,
     Right.RETENTION: Role.ADMINISTRATOR,
     Right.UNDO_OTHERS: Role.ADMINISTRATOR,
+    # Whoever has asked for a job may stop it, even when they could not ask for it any more.
+    ResourceAction.CANCEL: Role.VIEWER,
+    Right.JOBS_OF_OTHERS: Role.ADMINISTRATOR,
 }
 
 

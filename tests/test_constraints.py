@@ -1,21 +1,24 @@
 """What the database itself refuses, whoever writes: each impossible row is made, or tried."""
 
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 from django.apps import apps
 from django.db import IntegrityError, connection, models, transaction
 
-from recycle.lifecycle import State
+from recycle.lifecycle import Action, State
 from recycle.models import (
     Account,
     AuditEvent,
+    BatchJob,
     ElasticIP,
     Instance,
     InstanceTag,
     InstanceType,
+    JobItem,
+    JobState,
     Listener,
     LoadBalancer,
     Membership,
@@ -60,6 +63,13 @@ def said_of(name):
         table, columns = UNIQUE[name]
         return ", ".join(f"{table}.{column}" for column in columns)
     return name
+
+
+@pytest.fixture
+def job(account, alice, now):
+    """A batch job of one instance."""
+    about = {"account": account, "action": Action.STOP, "by": alice, "by_name": "alice"}
+    return BatchJob.objects.create(total=1, created_at=now, turn_at=now, **about)
 
 
 @pytest.fixture
@@ -372,6 +382,48 @@ def test_only_failed_logins_add_up(now):
 
     with refused("audit_only_failed_logins_add_up"):
         AuditEvent.objects.create(at=now, action="login", kind="user", count=2)
+
+
+MOMENT = datetime(2026, 11, 27, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("name", "wrong"),
+    [
+        ("job_state_is_known", {"state": "paused"}),
+        ("job_times_follow_state", {"state": JobState.RUNNING}),
+        ("job_times_follow_state", {"state": JobState.CANCELLED}),
+        ("job_times_follow_state", {"state": JobState.FINISHED, "started_at": MOMENT}),
+        ("job_times_follow_state", {"started_at": MOMENT}),
+        ("job_times_follow_state", {"finished_at": MOMENT}),
+        ("job_counts_fit", {"done": 1, "refused": 1}),
+        ("job_counts_fit", {"failed": 2}),
+        (
+            "job_finished_leaves_nothing_out",
+            {"state": JobState.FINISHED, "started_at": MOMENT, "finished_at": MOMENT},
+        ),
+    ],
+)
+def test_no_job_is_in_an_impossible_state(job, name, wrong):
+    # An unknown state has no times that fit it either.
+    with refused(name, "job_times_follow_state"):
+        BatchJob.objects.filter(pk=job.pk).update(**wrong)
+
+
+def test_a_job_is_tried_again_once(job, alice, account):
+    times = {"created_at": MOMENT, "turn_at": MOMENT}
+    again = {"account": account, "action": Action.STOP, "by": alice, "retry_of": job, **times}
+    BatchJob.objects.create(**again)
+
+    with pytest.raises(IntegrityError), transaction.atomic():
+        BatchJob.objects.create(**again)
+
+
+def test_an_item_of_a_job_has_a_known_outcome(job, now):
+    with refused("job_item_outcome_is_known"):
+        JobItem.objects.create(
+            job=job, instance_id=job.pk, name="web", changed_at=now, outcome="lost"
+        )
 
 
 def test_every_constraint_is_tried_here():

@@ -4,6 +4,7 @@ from recycle.models.audit import AuditAction, AuditEvent
 from recycle.models.catalogue import InstanceType, Region, Zone
 from recycle.models.event import Event, Kind
 from recycle.models.instance import Instance, InstanceQuerySet
+from recycle.models.job import BatchJob, JobItem, JobState
 from recycle.models.network import ElasticIP, Listener, LoadBalancer, RealServer
 from recycle.models.origin import Edge, Origin
 from recycle.models.session import Session, SessionQuerySet
@@ -16,6 +17,7 @@ __all__ = [
     "Account",
     "AuditAction",
     "AuditEvent",
+    "BatchJob",
     "Edge",
     "ElasticIP",
     "Event",
@@ -23,6 +25,8 @@ __all__ = [
     "InstanceQuerySet",
     "InstanceTag",
     "InstanceType",
+    "JobItem",
+    "JobState",
     "Kind",
     "Listener",
     "LoadBalancer",

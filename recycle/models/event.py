@@ -28,6 +28,7 @@ class Kind(models.TextChoices):
     TAG = "tag", _("Tag")
     MEMBER = "member", _("Member")
     ACCOUNT = "account", _("Account")
+    JOB = "job", _("Batch job")
 
 
 # The model whose fields an edit changed, by the kind of its event. An instance's have no kind.
@@ -41,6 +42,7 @@ MODELS = {
     Kind.TAG: "tag",
     Kind.MEMBER: "membership",
     Kind.ACCOUNT: "account",
+    Kind.JOB: "batchjob",
 }
 
 

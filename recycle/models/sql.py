@@ -106,9 +106,9 @@ class Truth(Func):
 
 def insert_from(
     model: type[models.Model], rows: QuerySet[Any], columns: Mapping[str, Combinable]
-) -> None:
-    """INSERT into the model's table a row for each of `rows`: every column that is named gets its
-    expression, which may refer to the row.
+) -> int:
+    """INSERT into the model's table a row for each of `rows`, in their order, and answer how many
+    that are: every column that is named gets its expression, which may refer to the row.
     """
     connection = connections[rows.db]
     # A prefix, since an annotation may not be called like a field of the rows.
@@ -121,3 +121,5 @@ def insert_from(
     into = f"{quote(model._meta.db_table)} ({', '.join(map(quote, selected))})"
     with connection.cursor() as cursor:
         cursor.execute(f"INSERT INTO {into} {select}", params)
+        inserted: int = cursor.rowcount
+    return inserted

@@ -166,6 +166,9 @@ class User(AbstractUser):
         }
 
     def role_in(self, account_id: int) -> Role:
+        # Work that somebody has asked for may begin after they were deactivated.
+        if not self.is_active:
+            return Role.NONE
         if self.is_superuser:
             return Role.ADMINISTRATOR
         return self.roles.get(account_id, Role.NONE)
