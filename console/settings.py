@@ -214,11 +214,18 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 # another machine.
 CELERY_BEAT_SCHEDULER = "console.beat:Scheduler"
 CELERY_BEAT_SCHEDULE = {
-    f"every-10-seconds-{task.replace('_', '-')}": {
+    f"every-{seconds}-seconds-{task.replace('_', '-')}": {
         "task": f"recycle.tasks.{task}",
-        "schedule": 10.0,
+        "schedule": float(seconds),
     }
-    for task in ("expire_due", "purge_due", "forget_tombstones", "clear_sessions")
+    for task, seconds in {
+        "expire_due": 10,
+        "purge_due": 10,
+        "forget_tombstones": 10,
+        "clear_sessions": 10,
+        # Somebody is waiting for these.
+        "carry_out_jobs": 2,
+    }.items()
 }
 
 # --- Logs -----------------------------------------------------------------------------------------

@@ -32,6 +32,11 @@ def purge_due() -> None:
 
 
 @shared_task
+def carry_out_jobs() -> None:
+    actions.carry_out_jobs(context=_context())
+
+
+@shared_task
 def forget_tombstones() -> None:
     context = _context()
     if not _may_delete():

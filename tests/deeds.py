@@ -20,7 +20,7 @@ import pytest
 from django.apps import apps
 
 from recycle import actions
-from recycle.actions import Context, Outcome, again
+from recycle.actions import Context, JobOrder, Outcome, again
 from recycle.actions.create import Disk, Order
 from recycle.actions.inventory import Options
 from recycle.actions.resources.volumes import MOUNT_POINTS
@@ -28,11 +28,14 @@ from recycle.inventory import Notes, Progress, Source
 from recycle.lifecycle import Action, AnyAction, ResourceAction, Right, State
 from recycle.models import (
     Account,
+    BatchJob,
     Edge,
     ElasticIP,
     Instance,
     InstanceTag,
     InstanceType,
+    JobItem,
+    JobState,
     Listener,
     LoadBalancer,
     RealServer,
@@ -43,6 +46,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
+from recycle.models.job import ItemOutcome
 from recycle.policy import BillingMode
 from tests.inventory import an_instance
 
@@ -151,6 +155,12 @@ DEEDS: dict[str, Deed] = {
     "schedule.expire_due": Deed(Action.EXPIRE, lambda world: (), {}),
     "schedule.purge_due": Deed(Action.PURGE, lambda world: (), {}),
     "schedule.forget_tombstones": Deed(None, lambda world: (), {}),
+    "jobs.request_job": Deed(
+        Action.RESTORE, lambda world: (_instances(world), world.job_order), {}
+    ),
+    "jobs.carry_out_jobs": Deed(None, lambda world: (), {}),
+    "jobs.cancel": _deed(Right.JOBS_OF_OTHERS, lambda world: world.job),
+    "jobs.retry_failed": _deed(Right.JOBS_OF_OTHERS, lambda world: world.failed_job),
     "sessions.clear_sessions": Deed(None, lambda world: (), {}),
     "sessions.end_sessions": _deed(None, lambda world: world.person, but=None),
     "audit.save_password": _deed(None, lambda world: world.person),
@@ -261,6 +271,17 @@ def world(
     actions.restore(only, context=context)
 
     person = User.objects.create_user("person")
+    by_person = {"by": person, "by_name": "person", "edge": Edge.PAGE, "created_at": now}
+    about = {"account": account, "action": Action.RESTORE, "turn_at": now, **by_person}
+    job = BatchJob.objects.create(total=1, **about)
+    times = {"started_at": now, "finished_at": now}
+    failed_job = BatchJob.objects.create(
+        total=1, failed=1, state=JobState.FINISHED, **about, **times
+    )
+    for each, outcome in ((job, ItemOutcome.PENDING), (failed_job, ItemOutcome.FAILED)):
+        JobItem.objects.create(
+            job=each, instance_id=full.pk, name=full.name, changed_at=now, outcome=outcome
+        )
     for number, end in enumerate((now + DAY, now - DAY)):
         Session.objects.create(
             session_key=f"key-{number}", session_data="", expire_date=end, user=person
@@ -275,6 +296,9 @@ def world(
             batch=deleted.pk,
             lines=again.plan(only, context=context),
             person=person,
+            job=job,
+            failed_job=failed_job,
+            job_order=JobOrder(account=account, action=Action.RESTORE, parameters={}),
             full=full,
             free=make_instance(name="free"),
             listener=Listener.objects.first(),

@@ -225,8 +225,8 @@ def test_what_fails_together_is_not_told_of_a_single_row(make_due, now):
         Instance.objects.filter(pk=row.pk).update(purge_at=None)
 
     assert row.name in str(caught.value)
-    assert row.name not in claim._line(caught.value)
-    assert "instance_bin_times_follow_state" in claim._line(caught.value)
+    assert row.name not in claim.in_short(caught.value)
+    assert "instance_bin_times_follow_state" in claim.in_short(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -477,15 +477,16 @@ def test_every_schedule_entry_names_a_task_there_is_and_its_rhythm():
 
     assert {entry["task"] for entry in entries.values()} == {
         "recycle.tasks.purge_due", "recycle.tasks.expire_due", "recycle.tasks.forget_tombstones",
-        "recycle.tasks.clear_sessions",
+        "recycle.tasks.clear_sessions", "recycle.tasks.carry_out_jobs",
     }  # fmt: skip
     for name, entry in entries.items():
         module, _, task = entry["task"].rpartition(".")
         assert getattr(import_module(module), task).name == entry["task"]
-        assert entry["schedule"] == 10
+        # Somebody is waiting for a job.
+        assert entry["schedule"] == (2 if task == "carry_out_jobs" else 10)
         # When something expires, a machine says by its clock and another one asks by its own.
         assert "options" not in entry
-        assert name == f"every-10-seconds-{task.replace('_', '-')}"
+        assert name == f"every-{entry['schedule']:.0f}-seconds-{task.replace('_', '-')}"
 
 
 def test_a_lost_task_comes_back_only_after_the_time_it_may_take():

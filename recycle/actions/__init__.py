@@ -3,6 +3,7 @@
 from recycle.actions.again import configure, plan
 from recycle.actions.context import Context
 from recycle.actions.create import create
+from recycle.actions.jobs import JobOrder, cancel, carry_out_jobs, request_job, retry_failed
 from recycle.actions.outcome import Became, Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.schedule import expire_due, forget_tombstones, purge_due
 from recycle.actions.sessions import clear_sessions, end_sessions
@@ -28,8 +29,11 @@ __all__ = [
     "Context",
     "Done",
     "Failed",
+    "JobOrder",
     "Outcome",
     "Refused",
+    "cancel",
+    "carry_out_jobs",
     "clear_sessions",
     "configure",
     "create",
@@ -44,8 +48,10 @@ __all__ = [
     "purge",
     "purge_due",
     "renew",
+    "request_job",
     "restart",
     "restore",
+    "retry_failed",
     "start",
     "stop",
     "undo",

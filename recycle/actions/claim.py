@@ -169,7 +169,7 @@ class Pass:
             # Somebody may hold them, or have done them, by now: not worth waiting for.
             free = self.queue.due().filter(pk__among=ids).claimed().values_list("pk", flat=True)
             self._rows(list(free)).update(
-                attempts=F("attempts") + 1, retry_at=self._next_try(), last_error=_line(error)
+                attempts=F("attempts") + 1, retry_at=self._next_try(), last_error=in_short(error)
             )
 
         return self._mark(rows, postpone)
@@ -182,7 +182,7 @@ class Pass:
         except OperationalError:
             raise
         except DatabaseError as error:
-            logger.error("%d rows cannot be marked as failed: %s", len(rows), _line(error))
+            logger.error("%d rows cannot be marked as failed: %s", len(rows), in_short(error))
             return False
         return True
 
@@ -267,10 +267,10 @@ class Pass:
 
     def _log(self, rows: Sequence[Row], error: DatabaseError) -> None:
         which = f"{rows[0].pk}" if len(rows) == 1 else f"{rows[0].pk} and {len(rows) - 1} more"
-        logger.error("%s of %s failed: %s", self.queue.action, which, _line(error))
+        logger.error("%s of %s failed: %s", self.queue.action, which, in_short(error))
 
 
-def _line(error: DatabaseError) -> str:
+def in_short(error: DatabaseError) -> str:
     """What the database says of rows that failed together: without its details, which may be of one
     row alone, and that of another account.
     """
