@@ -5,6 +5,7 @@ piece of it.
 import codecs
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address
@@ -17,6 +18,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
+from django.db.models import Count, F, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -33,6 +35,7 @@ from recycle.forms.scope import Scope
 from recycle.lifecycle import Right
 from recycle.models import (
     Account,
+    BatchJob,
     Edge,
     InstanceQuerySet,
     Membership,
@@ -123,6 +126,19 @@ def page_of(blocker: Blocker) -> str:
     """The address of what stands in the way; empty when it has no page of its own."""
     name = PAGES.get(blocker.kind)
     return reverse(name, args=[blocker.id]) if name else ""
+
+
+@dataclass(frozen=True)
+class Running:
+    """Batch jobs that are not over: how many, and how far they are together."""
+
+    count: int
+    total: int
+    worked: int
+
+    @property
+    def percent(self) -> int:
+        return 100 * self.worked // self.total if self.total else 0
 
 
 class Shell:
@@ -217,6 +233,14 @@ class Shell:
         """The instances of the chosen account, in every region."""
         return self.scope.instances()
 
+    @cached_property
+    def running(self) -> "Running | None":
+        """The batch jobs of the account that are not over; None when there is none."""
+        jobs = BatchJob.objects.of(self.account).unfinished()
+        worked = F("done") + F("refused") + F("failed")
+        found = jobs.aggregate(count=Count("pk"), total=Sum("total"), worked=Sum(worked))
+        return Running(**found) if found["count"] else None
+
     @property
     def nav(self) -> list[dict[str, Any]]:
         access = [(_("Operation Log"), "log", "recycle:log")]
@@ -226,7 +250,13 @@ class Shell:
             access.append((_("Audit Log"), "account", "recycle:audit"))
         groups = [
             ("", [(_("Overview"), "overview", "recycle:overview")]),
-            (pgettext("navigation", "Instances"), [(_("Instance"), "server", "recycle:instances")]),
+            (
+                pgettext("navigation", "Instances"),
+                [
+                    (_("Instance"), "server", "recycle:instances"),
+                    (_("Batch Jobs"), "batch", "recycle:jobs"),
+                ],
+            ),
             (_("Storage"), [(_("EBS Volume"), "disk", "recycle:volumes")]),
             (
                 _("Network"),

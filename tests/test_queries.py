@@ -16,7 +16,7 @@ from tests.conftest import HTMX, acting
 
 pytestmark = pytest.mark.django_db
 
-MOST = 8
+MOST = 9
 LISTS = ("instances", "bin", "expired", "log")
 RESOURCES = ("volumes", "addresses", "balancers", "tags")
 

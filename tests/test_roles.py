@@ -109,7 +109,10 @@ def refused_by_action(name: str, user: User, world: World) -> bool:
     )
 
 
-def address(name: str, _world: World) -> str:
+def address(name: str, world: World) -> str:
+    jobs = {"cancel_job": world.job, "retry_job": world.failed_job}
+    if name in jobs:
+        return reverse(f"recycle:{name}", args=[jobs[name].pk])
     about: dict[str, Any] = {"create_listener": LoadBalancer, "remove_rule": RetentionRule}
     args = [about[name].objects.values_list("pk", flat=True)[0]] if name in about else []
     return reverse(f"recycle:{name}", args=args)
@@ -158,6 +161,9 @@ PAGES: dict[str, AnyAction] = {
     "hold": Action.HOLD,
     "unhold": Action.UNHOLD,
     "undo": Right.UNDO_OTHERS,
+    # Of jobs that somebody else has asked for.
+    "cancel_job": Right.JOBS_OF_OTHERS,
+    "retry_job": Right.JOBS_OF_OTHERS,
     "configure_again": ResourceAction.BIND,
     "retention": Right.RETENTION,
     "keep_for": Right.RETENTION,
@@ -286,6 +292,8 @@ def test_every_page_that_does_something_has_its_row(client, alice, world):
         "suggest": ["tags"],
         "event": [1],
         "former": [world.full.pk],
+        "job": [world.job.pk],
+        "job_results": [world.job.pk],
     }
     args |= {f"{name}_menu": args[name] for name in ("instance", "volume", "address", "tag")}
 

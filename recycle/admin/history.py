@@ -3,7 +3,7 @@
 from django.contrib import admin
 
 from recycle.admin.base import ReadOnlyAdmin
-from recycle.models import Event, Sweep
+from recycle.models import BatchJob, Event, Sweep
 
 
 @admin.register(Event)
@@ -30,6 +30,26 @@ class EventAdmin(ReadOnlyAdmin):
     )
     list_select_related = ("account",)
     ordering = ("-id",)
+
+
+@admin.register(BatchJob)
+class BatchJobAdmin(ReadOnlyAdmin):
+    list_display = (
+        "created_at",
+        "action",
+        "state",
+        "total",
+        "done",
+        "refused",
+        "failed",
+        "by_name",
+        "account",
+        "reason",
+    )
+    list_filter = ("state", "action", "account")
+    search_fields = ("id", "by_name_folded__contains")
+    list_select_related = ("account",)
+    ordering = ("-created_at",)
 
 
 @admin.register(Sweep)

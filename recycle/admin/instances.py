@@ -13,13 +13,15 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from recycle.admin.base import ConsoleAdmin
-from recycle.forms import MAX_SELECTED, VERBS, WholeScope
+from recycle.forms import VERBS, WholeScope
 from recycle.lifecycle import Action
 from recycle.logged import context_of
 from recycle.models import Instance, InstanceQuerySet
 from recycle.models.folded import with_folded
 from recycle.outcomes import INSTANCES_FAILED, INSTANCES_LEFT, say_outcome, what_was_done
 
+# Instances that one request works through. What is larger is a batch job, on the pages.
+MAX_SELECTED = 10_000
 # How the list here calls each verb of `VERBS`; None: only the pages do it, in a dialog.
 OFFERED: dict[Action, str | None] = {
     Action.START: None,

@@ -5,6 +5,7 @@ from recycle.forms.audit import AuditFilter
 from recycle.forms.create import CreateForm, filled_in
 from recycle.forms.dialog import DialogForm, SelectionDialogForm
 from recycle.forms.filters import OverviewForm, PlanFilter
+from recycle.forms.jobs import JobFilter, ResultFilter
 from recycle.forms.lists import (
     BinFilter,
     ExpiredFilter,
@@ -20,14 +21,13 @@ from recycle.forms.places import FilteredPage, dialog_link, own_address
 from recycle.forms.preferences import ColumnsForm, ThemeForm, TipForm
 from recycle.forms.retention import ConfirmedForm, KeepForField, KeepForm, RuleForm
 from recycle.forms.scope import Scope, WholeScope
-from recycle.forms.selection import LISTS, MAX_SELECTED, SelectionForm, ShownList
+from recycle.forms.selection import LISTS, SelectionForm, ShownList
 from recycle.forms.undo import UndoForm
 from recycle.forms.verbs import VERBS
 
 __all__ = [
     "LISTS",
     "MAX_NAMED",
-    "MAX_SELECTED",
     "VERBS",
     "AgainForm",
     "AuditFilter",
@@ -41,6 +41,7 @@ __all__ = [
     "FilteredPage",
     "InstanceFilter",
     "InstanceListForm",
+    "JobFilter",
     "KeepForField",
     "KeepForm",
     "ListForm",
@@ -50,6 +51,7 @@ __all__ = [
     "OverviewForm",
     "PasswordForm",
     "PlanFilter",
+    "ResultFilter",
     "RuleForm",
     "Scope",
     "SelectionDialogForm",

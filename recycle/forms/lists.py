@@ -134,6 +134,13 @@ def _matches(text: str) -> Q:
     return matches | Q(Exists(bound))
 
 
+def acted_on_by(batch: UUID | None, rows: InstanceQuerySet) -> InstanceQuerySet:
+    """Those of `rows` that one request or one batch job acted on; all of them without one."""
+    if batch is None:
+        return rows
+    return rows.filter(Exists(Event.objects.filter(instance_id=OuterRef("pk"), batch=batch)))
+
+
 class InstanceListForm(ListForm):
     """What the lists of instances have in common."""
 
@@ -206,11 +213,7 @@ class InstanceFilter(InstanceListForm):
             rows = rows.filter(Exists(on.filter(tag__in=self._tags.filter(is_tag(data["tag"])))))
         if data["tagged"] is not None:
             rows = rows.filter(Exists(on.filter(tag=data["tagged"])))
-        if data["batch"]:
-            rows = rows.filter(
-                Exists(Event.objects.filter(instance_id=OuterRef("pk"), batch=data["batch"]))
-            )
-        return rows
+        return acted_on_by(data["batch"], rows)
 
 
 class BinFilter(InstanceListForm):
@@ -246,6 +249,8 @@ class BinFilter(InstanceListForm):
             ("1440", gettext_lazy("Ends within 24 h")),
         ],
     )
+    # The instances that one request, or one batch job, acted on.
+    batch = forms.UUIDField(required=False)
 
     def clean(self) -> dict[str, Any]:
         self._check_order("deleted_from", "deleted_to")
@@ -259,7 +264,7 @@ class BinFilter(InstanceListForm):
         rows = rows.filter(within("recycled_at", data["deleted_from"], data["deleted_to"]))
         if data["ends"]:
             rows = rows.ending().filter(purge_at__lte=self.now + timedelta(minutes=data["ends"]))
-        return rows
+        return acted_on_by(data["batch"], rows)
 
 
 class ExpiredFilter(InstanceListForm):

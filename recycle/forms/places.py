@@ -12,6 +12,7 @@ from django.urls import Resolver404, resolve, reverse
 
 from recycle.forms.audit import AuditFilter
 from recycle.forms.filters import FilterForm, OverviewForm, PlanFilter
+from recycle.forms.jobs import JobFilter
 from recycle.forms.lists import BinFilter, ExpiredFilter, InstanceFilter, LogFilter
 from recycle.forms.resources.lists import AddressFilter, BalancerFilter, TagFilter, VolumeFilter
 from recycle.forms.scope import Scope
@@ -28,6 +29,7 @@ FILTERED: dict[str, type[FilterForm]] = {
     "recycle:instances": InstanceFilter,
     "recycle:bin": BinFilter,
     "recycle:expired": ExpiredFilter,
+    "recycle:jobs": JobFilter,
     "recycle:log": LogFilter,
     "recycle:audit": AuditFilter,
     "recycle:volumes": VolumeFilter,
@@ -39,7 +41,17 @@ NAMES = {form: name for name, form in FILTERED.items()}
 # The pages without one.
 PLAIN = frozenset(
     f"recycle:{name}"
-    for name in ("create", "event", "retention", "instance", "volume", "address", "balancer", "tag")
+    for name in (
+        "create",
+        "event",
+        "retention",
+        "instance",
+        "job",
+        "volume",
+        "address",
+        "balancer",
+        "tag",
+    )
 )
 
 

@@ -17,8 +17,9 @@ from recycle.forms.scope import Scope
 from recycle.forms.text import TextField
 from recycle.models import InstanceQuerySet
 
-# Instances that one request works through.
-MAX_SELECTED = 10_000
+# Instances named one by one that are acted on while the person waits. More of them, and whatever a
+# filter has found, become a batch job.
+AT_ONCE = 200
 
 # By how much the clock of another node may be ahead.
 CLOCKS_DIFFER = timedelta(seconds=10)
@@ -110,9 +111,14 @@ class SelectionForm(forms.Form):
             instances = self.scope.instances().filter(pk__among=data["ids"])
         else:
             raise ValidationError(_("Select at least one instance."), code="empty")
-        # In one order: of more than MAX_SELECTED, the dialog and the action mean the same ones.
+        # In one order: the dialog shows those first that are acted on first.
         data["instances"] = instances.order_by("name", "pk")
         return data
+
+    @property
+    def is_large(self) -> bool:
+        """Whether what is selected becomes a batch job."""
+        return bool(self.cleaned_data["all"]) or len(self.cleaned_data["ids"]) > AT_ONCE
 
     def _all_that_match(self, as_of: datetime | None) -> InstanceQuerySet:
         """What matched when the list was shown: whatever was acted on since then is left alone."""

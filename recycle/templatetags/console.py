@@ -15,13 +15,13 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 
-from recycle import policy
+from recycle import policy, wording
 from recycle.actions import Blocker
 from recycle.forms import dialog_link
 from recycle.http import page_of
 from recycle.labels import duration_label, outlook, refusal_label, tag_label
 from recycle.lifecycle import Action
-from recycle.models import Instance
+from recycle.models import BatchJob, Instance
 from recycle.policy import (
     EXPIRING,
     GRACE,
@@ -274,6 +274,12 @@ def time_of(name: str) -> str:
 @register.filter
 def duration(value: timedelta) -> str:
     return duration_label(value)
+
+
+@register.filter
+def job_title(job: BatchJob) -> str:
+    """What a batch job is about: "Restore 2,000 instances"."""
+    return wording.title(job.action, job.total)
 
 
 @register.filter

@@ -67,7 +67,7 @@ function tick() {
 setInterval(tick, 1000);
 // What a page asks for by itself does not keep anybody logged in.
 heard("htmx:configRequest", ({ detail }) => {
-  if (detail.triggeringEvent?.type === "due") detail.headers["X-Unattended"] = "1";
+  if (["due", "hx:poll:trigger"].includes(detail.triggeringEvent?.type)) detail.headers["X-Unattended"] = "1";
 });
 heard("visibilitychange", tick);
 

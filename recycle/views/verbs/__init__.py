@@ -1,7 +1,8 @@
 """What people ask for: each verb first says in a dialog what would happen, then, after OK, does it
 and says what did.
 
-The dialog is a dry run of the verb itself. Without htmx it is a page of its own.
+The dialog is a dry run of the verb itself. Without htmx it is a page of its own. What would keep
+the person waiting becomes a batch job.
 """
 
 from dataclasses import replace
@@ -11,13 +12,15 @@ from django.http import HttpResponse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_http_methods
 
-from recycle.forms import MAX_SELECTED, VERBS, SelectionDialogForm
+from recycle import actions
+from recycle.actions import JobOrder
+from recycle.forms import VERBS, SelectionDialogForm
 from recycle.http import Request, sent
 from recycle.lifecycle import Action
 from recycle.text import as_seen
 from recycle.views.answers import needs, refuse_form
-from recycle.views.verbs.dialog import group, may_be_final, show_preview, to_retype
-from recycle.views.verbs.report import report_moves
+from recycle.views.verbs.dialog import PREVIEWED, Preview, group, may_be_final, show_preview
+from recycle.views.verbs.report import report_job, report_moves
 
 # Where the person goes back to when the request does not say.
 LIST, BIN = "recycle:instances", "recycle:bin"
@@ -104,20 +107,36 @@ def _act(request: Request, action: Action, home: str) -> HttpResponse:
         return refuse_form(request, page, form)
     instances, assumed = form.cleaned_data["instances"], form.assumed()
     context = replace(request.context, reason=form.cleaned_data.get("reason", "").strip())
-    act = partial(carry_out, instances, context=context, limit=MAX_SELECTED)
+    act = partial(carry_out, instances, context=context)
+
+    def carry_out_or_ask(*, retyped: bool) -> HttpResponse:
+        parameters = form.parameters(retyped=retyped)
+        if not form.is_large:
+            return report_moves(request, page, form, act(**parameters))
+        assert request.shell.account
+        order = JobOrder(
+            account=request.shell.account,
+            action=action,
+            parameters=parameters,
+            chosen=page.cleaned_data["back"] if form.cleaned_data["all"] else "",
+        )
+        return report_job(request, page, actions.request_job(instances, order, context=context))
+
     answered = request.method == "POST" and page.cleaned_data["confirmed"]
-    if answered and not form.errors and not may_be_final(action, instances):
+    final = may_be_final(action, instances)
+    if answered and not form.errors and not final:
         # Nothing has to be retyped, so that nothing has to be told apart once more before.
-        return report_moves(request, page, form, act(**form.parameters(retyped=False)))
-    groups = group(request, action, act(dry_run=True, **assumed), assumed)
-    expected = to_retype(groups)
+        return carry_out_or_ask(retyped=False)
+    groups = group(request, action, act(dry_run=True, limit=PREVIEWED, **assumed), assumed)
+    preview = Preview(groups, instances.count() if form.is_large else None, final=final)
+    expected = preview.expected
     retyped = bool(expected) and as_seen(page.cleaned_data["confirm"]) == expected
     if not answered:
         # Nothing has been answered yet, so that nothing of it is wrong.
         form.errors.clear()
-        return show_preview(request, action, page, form, groups, expected)
+        return show_preview(request, action, page, form, preview)
     if expected and not retyped:
         page.add_error("confirm", _("Type exactly what is asked for."))
     if page.errors or form.errors:
-        return show_preview(request, action, page, form, groups, expected, status=422)
-    return report_moves(request, page, form, act(**form.parameters(retyped=retyped)))
+        return show_preview(request, action, page, form, preview, status=422)
+    return carry_out_or_ask(retyped=retyped)

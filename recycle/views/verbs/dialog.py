@@ -26,6 +26,8 @@ from recycle.policy import RELEASED, Refusal, Retention, deletable_from, why_not
 from recycle.text import as_seen
 from recycle.views.answers import render_dialog, stay_here
 
+# Instances that a dialog looks at. Of a larger batch job it shows what would become of the first.
+PREVIEWED = 1_000
 # Instances named in one group.
 INSTANCES_SHOWN = 200
 
@@ -46,6 +48,41 @@ class Fate:
     @property
     def more(self) -> int:
         return len(self.members) - len(self.lines)
+
+
+@dataclass
+class Preview:
+    """What a dialog says of what is selected."""
+
+    groups: list[Fate]
+    # How many are selected, where that becomes a batch job.
+    selected: int | None
+    # Nothing would bring some of them back.
+    final: bool
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether the groups are of the first ones only."""
+        return self.selected is not None and self.selected > PREVIEWED
+
+    @property
+    def total(self) -> int:
+        seen = sum(len(group.members) for group in self.groups)
+        return self.selected if self.selected is not None and self.is_partial else seen
+
+    @property
+    def going(self) -> int:
+        """How many it would be done to, as far as is known."""
+        if self.is_partial:
+            return self.total
+        return sum(len(group.members) for group in self.groups if group.tone != "off")
+
+    @property
+    def expected(self) -> str:
+        """What has to be typed before OK; empty where something brings all of them back."""
+        if self.is_partial:
+            return str(self.total) if self.final else ""
+        return to_retype(self.groups)
 
 
 def group(
@@ -94,25 +131,28 @@ def show_preview(
     action: Action,
     page: SelectionDialogForm,
     form: SelectionForm,
-    groups: list[Fate],
-    expected: str,
+    preview: Preview,
     status: int = 200,
 ) -> HttpResponse:
+    groups = preview.groups
     going = [group for group in groups if group.tone != "off"]
     url, back = reverse(f"recycle:{action.value}"), page.cleaned_data["back"]
     stay_here(request, url, back, form.cleaned_data["ids"])
     context = {
         "action": action,
         "url": url,
-        "title": wording.title(action, sum(len(group.members) for group in groups)),
+        "title": wording.title(action, preview.total),
+        "preview": preview,
+        "previewed": PREVIEWED,
         "groups": groups,
-        "going": sum(len(group.members) for group in going),
+        "going": preview.going,
         "form": form,
         "retyped": page["confirm"],
         "back": back,
         "scope": request.shell.scope,
-        "expected": expected,
-        "announced": _announced(groups),
+        "expected": preview.expected,
+        # Of a batch job, its own page says what was left alone and why.
+        "announced": _announced(groups) if preview.selected is None else None,
         **_about_no_fees(
             action, [instance for group in going for instance, _note, _bound in group.lines]
         ),

@@ -22,7 +22,8 @@ from recycle.outcomes import (
     what_was_done,
     with_reasons,
 )
-from recycle.views.answers import finish
+from recycle.policy import Refusal
+from recycle.views.answers import finish, refuse
 
 
 def report_moves(
@@ -48,6 +49,17 @@ def report_moves(
     return finish(request, page.cleaned_data["back"], outcome, undo=_undo(request, outcome))
 
 
+def report_job(request: Request, page: DialogForm, outcome: Outcome) -> HttpResponse:
+    """Go on to the page of the batch job that was asked for."""
+    if outcome.refused:
+        return refuse(request, [str(Refusal.ROLE.label)], page.home, status=403)
+    if not outcome.done:
+        messages.info(request, _("None of the selected instances is there any more."))
+        return finish(request, page.cleaned_data["back"])
+    messages.success(request, _("This goes on as a batch job. You can leave this page."))
+    return _go_on(request, reverse("recycle:job", args=[outcome.done[0].id]))
+
+
 def _undo(request: Request, outcome: Outcome) -> Mapping[str, str] | None:
     """The batch that the message offers to undo, and until when; None when it offers nothing."""
     binned = sum(done.action is Action.RECYCLE for done in outcome.done)
@@ -58,7 +70,10 @@ def _undo(request: Request, outcome: Outcome) -> Mapping[str, str] | None:
 
 def _configure_again(request: Request, outcome: Outcome) -> HttpResponse:
     """Go on to the plan of what the restored instances could be bound to again."""
-    address = f"{reverse('recycle:configure_again')}?batch={outcome.batch}"
+    return _go_on(request, f"{reverse('recycle:configure_again')}?batch={outcome.batch}")
+
+
+def _go_on(request: Request, address: str) -> HttpResponse:
     if not request.htmx:
         return HttpResponseRedirect(address)
     return trigger_client_event(HttpResponseClientRedirect(address), "done")
