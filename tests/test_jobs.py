@@ -485,5 +485,7 @@ def test_everything_that_is_asked_often_is_found_by_an_index_and_in_order(many):
     for index, rows in asked.items():
         plan = rows.values_list("pk").explain()
         assert index in plan, plan
-        for bad in ("SCAN recycle_", "Seq Scan", "TEMP B-TREE", "Sort"):
+        # A chunk of items may be sorted, so few they are; jobs and their lists never.
+        sorts = () if "item" in index else ("TEMP B-TREE", "Sort")
+        for bad in ("SCAN recycle_", "Seq Scan", *sorts):
             assert bad not in plan.replace(f"SCAN recycle_batchjob USING INDEX {index}", ""), plan

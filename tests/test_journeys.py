@@ -11,11 +11,13 @@ from django.conf import settings
 from django.urls import reverse
 from playwright.sync_api import Browser, Locator, Page, expect
 
+from recycle import actions
 from recycle.lifecycle import Action, State
 from recycle.management.commands.screenshots import PASSWORD, console
 from recycle.models import Event, Instance
 from recycle.policy import BillingMode
 from tests.browser import DESKTOP, PHONE, forgive
+from tests.conftest import acting
 
 pytestmark = pytest.mark.browser
 
@@ -178,7 +180,15 @@ def test_all_that_match_are_taken_by_the_filter(page, make_instance):
     expect(dialog(page).get_by_role("heading", level=2)).to_have_text("Restore 12 instances")
     confirm(page)
 
-    expect(message(page)).to_contain_text("Restored 12 instances.")
+    # A batch job, whose page follows it by itself.
+    expect(page.get_by_role("heading", level=1)).to_have_text("Restore 12 instances")
+    expect(page.get_by_text("0 of 12 ·")).to_be_visible()
+    expect(page.get_by_role("link", name="1 batch job · 0%")).to_be_visible()
+    actions.carry_out_jobs(context=acting(None))
+    expect(page.get_by_text("12 of 12 · 12 done ·")).to_be_visible()
+    expect(page.get_by_text("Restored 12 instances.")).to_be_visible()
+    expect(page.get_by_role("link", name="1 batch job")).to_have_count(0)
+    assert page.locator("#job").get_attribute("hx-trigger") is None
     assert {state_of(instance) for instance in matching} == {"stopped"}
     assert state_of(other) == State.RECYCLED
 

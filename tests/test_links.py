@@ -11,9 +11,10 @@ from django.conf import settings
 from django.urls import Resolver404, resolve, reverse
 
 from recycle import actions
+from recycle.actions import JobOrder
 from recycle.actions.create import Order
 from recycle.forms.lists import LONGEST_TAG
-from recycle.lifecycle import LIVING, State
+from recycle.lifecycle import LIVING, Action, State
 from recycle.models import Event, Instance, InstanceTag, Tag
 from recycle.policy import BillingMode
 from recycle.text import fold
@@ -58,6 +59,10 @@ PROMISES: dict[tuple[str, str], Any] = {
     ),
     ("instances", "batch"): lambda asked: Instance.objects.filter(
         pk__in=Event.objects.filter(batch=asked["batch"]).values("instance_id")
+    ),
+    ("bin", "batch"): lambda asked: Instance.objects.filter(
+        state=State.RECYCLED,
+        pk__in=Event.objects.filter(batch=asked["batch"]).values("instance_id"),
     ),
     ("log", "batch"): lambda asked: Event.objects.filter(batch=asked["batch"]),
     ("bin", "q"): lambda asked: Instance.objects.filter(
@@ -117,6 +122,12 @@ def test_every_link_into_a_list_finds_what_it_promises(
     said = [send(alice_in, "restore", elsewhere).text]
     alice_in.get(reverse("recycle:instances"), {"region": ""})
     actions.create(_order(account, zone, instance_type), context=acting(alice, now))
+
+    goner = Instance.objects.filter(pk=make_instance(name="goner").pk)
+    order = JobOrder(account=account, action=Action.DELETE, parameters={"may_release": False})
+    job = actions.request_job(goner, order, context=acting(alice, now)).batch
+    actions.carry_out_jobs(context=acting(None, now))
+    details.append(reverse("recycle:job", args=[job]))
 
     pages = [
         alice_in.get(address).text for address in (reverse("recycle:overview"), *lists, *details)

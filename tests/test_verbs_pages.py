@@ -16,7 +16,6 @@ from recycle.actions.outcome import Failed, Outcome
 from recycle.lifecycle import Action, State
 from recycle.models import Account, Event, Instance, Membership, Region, Zone
 from recycle.policy import BillingMode, Refusal, Role, may
-from recycle.views import verbs
 from tests.conftest import HTMX, acting, make_user
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -566,6 +565,11 @@ def test_a_verb_is_refused_with_a_reason_in_every_state_it_does_not_fit(
 # --- Select all that match ------------------------------------------------------------------------
 
 
+def work_off_jobs():
+    """All that match become a batch job."""
+    actions.carry_out_jobs(context=acting(None))
+
+
 @pytest.fixture
 def shown(client, alice):
     """Alice looks at a list; the answer is what its form sends for all that match."""
@@ -586,6 +590,7 @@ def test_all_that_match_means_the_filter_over_all_pages(client, shown, make_inst
 
     dialog = client.post(url("restore"), selection)
     client.post(url("restore"), fields_of(dialog))
+    work_off_jobs()
 
     assert str(dialog.context["title"]) == "Restore 25 instances"
     assert set(states(*matching)) == {State.STOPPED}
@@ -597,6 +602,7 @@ def test_all_that_match_goes_the_whole_way_on_every_list(client, shown, make_ins
 
     client.post(url("stop"), {**shown("instances", status="active"), "confirmed": "1"})
     client.post(url("renew"), {**shown("expired"), "confirmed": "1"})
+    work_off_jobs()
 
     assert states(running, expired) == [State.STOPPED, State.ACTIVE]
 
@@ -613,6 +619,7 @@ def test_what_came_after_the_list_was_shown_is_left_alone(
     actions.delete(Instance.objects.filter(pk=new.pk), may_release=False, context=acting(oscar))
 
     client.post(url("restore"), {**selection, "confirmed": "1"})
+    work_off_jobs()
 
     assert states(old, new) == [State.STOPPED, State.RECYCLED]
 
@@ -623,6 +630,7 @@ def test_what_somebody_acted_on_meanwhile_is_left_alone(client, shown, make_inst
     actions.restart(Instance.objects.filter(pk=touched.pk), context=acting(oscar))
 
     client.post(url("stop"), {**selection, "confirmed": "1"})
+    work_off_jobs()
 
     assert states(kept, touched) == [State.STOPPED, State.ACTIVE]
 
@@ -636,6 +644,7 @@ def test_time_that_passes_brings_no_more_into_what_ends_soon(
 
     time_machine.move_to(now + timedelta(minutes=10))
     client.post(url("restore"), {**selection, "confirmed": "1"})
+    work_off_jobs()
 
     assert states(soon, later) == [State.STOPPED, State.RECYCLED]
 
@@ -696,23 +705,6 @@ def test_all_of_a_list_is_only_ever_the_persons_own(client, shown, mallory, recy
     assert foreign.status_code == 400
     assert "Restored" not in forged.text
     assert unchanged(recycled)
-
-
-def test_more_than_fit_one_request_are_the_same_ones_in_the_dialog_and_after_ok(
-    client, shown, make_instance, monkeypatch
-):
-    monkeypatch.setattr(verbs, "MAX_SELECTED", 3)
-    instances = [make_instance(State.RECYCLED, name=f"web-{number}") for number in (3, 5, 1, 4, 2)]
-    selection = shown("bin")
-
-    dialog = client.post(url("restore"), selection)
-    client.post(url("restore"), fields_of(dialog))
-
-    named = [line[0].name for group in dialog.context["groups"] for line in group.lines]
-    assert named == ["web-1", "web-2", "web-3"]
-    assert {instance.name for instance in instances if states(instance) == [State.STOPPED]} == set(
-        named
-    )
 
 
 # --- Another window -------------------------------------------------------------------------------
