@@ -11,6 +11,7 @@ import time
 
 from console import figures
 from console.bootstrap import PROJECT
+from console.bootstrap.saying import progress
 
 PYTHON = [sys.executable, "-m"]
 MANAGE = [sys.executable, "manage.py"]
@@ -58,8 +59,10 @@ def main(arguments: list[str]) -> int:
         env |= {"CONSOLE_SECRET_KEY": secrets.token_urlsafe(50)}
         for name, command in CHECKS.items():
             started = time.monotonic()
+            progress(name)
             done = subprocess.run(command, cwd=PROJECT, env=env, capture_output=True, text=True)
             took = time.monotonic() - started
+            progress("")
             print(
                 f"{'failed' if done.returncode else 'ok':<6}  {name:<13}  {took:5.1f} s", flush=True
             )

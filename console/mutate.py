@@ -21,6 +21,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from poodle.mutate import builtin_mutators
+from tqdm import tqdm
 
 from console.bootstrap import PROJECT
 
@@ -77,11 +78,11 @@ def main(arguments: list[str]) -> int:
             dice = random.Random(options.seed)  # noqa: S311 - a sample, no secret
             chosen = dice.sample(every, min(options.sample, len(every)))
             survived = 0
-            for mutant in chosen:
+            for mutant in tqdm(chosen, module, unit=" changes", disable=None):
                 path.write_text(mutant.text, "utf-8")
                 if passes(copy, tests):
                     survived += 1
-                    print(f"{module}:{mutant.shown(before)}", flush=True)
+                    tqdm.write(f"{module}:{mutant.shown(before)}")
             path.write_text(before, "utf-8")
             numbers = (len(every), len(chosen), len(chosen) - survived, survived)
             lines.append(f"{module:<26}" + "".join(f"{number:>10}" for number in numbers))

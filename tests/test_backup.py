@@ -179,12 +179,20 @@ def test_a_backup_of_what_is_damaged_leaves_the_one_before(data_dir, database, t
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="has no pseudo-terminals")
-def test_a_backup_shows_its_progress_on_a_terminal(data_dir, tmp_path):
-    command = [sys.executable, "manage.py", "backup", str(tmp_path / "backup")]
+def test_what_takes_long_shows_its_progress_on_a_terminal_and_nowhere_else(data_dir, tmp_path):
+    file = str(tmp_path / "backup")
+    env = {**env_of(data_dir), "CONSOLE_DEMO_PASSWORD": "a-Long-Secret-7"}
 
-    said = "".join(on_terminal(command, cwd=bootstrap.PROJECT, env=env_of(data_dir)))
+    for words, bar in (
+        (["demo"], "History"),
+        (["backup", file], "Backup"),
+        (["restore", file], "Restore"),
+    ):
+        command = [sys.executable, "manage.py", *words]
+        said = "".join(on_terminal(command, cwd=bootstrap.PROJECT, env=env))
+        assert f"{bar}: 100%" in said
 
-    assert "Backup: 100%" in said
+    assert "%" not in manage(data_dir, "backup", file)[1]
 
 
 @pytest.mark.postgres

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from urllib.request import urlopen
+from urllib.request import Request, urlopen
 
 import pytest
 
@@ -170,6 +170,30 @@ def test_on_a_terminal_people_read_what_each_part_says(data_dir, port):
     assert f"    up | The console is ready: http://127.0.0.1:{port}/" in said
     assert "secret" not in said
     assert "{" not in said
+
+
+@posix
+def test_figures_are_those_of_all_processes_also_of_one_that_died(data_dir, port):
+    token = {"Authorization": "Bearer open sesame"}
+    metrics = Request(f"http://127.0.0.1:{port}/metrics", headers=token)
+    env = {"METRICS_TOKEN": "open sesame", "CONSOLE_WEB_PROCESSES": "2"}
+    with up(data_dir, port, **env) as process:
+        try:
+            _read_until(process, "The console is ready")
+            for _ in range(12):
+                with urlopen(f"http://127.0.0.1:{port}/login/", timeout=20):
+                    pass
+            web = next(pid for pid, words in _processes(data_dir) if " console.web " in words)
+            os.kill(web, signal.SIGKILL)
+            _read_until(process, "web ended with -9; starting it again")
+
+            for _ in range(6):
+                with urlopen(metrics, timeout=20) as answer:
+                    said = answer.read().decode()
+                assert 'console_answers_total{status="2xx",view="login"} 12.0' in said
+                assert 'console_pass_last_run_timestamp_seconds{pass="purge_due"}' in said
+        finally:
+            process.terminate()
 
 
 @posix

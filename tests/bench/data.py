@@ -10,6 +10,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 from django.db.models import Model
+from tqdm import tqdm
 
 from recycle.lifecycle import State
 from recycle.models import (
@@ -92,7 +93,7 @@ class Size:
 
     def _instances(self) -> Iterator[Differing]:
         chance = random.Random(7)
-        for number in range(self.rows):
+        for number in tqdm(range(self.rows), "Instances", unit=" rows", disable=None):
             slot = number % 10
             name = f"{RARE if number % 1000 == 0 else 'web'}-{number:07}"
             created = self.now - timedelta(days=chance.uniform(2, 75))
@@ -184,7 +185,7 @@ class Size:
         return Event(account=self.account, at=self.now, batch=uuid(3), action="recycle")
 
     def _events(self) -> Iterator[Differing]:
-        for number in range(self.rows):
+        for number in tqdm(range(self.rows), "Events", unit=" rows", disable=None):
             name = f"web-{number:07}"
             yield {
                 "at": self.now - timedelta(seconds=self.rows - number),

@@ -20,6 +20,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 from django.utils import timezone
 from django.utils.translation import gettext_noop
+from tqdm import tqdm
 
 from console import env
 from recycle import actions
@@ -375,7 +376,9 @@ class Demo:
             then(timedelta(hours=3), partial(self._start, instance))
             then(timedelta(hours=1), partial(self._stop, instance, no_fees=True))
         then(timedelta(0), lambda moment: actions.expire_due(context=_acting(None, moment)))
-        for moment, step in sorted(steps, key=lambda pair: pair[0]):
+        in_order = sorted(steps, key=lambda pair: pair[0])
+        # None: no bar unless the standard error is a terminal.
+        for moment, step in tqdm(in_order, "History", unit=" actions", disable=None):
             step(moment)
 
     def _start(self, instance: Instance, moment: datetime) -> None:

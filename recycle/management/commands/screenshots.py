@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from console.bootstrap.saying import progress
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Page
 
@@ -205,4 +207,6 @@ class Camera:
         self._shoot(page, name)
 
     def _shoot(self, page: "Page", name: str) -> None:
+        progress(f"{name}.png")
         page.screenshot(path=self.directory / f"{name}.png")
+        progress("")
