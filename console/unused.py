@@ -28,6 +28,7 @@ PLUGGED = (
         "handle_no_permission",
         "process_exception",
         "get_session_store_class",
+        "_get_session_from_db",
         "create_sql",
         "remove_sql",
         "validate",

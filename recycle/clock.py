@@ -7,11 +7,18 @@ matter to them either. On SQLite the machine's clock is the database's.
 
 What can still differ then: two nodes by what an answer of the database takes on its way, which is
 known and small, and by what two quartzes drift apart in a minute. A node whose own clock is wrong
-decides like all others. But a node cannot tell whether it is itself wrong or the database: should
-that be the one that is ahead, or another that is ahead take its place, every promise would end too
-early on all nodes alike. It shows in nothing but that the two differ. So a node that differs by
-more than CLOCK_SKEW from the database deletes nothing for good, and says so, until a person has
-looked which of them is right; where it is the database, that is every node.
+decides like all others: what is due, when a promise ends, what a page still offers, when a login
+is over. But a node cannot tell whether it is itself wrong or the database: should that be the one
+that is ahead, or another that is ahead take its place, every promise would end too early on all
+nodes alike. It shows in nothing but that the two differ. So a node that differs by more than
+CLOCK_SKEW from the database deletes nothing for good, and says so, until a person has looked which
+of them is right; where the database is wrong, that is every node.
+
+Some things go by the machine all the same. Django notes the last login, when a user or a membership
+was made and what its admin's own log says. Celery sends a pass again that it takes for lost, which
+does no harm. allauth throttles failed logins: of two machines that are further apart than a limit
+reaches, the one that is ahead forgets what the other has counted, so that who alternates between
+them has twice the attempts.
 """
 
 import time

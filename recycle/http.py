@@ -5,7 +5,7 @@ piece of it.
 import codecs
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
 from ipaddress import IPv6Address, ip_address
@@ -31,6 +31,7 @@ from django_htmx.middleware import HtmxDetails
 
 from recycle import policy
 from recycle.actions import Blocker, Context
+from recycle.clock import clock
 from recycle.forms.scope import Scope
 from recycle.lifecycle import Right
 from recycle.models import (
@@ -291,11 +292,16 @@ def shell(request: HttpRequest) -> dict[str, Any]:
     """Context processor. There is no shell before the login, nor on an error page of another's
     request.
 
-    `here` is the address that a switch of language or theme leads back to.
+    `here` is the address that a switch of language or theme leads back to; `moment` is what the
+    page's script counts down by.
     """
     user = getattr(request, "user", None)
     found = getattr(request, "shell", None) if user is not None and user.is_authenticated else None
-    return {"shell": found, "here": found.address if found else _before_login(request)}
+    return {
+        "shell": found,
+        "here": found.address if found else _before_login(request),
+        "moment": clock.known().isoformat(),
+    }
 
 
 def _path_of(request: HttpRequest) -> str:
@@ -369,8 +375,9 @@ class ConsoleMiddleware:
             # Other charsets can bring halves of characters, which no database takes. Browsers send
             # none.
             raise BadRequest("The text of a request is UTF-8.")
-        request.now = timezone.now()
-        # The user is not read before somebody asks: a probe must not wait for the database.
+        # The clock is not asked, and the user is not read, before somebody asks: a probe must not
+        # wait for the database.
+        request.now = clock.known()
         request.context = Context(
             by=request.user, now=request.now, edge=Edge.PAGE, origin=request.origin
         )
@@ -384,7 +391,21 @@ class ConsoleMiddleware:
         # other.
         patch_vary_headers(response, ["HX-Request"])
         _keep_fresh(response)
+        # The page's script counts down by it. `Date` is of the machine, or of a proxy in front.
+        response["X-Console-Time"] = clock.known().isoformat()
         return response
+
+    def process_view(
+        self,
+        request: Request,
+        view: Callable[..., Any],
+        _arguments: Any,
+        _options: Any,
+    ) -> None:
+        """Have the right moment for what looks at the database anyway: pages, and logging in."""
+        if getattr(view, "login_required", True) or request.method == "POST":
+            request.now = clock.now()
+            request.context = replace(request.context, now=request.now)
 
     def _remember_region(self, request: Request) -> None:
         match = request.resolver_match

@@ -10,9 +10,9 @@ from typing import Any
 
 from django.contrib.auth.signals import user_logged_in, user_logged_out, user_login_failed
 from django.http import HttpRequest
-from django.utils import timezone
 
 from recycle.actions import Context, audit
+from recycle.clock import clock
 from recycle.models import AuditAction, Edge, User
 
 logger = logging.getLogger(__name__)
@@ -52,5 +52,5 @@ def _context(request: HttpRequest | None, user: User | None) -> Context:
     """A login that no middleware has seen, as from the shell, comes from nowhere."""
     context: Context | None = getattr(request, "context", None)
     if context is None:
-        return Context(by=user, now=timezone.now(), edge=Edge.COMMAND)
+        return Context(by=user, now=clock.now(), edge=Edge.COMMAND)
     return replace(context, by=user)

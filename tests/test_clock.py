@@ -1,15 +1,22 @@
 """Whose clock decides: the database's, whatever those of the machines show."""
 
+import ast
+import re
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 from django.db import connection
+from django.urls import reverse
 
-from recycle import tasks
+from console.bootstrap import PROJECT
+from recycle import actions, tasks
 from recycle.clock import clock
 from recycle.lifecycle import State
-from recycle.models import Event, Instance, Sweep
+from recycle.models import Event, Instance, Session, Sweep
 from recycle.policy import BillingMode
+from recycle.views import health, metrics
+from tests.conftest import acting
 from tests.faketime import wait_until
 
 MINUTE = timedelta(minutes=1)
@@ -192,3 +199,180 @@ def test_a_worker_that_is_ten_minutes_ahead_purges_nothing_and_the_others_go_on(
     wait_until(lambda: state_of(due) == State.PURGED, log)
 
     assert state_of(early) == State.RECYCLED
+
+
+# --- Pages ----------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db
+@pytest.mark.postgres
+@AHEAD_OR_BEHIND
+def test_a_page_of_a_machine_that_is_wrong_shows_what_is_left_and_offers_nothing_that_is_over(
+    by_database, client, alice, promised, time_machine, ahead
+):
+    over, left = promised(-5 * SECOND), promised(4 * MINUTE + 59 * SECOND)
+    client.force_login(alice)
+    time_machine.move_to(datetime.now(UTC) + ahead)
+
+    page = client.get(reverse("recycle:bin"))
+
+    lasting, ending = sorted(re.findall(r'<time class="left now"[^>]*>([^<]+)</time>', page.text))
+    assert (lasting[:5], ending) == ("4 min", "ending")
+    assert f"{reverse('recycle:restore')}?ids={over.pk}" not in page.text
+    assert f"{reverse('recycle:restore')}?ids={left.pk}" in page.text
+    # By these the page's script goes on counting.
+    [made] = re.findall(r'data-now="([^"]+)"', page.text)
+    for told in (made, page["X-Console-Time"]):
+        assert abs(datetime.fromisoformat(told) - moment_of_database()) < MINUTE
+
+
+@pytest.mark.django_db
+@pytest.mark.postgres
+@AHEAD_OR_BEHIND
+def test_what_a_page_of_a_machine_that_is_wrong_promises_counts_from_the_databases_moment(
+    by_database, client, alice, make_instance, time_machine, ahead
+):
+    instance = make_instance()
+    client.force_login(alice)
+    time_machine.move_to(datetime.now(UTC) + ahead)
+    before = moment_of_database()
+
+    client.post(reverse("recycle:delete"), {"ids": [instance.pk], "confirmed": 1})
+
+    instance.refresh_from_db()
+    event = Event.objects.get()
+    assert clock.reading is not None
+    assert before <= event.at + clock.reading.margin
+    assert instance.purge_at == event.at + timedelta(hours=2)
+    assert event.at <= moment_of_database() + clock.reading.margin
+
+
+@pytest.mark.django_db
+@pytest.mark.postgres
+@pytest.mark.parametrize("ahead", [13, -13])
+def test_a_login_ends_by_the_databases_clock(by_database, client, alice, time_machine, ahead):
+    client.force_login(alice)
+    time_machine.move_to(datetime.now(UTC) + timedelta(hours=ahead))
+
+    assert client.get(reverse("recycle:overview")).status_code == 200
+
+    Session.objects.update(expire_date=moment_of_database() - SECOND)
+    assert client.get(reverse("recycle:overview")).status_code == 302
+
+
+@pytest.mark.django_db
+@pytest.mark.postgres
+def test_a_login_at_a_machine_that_is_wrong_begins_at_the_databases_moment(
+    by_database, client, alice, time_machine
+):
+    alice.set_password("a long word of nobody")
+    alice.save()
+    time_machine.move_to(datetime.now(UTC) + 10 * MINUTE)
+    before = moment_of_database()
+
+    client.post(reverse("login"), {"login": "alice", "password": "a long word of nobody"})
+
+    began = datetime.fromisoformat(client.session["began"]["at"])
+    assert clock.reading is not None
+    assert before <= began + clock.reading.margin
+    assert began <= moment_of_database() + clock.reading.margin
+
+
+@pytest.mark.django_db
+@pytest.mark.postgres
+def test_a_probe_does_not_ask_for_the_time(by_database, client, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        assert client.get(reverse("healthz")).status_code == 200
+
+
+# --- What is said of it ---------------------------------------------------------------------------
+
+
+@pytest.fixture
+def told(client, settings, valkey, monkeypatch):
+    """What probes and Prometheus are told."""
+    settings.PROBE_TOKEN = settings.METRICS_TOKEN = "open sesame"
+    settings.REDIS_URL = valkey
+    monkeypatch.setattr(health, "_readiness", health.Readiness())
+    monkeypatch.setattr(metrics, "_glance", metrics.Glance())
+
+    def told(name, **asked):
+        return client.get(reverse(name), asked, headers={"Authorization": "Bearer open sesame"})
+
+    return told
+
+
+@pytest.mark.django_db
+@pytest.mark.postgres
+def test_a_clock_that_is_wrong_is_told_to_probes_and_prometheus(by_database, told, time_machine):
+    actions.purge_due(context=acting(None))
+    time_machine.move_to(datetime.now(UTC) - 10 * MINUTE)
+
+    probed, for_pages, figures = told("readyz"), told("readyz", pages=""), told("metrics")
+
+    assert (probed.status_code, probed.json()["sweep"]) == (503, "ok")
+    assert re.fullmatch(r"differs from the database's: -(599|600)\.\d s", probed.json()["clock"])
+    # Pages are right all the same.
+    assert for_pages.status_code == 200
+    [skew] = re.findall(r"^console_clock_skew_seconds (.+)$", figures.text, re.MULTILINE)
+    assert -601 < float(skew) < -599
+
+
+@pytest.mark.django_db
+@pytest.mark.both
+def test_a_clock_that_is_right_is_told_as_well(by_database, told):
+    actions.purge_due(context=acting(None))
+
+    probed, figures = told("readyz"), told("metrics")
+
+    assert (probed.status_code, probed.json()["clock"]) == (200, "ok")
+    assert re.fullmatch(r"[+-]0\.0 s", probed.json()["clock_skew"])
+    assert "console_clock_skew_seconds" in figures.text
+
+
+# --- Nobody else ----------------------------------------------------------------------------------
+
+# What asks a machine what time it is.
+ASKING = {
+    "timezone.now", "timezone.localtime", "timezone.localdate", "datetime.now", "datetime.utcnow",
+    "datetime.today", "date.today", "time.time", "time.localtime", "time.gmtime", "time.strftime",
+}  # fmt: skip
+# Where nothing of the product's is decided by it.
+OTHERS = {
+    "recycle/clock.py": "the one place",
+    "recycle/login.py": "goes by what allauth has noted, which goes by the machine",
+    "console/logs.py": "a line of the log is of its machine, like all others there",
+    "console/bootstrap/tidying.py": "the age of a file of this machine",
+}
+
+
+def asked_in(path: Path) -> set[str]:
+    """The calls in a file that ask a machine what time it is."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Call):
+            name = ".".join(ast.unparse(node.func).split(".")[-2:])
+            # Given a moment, these only turn it into another zone.
+            turns = name in ("timezone.localtime", "timezone.localdate") and node.args
+            if name in ASKING and not turns:
+                found.add(name)
+        elif isinstance(node, ast.keyword) and node.arg == "default":
+            found |= {ast.unparse(node.value)} & ASKING
+    return found
+
+
+def test_nobody_asks_a_machine_what_time_it_is():
+    found = {
+        str(path.relative_to(PROJECT))
+        for room in ("recycle", "console")
+        for path in (PROJECT / room).rglob("*.py")
+        if "migrations" not in path.parts and asked_in(path)
+    }
+
+    assert found == set(OTHERS)
+
+
+def test_no_template_asks_a_machine_what_time_it_is():
+    templates = (PROJECT / "templates").rglob("*.html")
+
+    assert [path.name for path in templates if re.search(r"{%\s*now\b", path.read_text())] == []

@@ -132,6 +132,8 @@ def test_not_ready_without_a_database_and_silent_about_its_words(
         "migrations": "unknown",
         "static": "ok",
         "broker": "ok",
+        "clock": "unknown",
+        "clock_skew": "+0.0 s",
         "sweep": "unknown",
     }
 

@@ -8,10 +8,10 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.staticfiles.storage import staticfiles_storage
 from django.db import Error, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.utils import timezone
 from redis import Redis, RedisError
 
 from console.schema import unapplied
+from recycle.clock import clock
 from recycle.http import knows_token
 from recycle.models import Sweep
 
@@ -23,9 +23,9 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 def readyz(request: HttpRequest) -> JsonResponse:
-    """200 when database and broker answer, tables and static files are those of this version, and
-    the sweep is on time, else 503. With `?pages` only what pages need counts: when worker or beat
-    are away, no web node is to be taken out of service.
+    """200 when database and broker answer, tables and static files are those of this version, the
+    machine's clock is right and the sweep is on time, else 503. With `?pages` only what pages need
+    counts: when worker or beat are away, no web node is to be taken out of service.
 
     What it is that does not, is said to a superuser and to who knows the token; strangers learn
     only whether.
@@ -48,7 +48,7 @@ def _may_know(request: HttpRequest) -> bool:
 
 # What pages need, and what all of the console needs.
 PAGES = ("database", "migrations", "static")
-PARTS = (*PAGES, "broker", "sweep")
+PARTS = (*PAGES, "broker", "clock", "sweep")
 # Every page links to it, by the name that it has in this version.
 A_STATIC_FILE = "css/console.css"
 
@@ -85,6 +85,7 @@ class Readiness:
     def _look(self) -> dict[str, str]:
         state = dict.fromkeys(PARTS, "ok")
         try:
+            _look_at_clock(state)
             if not self.is_migrated and (left := unapplied(connection)):
                 state["migrations"] = f"{len(left)} not applied"
                 state["sweep"] = "unknown"
@@ -93,7 +94,7 @@ class Readiness:
                 _look_at_sweep(state)
         except Error:
             state["database"] = "does not answer"
-            state["sweep"] = state["migrations"] = "unknown"
+            state["clock"] = state["sweep"] = state["migrations"] = "unknown"
         try:
             staticfiles_storage.url(A_STATIC_FILE)
         except ValueError:
@@ -111,11 +112,20 @@ class Readiness:
 _readiness = Readiness()
 
 
+def _look_at_clock(state: dict[str, str]) -> None:
+    """A machine whose clock is wrong shows right pages, but deletes nothing for good."""
+    clock.ask()
+    skew = f"{clock.skew().total_seconds():+.1f} s"
+    state["clock_skew"] = skew
+    if not clock.is_trusted():
+        state["clock"] = f"differs from the database's: {skew}"
+
+
 def _look_at_sweep(state: dict[str, str]) -> None:
     sweep = Sweep.objects.filter(name="purge_due").first()
     if sweep is None:
         state["sweep"] = "has not run yet"
         return
     state["sweep_ran_at"] = sweep.ran_at.isoformat()
-    if sweep.is_late(timezone.now()):
+    if sweep.is_late(clock.known()):
         state["sweep"] = "late"

@@ -1,7 +1,7 @@
 """Figures for Prometheus: what the database knows, and what all processes have counted together.
 
-Every web process says the same, so that it does not matter which of them is asked. With several
-nodes, ask one address or take the greatest.
+Every web process says the same, so that it does not matter which of them is asked; only the clock
+is that of its machine. With several nodes, ask one address or take the greatest.
 """
 
 import time
@@ -13,7 +13,6 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.db import Error
 from django.http import Http404, HttpRequest, HttpResponse
-from django.utils import timezone
 from django.views.decorators.http import require_safe
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import (
@@ -29,6 +28,7 @@ from redis import RedisError
 from console.access import ANSWERS, BUCKETS, MICROSECONDS, REQUESTS
 from console.tally import Counted, counted
 from recycle.actions.counting import ACTIONS
+from recycle.clock import clock
 from recycle.condition import Condition, look, tasks_waiting
 from recycle.http import knows_token
 
@@ -65,7 +65,7 @@ class Glance:
         due = time.monotonic() - self.looked_at > self.KEEP
         if due and self.looking.acquire(blocking=False):
             try:
-                self.condition = look(timezone.now())
+                self.condition = look(clock.ask())
             except Error:
                 self.condition = None
             finally:
@@ -134,6 +134,11 @@ def _of_schedule(condition: Condition) -> Iterator[Metric]:
         worked.add_metric([each.name, "failed"], each.failed)
     yield ran
     yield worked
+    yield GaugeMetricFamily(
+        "console_clock_skew_seconds",
+        "By how much the clock of this machine is ahead of the database's.",
+        value=clock.skew().total_seconds(),
+    )
 
 
 def _of_actions(numbers: dict[Counted, int]) -> Metric:

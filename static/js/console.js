@@ -12,13 +12,13 @@ const on = (type, selector, act) => heard(type, (event) => {
 
 /* --- The server's clock ---------------------------------------------------------------------------------
    Deadlines are the server's, and laptops are off by minutes. The page says what time it was when it was
-   made; every later answer says so again in its Date header, which also mends a page taken from a cache. */
+   made; every later answer says so again in a header, which also mends a page taken from a cache. */
 
 const arrived = performance.timeOrigin + (performance.getEntriesByType("navigation")[0]?.responseStart ?? 0);
 let offset = Date.parse(root.dataset.now) - arrived || 0;
 heard("htmx:afterRequest", ({ detail }) => {
-  // The header counts whole seconds: not worth a correction unless the difference can be seen.
-  const difference = Date.parse(detail.xhr?.getResponseHeader("Date")) - Date.now();
+  // An answer takes a while on its way: not worth a correction unless the difference can be seen.
+  const difference = Date.parse(detail.xhr?.getResponseHeader("X-Console-Time")) - Date.now();
   if (Math.abs(difference - offset) > 2000) offset = difference;
 });
 

@@ -12,7 +12,6 @@ from typing import Any, TypeVar
 from uuid import UUID
 
 from django.db import models
-from django.utils import timezone
 
 from recycle.actions.context import Context
 from recycle.actions.inventory import history
@@ -20,6 +19,7 @@ from recycle.actions.inventory.catalogue import ensure_regions, ensure_types, en
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.renewal import RenewUntil
 from recycle.actions.move import carry_out
+from recycle.clock import clock
 from recycle.inventory import DISKS_ALONE, LISTINGS, Entry, Listing, Notes, Problem, Topic, kept
 from recycle.lifecycle import LIVING, ResourceAction, State
 from recycle.models import (
@@ -166,7 +166,7 @@ class Import:
         # An import may take a minute. A selection made in a list meanwhile must not reach what was
         # not in the list.
         Instance.objects.filter(account=self.account, changed_at=self.now).update(
-            changed_at=timezone.now()
+            changed_at=clock.now()
         )
 
     def _renew(self, ends: dict[UUID, datetime]) -> None:

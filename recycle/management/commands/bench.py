@@ -14,8 +14,8 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection
 from django.test.utils import override_settings
-from django.utils import timezone
 
+from recycle.clock import clock
 from tests.bench.data import Size
 from tests.bench.subjects import SUBJECTS, Bench, Figure
 
@@ -74,7 +74,7 @@ class Command(BaseCommand):
         sys.exit(code)
 
     def _measure(self, rows: int, subjects: list[str], file: Path | None) -> None:
-        small, large = Size(min(SMALL, rows // 2), timezone.now()), Size(rows, timezone.now())
+        small, large = Size(min(SMALL, rows // 2), clock.now()), Size(rows, clock.now())
         places = Places()
         for size in (small, large):
             self.stderr.write(f"Loading {size.rows:,} instances.")

@@ -18,7 +18,6 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
-from django.utils import timezone
 from django.utils.translation import gettext_noop
 from tqdm import tqdm
 
@@ -27,6 +26,7 @@ from recycle import actions
 from recycle.actions import Context
 from recycle.actions.keeping import add_rule
 from recycle.actions.limits import Limit, uses, with_account_use, with_zone_use
+from recycle.clock import clock
 from recycle.lifecycle import Action, State
 from recycle.models import (
     Account,
@@ -113,7 +113,7 @@ class Command(BaseCommand):
         if Account.objects.filter(name=NAME).exists():
             raise CommandError(f"The demo account, {NAME}, is there already.")
         with transaction.atomic():
-            Demo(instances, random.Random(seed), timezone.now()).make()  # noqa: S311 (not a secret)
+            Demo(instances, random.Random(seed), clock.now()).make()  # noqa: S311 (not a secret)
         self.stdout.write(f"Made the account {NAME} with {instances} instances.")
 
 

@@ -16,11 +16,11 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError, connection
-from django.utils import timezone
 from tqdm import tqdm
 
 from recycle.actions import Context
 from recycle.actions.inventory import Imported, Options, import_inventory
+from recycle.clock import clock
 from recycle.inventory import Notes, Progress, ProgressBar, Source, Topic
 from recycle.models import Edge
 from recycle.text import check_text
@@ -117,7 +117,7 @@ class Command(BaseCommand):
         dry_run: bool = given["dry_run"]
         # A name given twice is read once.
         sources = [Source(name) for name in dict.fromkeys(files)]
-        context = Context(by=None, now=timezone.now(), edge=Edge.COMMAND)
+        context = Context(by=None, now=clock.now(), edge=Edge.COMMAND)
         with Notes() as notes:
             try:
                 imported = import_inventory(
