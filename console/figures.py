@@ -32,7 +32,7 @@ def figures(project: Path, *, verbose: bool = False) -> Iterator[str]:
         [project / "manage.py", *_python(project, "console"), *_python(project, "recycle")]
     )
     tests = _read(_python(project, "tests"))
-    pages = _read((project / "templates").rglob("*.html"))
+    pages = _read((project / "templates").rglob("*.*"))
     trees = {path: ast.parse(text) for path, text in source.items()}
     functions = {path: list(_functions(tree)) for path, tree in trees.items()}
     views = project / "recycle" / "views"
@@ -72,7 +72,7 @@ def complaints(project: Path) -> Iterator[str]:
     for folder in ("console", "recycle", "tests"):
         ours += [path for path in (project / folder).rglob("*.py") if path.name != GENERATED]
     yield from _long_lines(project, _read(ours), PYTHON_COLUMNS)
-    yield from _long_lines(project, _read(project.glob("templates/**/*.html")), TEMPLATE_COLUMNS)
+    yield from _long_lines(project, _read(project.glob("templates/**/*.*")), TEMPLATE_COLUMNS)
     folders = (*_python(project, "console"), *_python(project, "recycle"))
     trees = {path: ast.parse(text) for path, text in _read(folders).items()}
     # Verbs stand in every layer under the same name, and constants are their module's own business.

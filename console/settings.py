@@ -80,12 +80,14 @@ MIDDLEWARE = [
     "recycle.views.errors.AwayMiddleware",
 ]
 
+# Our own, then those that come with an application.
+LOADERS = ["console.indents.Loader", "django.template.loaders.app_directories.Loader"]
 TEMPLATES = [
     {
         "BACKEND": "django.template.backends.django.DjangoTemplates",
         "DIRS": [BASE_DIR / "templates"],
-        "APP_DIRS": True,
         "OPTIONS": {
+            "loaders": [("django.template.loaders.cached.Loader", LOADERS)],
             "context_processors": [
                 "django.template.context_processors.request",
                 "django.contrib.auth.context_processors.auth",
@@ -93,6 +95,12 @@ TEMPLATES = [
                 "recycle.http.shell",
             ],
         },
+    },
+    # What is there for each row of a list.
+    {
+        "BACKEND": "django.template.backends.jinja2.Jinja2",
+        "DIRS": [BASE_DIR / "templates"],
+        "OPTIONS": {"environment": "recycle.templatetags.rows.environment"},
     },
 ]
 

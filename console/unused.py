@@ -72,7 +72,7 @@ def unused(project: Path) -> Iterator[str]:
         for path in project.glob(folder)
         if "migrations" not in path.parts
     )
-    pages = "\n".join(_read(project.glob("templates/**/*.html")).values())
+    pages = "\n".join(_read(project.glob("templates/**/*.*")).values())
     script = "\n".join(_read(project.glob("static/js/*.js")).values())
     python = "\n".join(source.values())
 

@@ -52,7 +52,7 @@ def test_a_row_says_what_was_deleted_by_whom_why_and_how_long_it_stays(
         assert words in text
     (ends,) = Instance.objects.values_list("purge_at", flat=True)
     assert ends
-    assert f'data-ends="{ends.isoformat()}"' in text
+    assert f'datetime="{ends.isoformat()}" data-ends' in text
     assert "1 h 59 min" in text
 
 

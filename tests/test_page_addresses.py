@@ -67,7 +67,7 @@ MAY_LOOK = {
 def test_no_page_makes_a_link_from_the_raw_request():
     base = Path(settings.BASE_DIR)
     sources = [
-        *base.glob("templates/**/*.html"),
+        *base.glob("templates/**/*.*"),
         *base.glob("recycle/**/*.py"),
         *base.glob("console/*.py"),
     ]

@@ -75,12 +75,13 @@ def test_nobody_but_the_policy_compares_a_role(place, orders_only):
 
 
 def test_no_template_asks_for_a_role_and_each_action_it_names_is_one():
-    for path in sorted((BASE / "templates").rglob("*.html")):
+    for path in sorted((BASE / "templates").rglob("*.*")):
         source = path.read_text("utf-8")
         named = re.findall(r"shell\.may\.(\w+)|{% (?:dialog|operation \w+) \"(\w+)\"", source)
+        named += re.findall(r"(dialog|operation)\((?:\w+, )?\"(\w+)\"", source)
 
         assert re.findall(r"{[{%][^%}]*\.role\b", source) == [], path
-        assert {a or b for a, b in named} <= {str(each) for each in NEEDED}, path
+        assert {b or a for a, b in named} <= {str(each) for each in NEEDED}, path
 
 
 # --- Every action, every role, every edge ---------------------------------------------------------

@@ -2,7 +2,7 @@
 action.
 """
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -14,6 +14,7 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_noop
 
 from recycle import policy, wording
 from recycle.actions import Blocker
@@ -47,7 +48,7 @@ def icon(name: str, extra: str = "") -> SafeString:
     )
 
 
-def _off(label: object, reason: object) -> SafeString:
+def disabled(label: object, reason: object) -> SafeString:
     """What cannot be done, and why."""
     return format_html(
         '<span class="off" title="{0}" tabindex="0">{1}<span class="visually-hidden">: '
@@ -57,12 +58,11 @@ def _off(label: object, reason: object) -> SafeString:
     )
 
 
-def _opens_dialog(address: str, label: object, extra: str, about: object = "") -> SafeString:
+def opens_dialog(address: str, label: object, extra: str, about: object = "") -> SafeString:
     hidden = format_html('<span class="visually-hidden"> {}</span>', about) if about else ""
     return format_html(
-        '<a class="{}" href="{}" hx-get="{}" hx-target="#dialog" hx-push-url="false">{}{}</a>',
-        extra,
-        address,
+        '<a{} href="{}" hx-get="" hx-target="#dialog">{}{}</a>',
+        format_html(' class="{}"', extra) if extra else "",
         address,
         label,
         hidden,
@@ -79,9 +79,9 @@ def operation(
     request, label = context["request"], Action(action).label
     reason = policy.why_not(Action(action), instance, role=request.shell.role, now=request.now)
     if reason is not None:
-        return _off(label, refusal_label(reason, instance))
+        return disabled(label, refusal_label(reason, instance))
     link = dialog_link(reverse(f"recycle:{action}"), request.shell.address, [instance.pk])
-    return _opens_dialog(link, label, extra)
+    return opens_dialog(link, label, extra)
 
 
 @register.simple_tag(takes_context=True)
@@ -106,28 +106,27 @@ def dialog(
     if not request.shell.may[action]:
         off = str(Refusal.ROLE.label)
     if off:
-        return _off(label, off)
+        return disabled(label, off)
     ids = [row.pk if row else key] if row or key else []
     shown = format_html("{}{}", icon(picture), label) if picture else label
-    return _opens_dialog(dialog_link(address, request.shell.address, ids), shown, extra, row or "")
+    return opens_dialog(dialog_link(address, request.shell.address, ids), shown, extra, row or "")
 
 
-@register.filter
-def time_left(end: datetime, now: datetime) -> str:
+def time_left(end: datetime, now: datetime, translated: Callable[[str], str] = _) -> str:
     """The time until `end` in two units at most, rounded down, as the page's script goes on
     counting it.
     """
     seconds = int((end - now).total_seconds())
     if seconds <= 0:
-        return _("ending")
+        return translated(gettext_noop("ending"))
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
     words = [
-        (_("{n} d"), days),
-        (_("{n} h"), hour if days else hours),
-        (_("{n} min"), minute if hours else minutes),
-        (_("{n} s"), second),
+        (gettext_noop("{n} d"), days),
+        (gettext_noop("{n} h"), hour if days else hours),
+        (gettext_noop("{n} min"), minute if hours else minutes),
+        (gettext_noop("{n} s"), second),
     ]
     if days:
         shown = words[:2]
@@ -139,26 +138,28 @@ def time_left(end: datetime, now: datetime) -> str:
         shown = words[2:]
     else:
         shown = words[3:]
-    return " ".join(word.format(n=number) for word, number in shown)
+    return " ".join(translated(word).format(n=number) for word, number in shown)
 
 
-@register.filter
 def urgency(end: datetime, now: datetime) -> str:
     left = end - now
     return "now" if left < NOW else "soon" if left < SOON else ""
 
 
 @register.filter
-def time_since(moment: datetime, now: datetime) -> str:
+def time_since(moment: datetime, now: datetime, translated: Callable[[str], str] = _) -> str:
     """How long ago, in its largest unit."""
     seconds = max(0, int((now - moment).total_seconds()))
-    for size, word in ((86_400, _("{n} d ago")), (3_600, _("{n} h ago")), (60, _("{n} min ago"))):
+    for size, word in (
+        (86_400, gettext_noop("{n} d ago")),
+        (3_600, gettext_noop("{n} h ago")),
+        (60, gettext_noop("{n} min ago")),
+    ):
         if seconds >= size:
-            return word.format(n=seconds // size)
-    return _("just now")
+            return translated(word).format(n=seconds // size)
+    return translated(gettext_noop("just now"))
 
 
-@register.filter
 def seconds_between(end: datetime, start: datetime) -> int:
     return max(0, int((end - start).total_seconds()))
 
@@ -226,7 +227,6 @@ def undo_offer(context: dict[str, Any]) -> dict[str, Any] | None:
     return {"batch": offer["batch"], "until": until} if until and until > request.now else None
 
 
-@register.filter
 def retention_of(change: dict[str, Any]) -> str:
     """What an event about retention was about."""
     if "key" not in change:
@@ -234,7 +234,6 @@ def retention_of(change: dict[str, Any]) -> str:
     return _("Retention, rule %(tag)s") % {"tag": tag_label(change["key"], change["value"])}
 
 
-@register.filter
 def retention_change(change: dict[str, Any]) -> str:
     """From what to what, as an event keeps it: seconds, 0 for an exclusion, null for the standard
     or no rule.

@@ -63,6 +63,7 @@ def show_list(
         # What a download takes of the address: everything that matches, in this order.
         "exported": place.query(size=None, cursor=None),
         "partial": partial,
+        "rows": f"{folder}/_{name}.jinja",
         "piece": template == partial,
         "now": request.now,
         "tip": name not in request.user.preferences.get("dismissed", []),

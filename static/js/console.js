@@ -22,7 +22,7 @@ heard("htmx:afterRequest", ({ detail }) => {
   if (Math.abs(difference - offset) > 2000) offset = difference;
 });
 
-/* --- Countdown: [data-ends], with a progress element as its next sibling --------------------------------- */
+/* --- Countdown: time[data-ends], with a progress element as its next sibling --------------------------------- */
 
 const say = (unit, n) => words()[unit].replace("{n}", n);
 
@@ -42,7 +42,7 @@ function tick() {
   const now = Date.now() + offset;
   const overdue = new Map();
   for (const element of live("[data-ends]")) {
-    const seconds = Math.max(0, Math.floor((Date.parse(element.dataset.ends) - now) / 1000));
+    const seconds = Math.max(0, Math.floor((Date.parse(element.dateTime) - now) / 1000));
     const text = seconds ? remaining(seconds) : words().ending;
     if (element.textContent !== text) element.textContent = text;
     element.classList.toggle("soon", seconds < 1800 && seconds >= 300);
@@ -295,6 +295,8 @@ on("change", "input[name=lines]", ({ form }) => sum(form));
    Every one says which account and region this window shows. What would show another is not put into it. */
 
 heard("htmx:configRequest", ({ detail }) => {
+  // The link to a dialog says its address once.
+  if (detail.elt.matches("a[hx-get='']")) detail.path = detail.elt.getAttribute("href");
   const { scope } = words();
   if (scope) detail.headers["X-Scope"] = scope;
 });
@@ -419,6 +421,11 @@ heard("htmx:historyRestore", () => {
 heard("htmx:historyCacheMissLoadError", () => location.reload());
 // Taken out of the browser's memory as it was left: time has gone on since.
 addEventListener("pageshow", ({ persisted }) => { if (persisted) htmx.trigger(document.body, "changed"); });
+
+// What is cut for want of room says itself whole to who points at it.
+on("mouseover", ".list :is(.id, small)", (element) => {
+  if (!element.title && element.scrollWidth > element.clientWidth) element.title = element.textContent.trim();
+});
 
 /* --- Theme, navigation, search, copying -------------------------------------------------------------------------- */
 

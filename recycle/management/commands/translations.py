@@ -19,7 +19,12 @@ BASE: Path = settings.BASE_DIR
 SOURCE = BASE / "locale" / "zh_Hans" / "LC_MESSAGES" / "django.po"
 COMPILED = SOURCE.with_suffix(".mo")
 # What is looked through, in the order in which it stands in the catalogue.
-PLACES = {"recycle": "*.py", "console": "*.py", "templates": "*.html"}
+PLACES = [
+    ("recycle", "*.py"),
+    ("console", "*.py"),
+    ("templates", "*.html"),
+    ("templates", "*.jinja"),
+]
 
 SINGLE, PLURAL, CONTEXT, CONTEXT_PLURAL = (1,), (1, 2), ((1, "c"), 2), ((1, "c"), 2, 3)
 KEYWORDS: dict[str, Any] = {
@@ -75,15 +80,16 @@ def translated() -> Catalog:
 
 
 def extracted() -> Iterator[Message]:
-    for place, pattern in PLACES.items():
+    for place, pattern in PLACES:
         for path in sorted((BASE / place).rglob(pattern)):
             source = path.read_text("utf-8")
             if path.suffix == ".html":
                 # Babel reads it as Python, where an indent means something.
                 source = "\n".join(line.strip() for line in templatize(source).split("\n"))
             where = path.relative_to(BASE).as_posix()
+            method = "jinja2" if path.suffix == ".jinja" else "python"
             for line, text, _comments, context in extract(
-                "python", BytesIO(source.encode()), KEYWORDS
+                method, BytesIO(source.encode()), KEYWORDS
             ):
                 yield Message(text, locations=[(where, line)], context=context)
 
