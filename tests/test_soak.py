@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 from django.db import connection, transaction
 
 from recycle import actions
-from recycle.lifecycle import State
-from recycle.models import Event, Instance, InstanceTag, Tag
+from recycle.lifecycle import Action, State
+from recycle.models import BatchJob, Event, Instance, InstanceTag, JobItem, Tag
 from recycle.policy import BillingMode
 from tests.conftest import acting
 from tests.soak.course import Outage, wrong_answers
@@ -23,7 +23,7 @@ HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 
 
 @pytest.fixture
-def history(make_instance, bind, alice, now):
+def history(make_instance, bind, account, alice, now):
     """Instances that have been through everything there is, by the actions themselves."""
 
     def named(*names):
@@ -48,6 +48,11 @@ def history(make_instance, bind, alice, now):
     do(actions.restart, "again", when=long_ago + HOUR)
     do(actions.delete, "again", when=now, may_release=False)
     do(actions.purge, "gone", when=long_ago + HOUR)
+    for name in ("jobbed", "barred"):
+        make_instance(name=name, protected=name == "barred")
+    order = actions.JobOrder(account=account, action=Action.PROTECT, parameters={})
+    actions.request_job(named("jobbed", "barred"), order, context=acting(alice, now))
+    actions.carry_out_jobs(context=acting(None, now))
     actions.expire_due(context=acting(None, now))
     actions.purge_due(context=acting(None, now))
     return named
@@ -74,6 +79,8 @@ def test_the_proof_finds_nothing_where_all_is_well(history, now):
         "hourly": "purged",
         "subscription": "purged",
         "idle": "active",
+        "jobbed": "active",
+        "barred": "active",
     }
 
 
@@ -214,6 +221,40 @@ def unchecked():
         cursor.execute("PRAGMA ignore_check_constraints = OFF")
 
 
+def test_a_batch_job_that_stays_behind_is_found(history, now):
+    BatchJob.objects.update(state="running", finished_at=None)
+
+    assert broken(now) == {"every batch job comes to its end"}
+
+
+def test_a_batch_job_that_miscounts_is_found(history, now):
+    """One that says it has done what it was refused."""
+    BatchJob.objects.update(done=2, refused=0)
+
+    assert broken(now) == {"a batch job counts what became of its items"}
+
+
+def test_an_item_that_a_finished_batch_job_has_left_out_is_found(history, now):
+    JobItem.objects.filter(outcome="refused").update(outcome="pending")
+
+    assert broken(now) == {"a batch job counts what became of its items"}
+
+
+def test_a_done_item_without_its_event_is_found(history, now):
+    Event.objects.filter(instance_name="jobbed", action="protect").delete()
+
+    assert broken(now) == {"what a batch job did is in the log, and nothing else"}
+
+
+def test_an_instance_that_a_batch_job_has_twice_is_found(history, now):
+    item = JobItem.objects.get(outcome="done")
+    item.pk = None
+    item.save(force_insert=True)
+    BatchJob.objects.update(total=3, done=2)
+
+    assert broken(now) == {"what a batch job did is in the log, and nothing else"}
+
+
 def test_every_promise_has_been_seen_broken():
     """Above; a new one needs a test that breaks it."""
     assert set(PROMISES) == {
@@ -226,6 +267,9 @@ def test_every_promise_has_been_seen_broken():
         "the steps of an instance are one chain",
         "an instance is where its last step led",
         "every event is there once",
+        "every batch job comes to its end",
+        "a batch job counts what became of its items",
+        "what a batch job did is in the log, and nothing else",
     }
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from django.core.management import call_command
 from django.db import connection
-from django.db.models import Count
+from django.db.models import Count, Sum
 
-from recycle.models import Event
+from recycle.models import BatchJob, Event
 from tests.postgres import Cluster
 from tests.soak.data import PEOPLE, Fleet
 from tests.soak.parts import Parts, wait_until
@@ -66,6 +66,7 @@ class Report:
     kills: Counter[str] = field(default_factory=Counter)
     outages: list[Outage] = field(default_factory=list)
     rates: list[Rate] = field(default_factory=list)
+    jobs: Counter[str] = field(default_factory=Counter)
     events: Counter[str] = field(default_factory=Counter)
     broken: list[str] = field(default_factory=list)
 
@@ -85,6 +86,7 @@ class Report:
         yield f"Killed: {_counted(self.kills)}."
         for away in self.outages:
             yield f"The {away.what} was away for {away.ended - away.began:.1f} s."
+        yield f"Instances in batch jobs: {_counted(self.jobs)}."
         yield f"Written: {_counted(self.events)}."
         yield from map(str, self.rates)
         yield from (f"BROKEN {line}" for line in self.broken)
@@ -176,7 +178,7 @@ class Course:
         self.rests_at = now_of_database()
         self.parts.start_what_ended()
         try:
-            wait_until(lambda: not is_due(), "", patience=SETTLES)
+            wait_until(lambda: not is_due() and not _jobs_wait(), "", patience=SETTLES)
         except TimeoutError:
             # What is left over, the proof will name.
             self.say("It does not come to rest.")
@@ -205,6 +207,8 @@ class Course:
                 report.broken.append(f"{person.name} could not go on: {person.fault!r}")
         counts = Event.objects.order_by().values_list("action").annotate(count=Count("pk"))
         report.events.update(dict(counts))
+        jobs = BatchJob.objects.values_list("state").annotate(count=Sum("total"))
+        report.jobs.update(dict(jobs))
         broken = [*wrong_answers(answers, report.outages), *prove(self.rests_at)]
         report.broken += map(str, broken)
         if report.broken:
@@ -239,6 +243,10 @@ class Course:
         self.cluster.start()
         self.report.outages.append(Outage("database", began, time.monotonic()))
         self._press()
+
+
+def _jobs_wait() -> bool:
+    return BatchJob.objects.unfinished().exists()
 
 
 def wrong_answers(answers: Iterable[Answer], outages: Sequence[Outage]) -> list[Broken]:

@@ -16,7 +16,16 @@ from django.db.models import Count, Exists, F, OuterRef, Q, QuerySet, Subquery
 from django.db.models.expressions import Window
 from django.db.models.functions import Lag
 
-from recycle.models import ElasticIP, Event, Instance, InstanceTag, RealServer, Volume
+from recycle.models import (
+    BatchJob,
+    ElasticIP,
+    Event,
+    Instance,
+    InstanceTag,
+    JobItem,
+    RealServer,
+    Volume,
+)
 
 # Of each promise that was broken, so many rows are named.
 NAMED = 5
@@ -48,6 +57,8 @@ STEPS: dict[str, tuple[str, ...]] = {
     "unprotect": ("active active", "stopped stopped", "expired expired"),
     "hold": ("active active", "stopped stopped", "expired expired", "recycled recycled"),
     "unhold": ("active active", "stopped stopped", "expired expired", "recycled recycled"),
+    "quarantine": ("active active", "stopped stopped", "expired expired", "recycled recycled"),
+    "retry": ("active active", "stopped stopped", "expired expired", "recycled recycled"),
 }
 # What the owner was promised at least, whatever the row says by now.
 LEAST_IN_BIN = timedelta(hours=2)
@@ -217,6 +228,39 @@ def twice(now: datetime) -> Iterator[str]:
     return _named(rows, *same, "times")
 
 
+# --- Batch jobs -----------------------------------------------------------------------------------
+
+
+def unfinished_jobs(now: datetime) -> Iterator[str]:
+    return _named(BatchJob.objects.exclude(state__in=["finished", "cancelled"]), "pk", "state")
+
+
+def miscounted_jobs(now: datetime) -> Iterator[str]:
+    """What a job says of its items agrees with them, and only of a cancelled one some are left."""
+    counts = {
+        name: Count("items", filter=Q(items__outcome=name))
+        for name in ("done", "refused", "failed", "pending")
+    }
+    jobs = BatchJob.objects.annotate(
+        of=Count("items"), **{f"n_{name}": count for name, count in counts.items()}
+    )
+    agrees = Q(total=F("of"), done=F("n_done"), refused=F("n_refused"), failed=F("n_failed"))
+    complete = Q(n_pending=0) | ~Q(state="finished")
+    fields = ("pk", "state", "total", "done", "refused", "failed")
+    return _named(jobs.exclude(agrees & complete), *fields)
+
+
+def untold_items(now: datetime) -> Iterator[str]:
+    """What was done to an item is in its log, by the batch of the job; of the others nothing is."""
+    its = Event.objects.filter(instance_id=OuterRef("instance_id"), batch=OuterRef("job"))
+    items = JobItem.objects.annotate(told=Exists(its))
+    wrong = (Q(outcome="done") & Q(told=False)) | (~Q(outcome="done") & Q(told=True))
+    yield from _named(items.filter(wrong), "job", "instance_id", "outcome")
+    same = ("job", "instance_id")
+    twice = JobItem.objects.order_by().values(*same).annotate(times=Count("pk"))
+    yield from _named(twice.filter(times__gt=1), *same, "times")
+
+
 PROMISES: dict[str, Promise] = {
     "the times of an instance follow its state": wrong_times,
     "nothing is bound to what lies in the bin or is gone": wrongly_bound,
@@ -227,4 +271,7 @@ PROMISES: dict[str, Promise] = {
     "the steps of an instance are one chain": broken_chains,
     "an instance is where its last step led": wrong_ends,
     "every event is there once": twice,
+    "every batch job comes to its end": unfinished_jobs,
+    "a batch job counts what became of its items": miscounted_jobs,
+    "what a batch job did is in the log, and nothing else": untold_items,
 }
