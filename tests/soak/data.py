@@ -57,10 +57,12 @@ class Fleet:
         _analyze()
 
     def burst(self, count: int, due_at: datetime) -> None:
-        """Let as many come due at once; they are there at one moment."""
+        """Let as many come due at once. They are there at the moment of the return, not before, so
+        that nobody has begun with them.
+        """
         with transaction.atomic():
             self._put(self._binned(due_at) for _number in range(count))
-        _analyze()
+            _analyze()
 
     def _catalogue(self) -> None:
         region = Region.objects.create(code="cn-beijing-6", name="Beijing")
