@@ -79,7 +79,11 @@ def test_the_sentences_are_taken_apart_and_read_as_before(earlier, migrate):  # 
     } == MEANINGS
     theirs = apps.get_model("recycle", "Instance").objects.get(account=earlier.theirs.pk)
     assert (theirs.retention_kind, theirs.retention_subject) == (None, None)
-    words = {entry.name: entry.kept for entry in Instance.objects.filter(state="recycled")}
+    # Later migrations have not run: the model knows columns that are not there yet.
+    known = Instance.objects.only(
+        "name", "retention_kind", "retention_subject", "recycled_at", "purge_at"
+    )
+    words = {entry.name: entry.kept for entry in known.filter(state="recycled")}
     assert words["rule a=b=c"] == "rule a=b=c, 2 hours"
     assert words["extended Ada Lovelace="] == "extended by Ada Lovelace=, 2 hours"
     assert details(apps) == [
