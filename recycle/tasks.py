@@ -43,6 +43,8 @@ def forget_tombstones() -> None:
         return
     if forgotten := actions.forget_tombstones(context=context).done:
         logger.info("forgot %d tombstones", len(forgotten))
+    if items := actions.forget_job_items(context=context).done:
+        logger.info("forgot %d items of batch jobs", len(items))
 
 
 @shared_task

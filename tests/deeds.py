@@ -159,6 +159,7 @@ DEEDS: dict[str, Deed] = {
         Action.RESTORE, lambda world: (_instances(world), world.job_order), {}
     ),
     "jobs.carry_out_jobs": Deed(None, lambda world: (), {}),
+    "jobs.forget_job_items": Deed(None, lambda world: (), {}),
     "jobs.cancel": _deed(Right.JOBS_OF_OTHERS, lambda world: world.job),
     "jobs.retry_failed": _deed(Right.JOBS_OF_OTHERS, lambda world: world.failed_job),
     "sessions.clear_sessions": Deed(None, lambda world: (), {}),
@@ -278,7 +279,12 @@ def world(
     failed_job = BatchJob.objects.create(
         total=1, failed=1, state=JobState.FINISHED, **about, **times
     )
-    for each, outcome in ((job, ItemOutcome.PENDING), (failed_job, ItemOutcome.FAILED)):
+    old = {"started_at": now - 99 * DAY, "finished_at": now - 99 * DAY}
+    old_job = BatchJob.objects.create(total=1, done=1, state=JobState.FINISHED, **about, **old)
+    outcomes = {
+        old_job: ItemOutcome.DONE, job: ItemOutcome.PENDING, failed_job: ItemOutcome.FAILED
+    }  # fmt: skip
+    for each, outcome in outcomes.items():
         JobItem.objects.create(
             job=each, instance_id=full.pk, name=full.name, changed_at=now, outcome=outcome
         )

@@ -430,6 +430,37 @@ def test_whoever_asked_for_a_job_may_stop_it_though_they_may_not_ask_any_more(
     assert actions.cancel(job, context=acting(oscar, now)).done
 
 
+# --- Forgotten ------------------------------------------------------------------------------------
+
+
+def test_the_items_of_old_jobs_are_forgotten_and_the_jobs_stay(
+    ask, make_instance, now, monkeypatch
+):
+    monkeypatch.setattr(jobs, "CHUNK", 2)
+    for _ in range(3):
+        make_instance()
+    old, young = ask(Action.STOP, no_fees=False), ask(Action.PROTECT)
+    work()
+    BatchJob.objects.filter(pk=old.pk).update(finished_at=now - timedelta(days=91))
+
+    actions.forget_job_items(context=acting(None, now))
+
+    assert (old.items.count(), young.items.count()) == (0, 3)
+    assert sum(counts(old)) == 3
+    with CaptureQueriesContext(connection) as queries:
+        actions.forget_job_items(context=acting(None, now))
+    assert len(queries) == 1
+
+
+def test_what_is_not_over_is_never_forgotten(ask, make_instance, now):
+    make_instance()
+    job = ask(Action.STOP, no_fees=False)
+
+    actions.forget_job_items(context=acting(None, now + timedelta(days=1_000)))
+
+    assert job.items.count() == 1
+
+
 # --- Plans ----------------------------------------------------------------------------------------
 
 

@@ -3,7 +3,14 @@
 from recycle.actions.again import configure, plan
 from recycle.actions.context import Context
 from recycle.actions.create import create
-from recycle.actions.jobs import JobOrder, cancel, carry_out_jobs, request_job, retry_failed
+from recycle.actions.jobs import (
+    JobOrder,
+    cancel,
+    carry_out_jobs,
+    forget_job_items,
+    request_job,
+    retry_failed,
+)
 from recycle.actions.outcome import Became, Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.schedule import expire_due, forget_tombstones, purge_due
 from recycle.actions.sessions import clear_sessions, end_sessions
@@ -41,6 +48,7 @@ __all__ = [
     "end_sessions",
     "expire_due",
     "extend",
+    "forget_job_items",
     "forget_tombstones",
     "hold",
     "plan",

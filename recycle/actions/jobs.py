@@ -8,11 +8,14 @@ a worker that dies nothing is left but a job that is free again.
 import logging
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any, NamedTuple
 from uuid import UUID
 
+from django.conf import settings
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import F, QuerySet, UUIDField, Value
 from django.db.models.functions import Coalesce, Now
@@ -120,7 +123,7 @@ def retry_failed(job: BatchJob, *, context: Context, dry_run: bool = False) -> O
     """Have what failed in a job tried again, by a new job. A job is retried once: of what fails
     again, the new one is retried.
     """
-    with transaction.atomic():
+    with _writing(dry_run=dry_run):
         job = _read(job, lock=not dry_run)
         again = _new(
             JobOrder(
@@ -145,7 +148,7 @@ def retry_failed(job: BatchJob, *, context: Context, dry_run: bool = False) -> O
 
 def cancel(job: BatchJob, *, context: Context, dry_run: bool = False) -> Outcome:
     """Stop a job after the chunk that is being worked off. What was done stays done."""
-    with transaction.atomic():
+    with _writing(dry_run=dry_run):
         # This waits for the end of that chunk.
         job = _read(job, lock=not dry_run)
         refusal = _why_not_touch(job, context) or (Refusal.OVER if job.is_over else None)
@@ -184,6 +187,11 @@ def _fill(job: BatchJob, rows: QuerySet[Any], columns: Mapping[str, Any]) -> int
     job.total = insert_from(JobItem, rows, items)
     BatchJob.objects.filter(pk=job.pk).update(total=job.total)
     return job.total
+
+
+def _writing(*, dry_run: bool) -> AbstractContextManager[Any]:
+    """A transaction; a dry run writes nothing and needs none."""
+    return nullcontext() if dry_run else transaction.atomic()
 
 
 def _read(job: BatchJob, *, lock: bool) -> BatchJob:
@@ -434,3 +442,29 @@ def _write(job: BatchJob, items: Sequence[Selected], became: Results, now: datet
         failed=F("failed") + counts[ItemOutcome.FAILED],
         reached=items[-1].pk if items else job.reached,
     )
+
+
+# --- Forgotten ------------------------------------------------------------------------------------
+
+
+def forget_job_items(*, context: Context, dry_run: bool = False, limit: int = TURNS) -> Outcome:
+    """Delete the items of jobs that have been over for TOMBSTONE_DAYS, `limit` chunks at most. The
+    jobs stay, with their counts, and so do the events.
+    """
+    moment = context.now - timedelta(days=settings.TOMBSTONE_DAYS)
+    outcome = Outcome(ResourceAction.REMOVE, context.batch)
+    # The oldest items are in front: where the first ones are not to be forgotten, none are.
+    items = JobItem.objects.order_by("pk").values_list("pk", "name", "job__finished_at")
+    first = items.first()
+    while limit > 0 and first and _is_before(first[2], moment):
+        old = list(takewhile(lambda item: _is_before(item[2], moment), items[:CHUNK]))
+        outcome.done += [Done(pk, name, ResourceAction.REMOVE) for pk, name, _over in old]
+        if dry_run or not old:
+            break
+        JobItem.objects.filter(pk__lte=old[-1][0]).delete()
+        limit, first = limit - 1, items.first()
+    return outcome
+
+
+def _is_before(over: datetime | None, moment: datetime) -> bool:
+    return over is not None and over < moment

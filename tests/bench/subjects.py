@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import resource
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
@@ -17,11 +18,19 @@ from django.urls import reverse
 from django.utils import timezone
 
 from recycle import actions
-from recycle.actions import Context
+from recycle.actions import Context, JobOrder
 from recycle.forms import ListForm
 from recycle.forms.places import FILTERED
 from recycle.lifecycle import Action
-from recycle.models import Account, Edge, Instance, RetentionRule, User
+from recycle.models import (
+    Account,
+    BatchJob,
+    Edge,
+    Instance,
+    InstanceQuerySet,
+    RetentionRule,
+    User,
+)
 from recycle.views.verbs.dialog import may_be_final
 from tests.bench import rivals
 from tests.bench.data import RARE, Size
@@ -185,6 +194,48 @@ def verbs(bench: Bench) -> Iterator[Figure]:
     yield _against_sql(forms, f"restore of {turn * ROUNDS:,}")
 
 
+def job(bench: Bench) -> Iterator[Figure]:
+    """Everything in use of an account recycled, restored, recycled and purged, by batch jobs."""
+    user = User.objects.get(username="bench")
+    account = Account.objects.get(name="Bench")
+    ours = Instance.objects.of(account)
+    in_use = ours.filter(pk__in=ours.living().filter(protected=False).values("pk"))
+
+    def ask(rows: InstanceQuerySet, action: Action, parameters: dict[str, Any]) -> int:
+        order = JobOrder(account=account, action=action, parameters=parameters)
+        context = _context(timezone.now(), user)
+        actions.request_job(rows.order_by("name", "pk"), order, context=context)
+        return BatchJob.objects.unfinished().get().total
+
+    def work() -> int:
+        [asked] = BatchJob.objects.unfinished()
+        while BatchJob.objects.unfinished().exists():
+            actions.carry_out_jobs(context=_context(timezone.now()))
+        return BatchJob.objects.get(pk=asked.pk).done
+
+    for rows, action, parameters in (
+        (in_use, Action.DELETE, {"may_release": False}),
+        (ours.in_bin(), Action.RESTORE, {}),
+        (in_use, Action.DELETE, {"may_release": False}),
+        (ours.in_bin(), Action.PURGE, {}),
+    ):
+        before = _peak()
+        asked = in_turns({"ask": partial(ask, rows, action, parameters)}, 1)["ask"]
+        done = in_turns({"work": work}, 1)["work"]
+        count = BatchJob.objects.latest("created_at").done
+        told = (
+            f"{count:,} done, {_microseconds(done)}; asked for in {asked.wall * 1e6:.1f} µs a row"
+        )
+        told += f"; {_peak() - before:.1f} MB more at most"
+        what = f"batch job: {action.value}, instances a second"
+        yield Figure(17, what, "–", 1 / done.wall, None, None, True, told)
+
+
+def _peak() -> float:
+    """The most memory that this process has had so far, in MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
 def _against_sql(forms: dict[str, Form], what: str) -> Figure:
     product, sql = forms["product"], forms["sql"]
     told = f"{_microseconds(product)}; SQL {_microseconds(sql)}"
@@ -316,7 +367,13 @@ def _pass(act: Callable[..., object], context: Context) -> int:
 def idle(bench: Bench) -> Iterator[Figure]:
     """Passes that find nothing to do."""
     context = _context(timezone.now() - timedelta(days=300))
-    for name in ("expire_due", "purge_due", "forget_tombstones", "clear_sessions"):
+    for name in (
+        "expire_due",
+        "purge_due",
+        "forget_tombstones",
+        "clear_sessions",
+        "carry_out_jobs",
+    ):
         act = getattr(actions, name)
         act(context=context)
         form = in_turns({name: partial(_pass, act, context)}, 2 * ROUNDS)[name]
@@ -347,6 +404,7 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "idle": idle,
     "retention": retention,
     "verbs": verbs,
+    "job": job,
     # Last: it changes what the others read.
     "purge": purge,
 }
