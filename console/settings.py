@@ -16,6 +16,9 @@ DATA_DIR = env.data_dir("CONSOLE_DATA_DIR", BASE_DIR / "var")
 
 # Days for which the row of a purged instance is kept; its events are kept for good.
 TOMBSTONE_DAYS = env.positive("TOMBSTONE_DAYS", 90)
+# Failed tries after which the schedule leaves an instance to a person. Between them it waits for a
+# minute, two, four, ... a day at most: the eighth is two hours after the first.
+PURGE_ATTEMPTS = env.positive("PURGE_ATTEMPTS", 8)
 # Seconds after which a sweep that did not come by counts as late.
 SWEEP_LATE_AFTER = 60
 # Whose clock counts, see `recycle.clock`: the tests move the one of their machine.

@@ -36,6 +36,9 @@ class Action(TextChoices):
     # A held one is not deleted for good until an administrator ends the hold.
     HOLD = "hold", _("Place legal hold")
     UNHOLD = "unhold", _("End legal hold")
+    # What the schedule has failed to do so often waits for a person, who has it tried again.
+    QUARANTINE = "quarantine", _("Put in quarantine")
+    RETRY = "retry", _("Try again")
 
 
 class ResourceAction(TextChoices):
@@ -95,6 +98,8 @@ TRANSITIONS: dict[Action, dict[State, State]] = {
     Action.UNPROTECT: {state: state for state in LIVING},
     Action.HOLD: {state: state for state in (*LIVING, State.RECYCLED)},
     Action.UNHOLD: {state: state for state in (*LIVING, State.RECYCLED)},
+    Action.QUARANTINE: {state: state for state in (*LIVING, State.RECYCLED)},
+    Action.RETRY: {state: state for state in (*LIVING, State.RECYCLED)},
 }
 
 

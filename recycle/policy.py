@@ -63,6 +63,7 @@ class Refusal(TextChoices):
     PROTECTED = "protected", _("It is protected. Switch the protection off first.")
     NOT_PROTECTED = "not_protected", _("It is not protected.")
     HELD = "held", _("It is under legal hold.")
+    NOT_QUARANTINED = "not_quarantined", _("It is not in quarantine.")
     NOT_HELD = "not_held", _("It is not under legal hold.")
     NO_LONGER = (
         "no_longer",
@@ -122,6 +123,8 @@ class Subject(Protocol):
     def protected(self) -> bool: ...
     @property
     def held_at(self) -> datetime | None: ...
+    @property
+    def quarantined_at(self) -> datetime | None: ...
     @property
     def family(self) -> str: ...
 
@@ -196,6 +199,8 @@ NEEDED: dict[AnyAction, Role] = {
     Action.UNPROTECT: Role.OPERATOR,
     Action.HOLD: Role.ADMINISTRATOR,
     Action.UNHOLD: Role.ADMINISTRATOR,
+    Action.QUARANTINE: Role.SYSTEM,
+    Action.RETRY: Role.OPERATOR,
     ResourceAction.CREATE: Role.OPERATOR,
     # Edits, as the admin makes them.
     ResourceAction.UPDATE: Role.ADMINISTRATOR,
@@ -312,6 +317,10 @@ def _is_held(instance: Subject, role: Role, now: datetime) -> Refusal | None:
     return None if instance.held_at is not None else Refusal.NOT_HELD
 
 
+def _is_in_quarantine(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return None if instance.quarantined_at is not None else Refusal.NOT_QUARANTINED
+
+
 RULES: dict[Action, tuple[Rule, ...]] = {
     Action.START: (_has_not_run_out,),
     Action.STOP: (),
@@ -328,6 +337,8 @@ RULES: dict[Action, tuple[Rule, ...]] = {
     Action.UNPROTECT: (_is_protected,),
     Action.HOLD: (_is_not_held,),
     Action.UNHOLD: (_is_held,),
+    Action.QUARANTINE: (),
+    Action.RETRY: (_is_in_quarantine,),
 }
 
 

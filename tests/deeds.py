@@ -148,6 +148,7 @@ DEEDS: dict[str, Deed] = {
     "verbs.unprotect": _verb(Action.UNPROTECT),
     "verbs.hold": _verb(Action.HOLD, reason="case 12"),
     "verbs.unhold": _verb(Action.UNHOLD),
+    "verbs.retry": _verb(Action.RETRY),
     "create.create": _deed(CREATE, lambda world: world.order),
     "again.configure": _deed(BIND, lambda world: world.lines),
     "undo.undo": _deed(Right.UNDO_OTHERS, lambda world: world.batch),
@@ -254,6 +255,7 @@ def world(
     make_instance(State.ACTIVE, BillingMode.MONTHLY, expires_at=now - DAY)
     make_instance(State.PURGED, purged_at=now - 100 * DAY)
 
+    make_instance(State.RECYCLED, attempts=8, quarantined_at=now)
     full = make_instance(name="nearly-full")
     for point in MOUNT_POINTS[1:]:
         make_volume(instance=full, mount_point=point)

@@ -46,6 +46,7 @@ class Server:
     purge_at: datetime | None = None
     protected: bool = False
     held_at: datetime | None = None
+    quarantined_at: datetime | None = None
     family: str = "N3"
 
 
@@ -109,6 +110,12 @@ hold    Hourly   yes               yes               yes           yes       gon
 unhold  Monthly  not_held          not_held          not_held      not_held  gone
 unhold  Daily    not_held          not_held          not_held      not_held  gone
 unhold  Hourly   not_held          not_held          not_held      not_held  gone
+quarantine Monthly yes             yes               yes           yes       gone
+quarantine Daily   yes             yes               yes           yes       gone
+quarantine Hourly  yes             yes               yes           yes       gone
+retry   Monthly  not_quarantined   not_quarantined   not_quarantined not_quarantined gone
+retry   Daily    not_quarantined   not_quarantined   not_quarantined not_quarantined gone
+retry   Hourly   not_quarantined   not_quarantined   not_quarantined not_quarantined gone
 """
 MODES = {"Monthly": BillingMode.MONTHLY, "Daily": BillingMode.DAILY, "Hourly": BillingMode.HOURLY}
 LOWEST = dict.fromkeys(Action, Role.OPERATOR) | {
@@ -116,6 +123,7 @@ LOWEST = dict.fromkeys(Action, Role.OPERATOR) | {
     Action.EXPIRE: Role.SYSTEM,
     Action.HOLD: Role.ADMINISTRATOR,
     Action.UNHOLD: Role.ADMINISTRATOR,
+    Action.QUARANTINE: Role.SYSTEM,
 }
 
 

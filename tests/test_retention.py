@@ -418,6 +418,7 @@ VERBS: dict[str, dict[str, Any]] = {
     "unprotect": {},
     "hold": {"reason": "case 12"},
     "unhold": {},
+    "retry": {},
 }
 
 

@@ -72,7 +72,7 @@ BECOMES = {
     "purge": "purged",
 }
 # These leave it in the state it is in.
-STAYS = {"extend", "protect", "unprotect", "hold", "unhold"}
+STAYS = {"extend", "protect", "unprotect", "hold", "unhold", "retry"}
 IN_USE = {"active", "stopped"}
 LIVING = IN_USE | {"expired"}
 QUARTER = timedelta(minutes=15)

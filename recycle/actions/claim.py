@@ -13,6 +13,7 @@ import logging
 import random
 import time
 from abc import ABC, abstractmethod
+from collections import defaultdict
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Any, Protocol
@@ -85,6 +86,8 @@ class Pass:
         self.queue, self.limit = queue, limit
         self.outcome = Outcome(queue.action, queue.context.batch)
         self.failed: dict[UUID, Failed] = {}
+        # What was said of those that failed without any others.
+        self.alone: dict[UUID, str] = {}
         self.taken = self.leaps = self.set_aside = self.tries = 0
         # Past what was not done: behind this moment and id.
         self.behind: Q | None = None
@@ -93,6 +96,7 @@ class Pass:
     def run(self) -> Outcome:
         while self.taken < self.limit and self.leaps < LEAPS and self._take():
             pass
+        self._quarantine()
         self.outcome.failed += self.failed.values()
         self._beat()
         return tallied(self.outcome, self.queue.context.edge)
@@ -134,18 +138,17 @@ class Pass:
             return self._leap(chunk)
         self.taken += len(chunk)
         self.failed |= {row.pk: Failed(row.pk, row.name, str(error)) for row in chunk}
+        ids = [row.pk for row in chunk]
         # First out of the way of every other pass, then looked at.
-        marked = self._postpone(chunk, error)
-        if len(chunk) == 1:
-            self._log(chunk, error)
-        if not self._tell_apart(chunk, error):
+        marked = self._postpone(ids, error)
+        if len(ids) == 1:
+            self._failed_alone(ids[0], error)
+        if not self._tell_apart(ids, error):
             self.set_aside += 1
-        failed = [row for row in chunk if row.pk in self.failed]
         if marked:
-            self._quarantine(failed)
             return True
-        for row in failed[:TRIES]:
-            self._postpone([row], error)
+        for pk in [pk for pk in ids if pk in self.failed][:TRIES]:
+            self._postpone([pk], error)
         return self._leap(chunk)
 
     def _leap(self, chunk: Sequence[Row]) -> bool:
@@ -159,11 +162,10 @@ class Pass:
         self.behind = Q(due_at__gte=found[0]) & (Q(due_at__gt=found[0]) | Q(pk__gt=last))
         return True
 
-    def _postpone(self, rows: Sequence[Row], error: DatabaseError) -> bool:
+    def _postpone(self, ids: Sequence[UUID], error: DatabaseError) -> bool:
         """Have rows tried again later, all with one statement; false where not even that can be
         written to them.
         """
-        ids = [row.pk for row in rows]
 
         def postpone() -> None:
             # Somebody may hold them, or have done them, by now: not worth waiting for.
@@ -172,9 +174,9 @@ class Pass:
                 attempts=F("attempts") + 1, retry_at=self._next_try(), last_error=in_short(error)
             )
 
-        return self._mark(rows, postpone)
+        return self._mark(ids, postpone)
 
-    def _mark(self, rows: Sequence[Row], write: Callable[[], object]) -> bool:
+    def _mark(self, ids: Sequence[UUID], write: Callable[[], object]) -> bool:
         """Whether it could be written to rows what became of them."""
         try:
             with transaction.atomic():
@@ -182,7 +184,7 @@ class Pass:
         except OperationalError:
             raise
         except DatabaseError as error:
-            logger.error("%d rows cannot be marked as failed: %s", len(rows), in_short(error))
+            logger.error("%d rows cannot be marked as failed: %s", len(ids), in_short(error))
             return False
         return True
 
@@ -197,19 +199,18 @@ class Pass:
             output_field=DateTimeField(),
         )
 
-    def _tell_apart(self, rows: Sequence[Row], error: DatabaseError) -> bool:
+    def _tell_apart(self, ids: Sequence[UUID], error: DatabaseError) -> bool:
         """Do what does not fail of rows that failed together, as far as the tries of this pass
         reach. False when all of them seem to fail.
         """
-        if len(rows) == 1:
+        if len(ids) == 1:
             return False
         # Others each time, so that a good one among many bad ones is not passed over for ever.
-        sample = random.sample(rows, min(SAMPLE, len(rows)))
-        good = [row for row in sample if self._again([row])]
-        alone = {row.pk for row in sample}
-        rest = [row for row in rows if row.pk not in alone]
+        sample = random.sample(ids, min(SAMPLE, len(ids)))
+        good = [pk for pk in sample if self._again([pk])]
+        rest = [pk for pk in ids if pk not in sample]
         if rest and not good:
-            self._log(rest, error)
+            logger.error("%s of %d rows failed: %s", self.queue.action, len(rest), in_short(error))
             return False
         for half in (rest[: len(rest) // 2], rest[len(rest) // 2 :]):
             if self.tries >= TRIES:
@@ -218,56 +219,68 @@ class Pass:
                 self._tell_apart(half, error)
         return bool(good)
 
-    def _excuse(self, rows: Sequence[Row]) -> None:
-        """Some rows with these were good, and there is no time to find out which of these are: they
-        wait for a minute, as if they had not been tried.
+    def _excuse(self, ids: Sequence[UUID]) -> None:
+        """There is no time to find out which of these fail for themselves: they wait for a minute,
+        as if they had not been tried.
         """
-        for row in rows:
-            del self.failed[row.pk]
+        if not ids:
+            return
+        for pk in ids:
+            self.failed.pop(pk, None)
         soon = self.queue.context.now + FIRST_WAIT
-        tried = self._rows([row.pk for row in rows]).filter(attempts__gt=0)
-        self._mark(rows, lambda: tried.update(attempts=F("attempts") - 1, retry_at=soon))
+        tried = self._rows(ids).filter(attempts__gt=0)
+        self._mark(ids, lambda: tried.update(attempts=F("attempts") - 1, retry_at=soon))
 
-    def _again(self, rows: Sequence[Row]) -> bool:
+    def _again(self, ids: Sequence[UUID]) -> bool:
         """Whether these can be done without the others."""
         try:
             with transaction.atomic():
-                locked = self._rows([row.pk for row in rows]).order_by("pk").claimed()
+                locked = self._rows(ids).order_by("pk").claimed()
                 part = self.queue.work(self.queue.read(locked))
         except OperationalError:
             raise
         except DatabaseError as error:
             self.tries += 1
-            if len(rows) == 1:
-                self._log(rows, error)
-                self.failed[rows[0].pk] = Failed(rows[0].pk, rows[0].name, str(error))
+            if len(ids) == 1:
+                self._failed_alone(ids[0], error)
             return False
         self.outcome.extend(part)
         for done in part.done:
             self.failed.pop(UUID(str(done.id)), None)
         return True
 
-    def _quarantine(self, rows: Sequence[Row]) -> None:
-        """Those that were tried often enough wait for a person from now on."""
-        if self.queue.attempts is None or not rows:
+    def _failed_alone(self, pk: UUID, error: DatabaseError) -> None:
+        logger.error("%s of %s failed: %s", self.queue.action, pk, in_short(error))
+        self.alone[pk] = in_short(error)
+
+    def _quarantine(self) -> None:
+        """What was tried often enough, the last time alone, waits for a person from now on."""
+        if self.queue.attempts is None or not self.failed:
             return
-        tried = self._rows([row.pk for row in rows]).filter(attempts__gte=self.queue.attempts)
+        rows = self._rows(list(self.failed)).filter(attempts__gte=self.queue.attempts)
+        for pk in rows.values_list("pk", flat=True):
+            if pk not in self.alone and self.tries < TRIES:
+                self._again([pk])
+        unsure = [pk for pk in rows.values_list("pk", flat=True) if pk not in self.alone]
+        self._excuse(unsure)
+        spent = [pk for pk in self.alone if pk in self.failed]
 
         def quarantine() -> None:
-            if spent := list(tried.claimed().values_list("pk", flat=True)):
-                now = self.queue.context.now
-                self._rows(spent).update(quarantined_at=now, retry_at=None)
-                self.queue.tell_of_quarantine(spent)
+            ids = list(rows.filter(pk__among=spent).claimed().values_list("pk", flat=True))
+            said = defaultdict(list)
+            for pk in ids:
+                said[self.alone[pk]].append(pk)
+            values = {"quarantined_at": self.queue.context.now, "retry_at": None}
+            for error, these in said.items():
+                self._rows(these).update(**values, last_error=error)
+            if ids:
+                self.queue.tell_of_quarantine(ids)
 
-        self._mark(rows, quarantine)
+        self._mark(spent, quarantine)
 
     def _rows(self, ids: Sequence[UUID]) -> RetriedQuerySet[Any]:
         rows: RetriedQuerySet[Any] = self.queue.due().model._default_manager.filter(pk__among=ids)
         return rows
-
-    def _log(self, rows: Sequence[Row], error: DatabaseError) -> None:
-        which = f"{rows[0].pk}" if len(rows) == 1 else f"{rows[0].pk} and {len(rows) - 1} more"
-        logger.error("%s of %s failed: %s", self.queue.action, which, in_short(error))
 
 
 def in_short(error: DatabaseError) -> str:

@@ -27,6 +27,7 @@ class Judged(NamedTuple):
     purge_at: datetime | None
     protected: bool
     held_at: datetime | None
+    quarantined_at: datetime | None
 
     @property
     def family(self) -> str:

@@ -3,13 +3,15 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from uuid import UUID
 
 from django.conf import settings
+from django.db.models import F
 
 from recycle.actions.claim import CHUNK, Pass, Queue
 from recycle.actions.context import Context
 from recycle.actions.judged import Judged
-from recycle.actions.move import Changes, Move, carry_out, work_off
+from recycle.actions.move import Changes, Move, carry_out, ids_by_state, record, work_off
 from recycle.actions.outcome import Done, Outcome
 from recycle.actions.verbs import NO_RETRY
 from recycle.lifecycle import Action, ResourceAction, State
@@ -43,6 +45,7 @@ class DueMoves(Queue):
 
     def __post_init__(self) -> None:
         self.action, self.context = self.move.action, self.move.context
+        self.attempts = settings.PURGE_ATTEMPTS
 
     def due(self) -> InstanceQuerySet:
         return self.move.instances
@@ -52,6 +55,10 @@ class DueMoves(Queue):
 
     def work(self, rows: Sequence[Judged]) -> Outcome:
         return work_off(self.move, rows)
+
+    def tell_of_quarantine(self, ids: Sequence[UUID]) -> None:
+        rows = Judged.read(Instance.objects.filter(pk__among=ids))
+        record(self.context, Action.QUARANTINE, ids_by_state(rows), reason=F("last_error"))
 
 
 @dataclass

@@ -233,6 +233,8 @@ class Hold(Move):
             "held_by": str(self.context.by),
             "hold_reason": self.context.reason,
             "hold_review_on": self.review_on,
+            # Nothing tries to delete it any more.
+            **NO_RETRY,
         }
 
 
@@ -247,6 +249,14 @@ class Unhold(Resuming):
             "hold_review_on": None,
             **self.end(instance),
         }
+
+
+class Retry(Move):
+    action = Action.RETRY
+
+    def changes(self, instance: Judged, target: State) -> Changes:
+        # Not in front of what is due for the first time.
+        return {**NO_RETRY, "retry_at": self.context.now}
 
 
 def start(
@@ -406,3 +416,14 @@ def unhold(
 ) -> Outcome:
     """End a legal hold. What lies in the bin is kept for 15 minutes more at least."""
     return carry_out(Unhold(instances, context), dry_run=dry_run, limit=limit)
+
+
+def retry(
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    dry_run: bool = False,
+    limit: int | None = None,
+) -> Outcome:
+    """Let instances out of quarantine: the schedule tries again what it failed to do."""
+    return carry_out(Retry(instances, context), dry_run=dry_run, limit=limit)

@@ -37,6 +37,7 @@ OFFERED: dict[Action, str | None] = {
     Action.UNPROTECT: None,
     Action.HOLD: None,
     Action.UNHOLD: None,
+    Action.RETRY: None,
 }
 
 
@@ -97,7 +98,7 @@ class InstanceAdmin(ConsoleAdmin):
         ("created_at", "changed_at", "expires_at"),
         ("recycled_at", "recycled_by_name", "purge_at", "kept", "purged_at"),
         ("protected", "held_at", "held_by", "hold_reason", "hold_review_on"),
-        ("attempts", "retry_at", "last_error"),
+        ("attempts", "retry_at", "last_error", "quarantined_at"),
     )
     editable = ("name", "image_name")
 

@@ -13,6 +13,7 @@ from django.db.models import (
     BooleanField,
     CharField,
     Func,
+    IntegerField,
     JSONField,
     Lookup,
     QuerySet,
@@ -74,6 +75,15 @@ class JSONList(Aggregate):
 
     def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
         return self.as_sql(compiler, connection, function="JSON_GROUP_ARRAY", **context)
+
+
+class NumberOf(Func):
+    """How many rows a subquery gives."""
+
+    arity = 1
+    template = "(SELECT COUNT(*) FROM %(expressions)s AS counted)"
+    output_field = IntegerField()
+    empty_result_set_value = 0
 
 
 class Dashed(Func):
