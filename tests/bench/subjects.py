@@ -32,7 +32,7 @@ from recycle.models import (
     User,
 )
 from recycle.views.verbs.dialog import may_be_final
-from tests.bench import rivals
+from tests.bench import rivals, sweeps
 from tests.bench.data import RARE, Size
 from tests.bench.measure import Form, in_turns
 
@@ -134,6 +134,32 @@ def purge(bench: Bench) -> Iterator[Figure]:
     if not sqlite:
         ratio = sum(wal["product"]) / sum(wal["sql"])
         yield Figure(4, "WAL of a purged row", "hand-written SQL", ratio, 1.0, 0.9, False)
+
+
+def sweepers(bench: Bench) -> Iterator[Figure]:
+    """Two workers beside one. SQLite has one writer at a time."""
+    if connection.vendor == "sqlite":
+        return
+    rows = min(20_000, bench.large.rows // 5 // 1000 * 1000)
+    gain = sweeps.gains(timezone.now(), rows)
+    told = f"hand-written SQL {gain['sql']:.2f}; {rows:,} rows"
+    yield Figure(3, "two sweep workers", "one", gain["product"], 1.5, gain["sql"], True, told)
+
+
+def poison(bench: Bench) -> Iterator[Figure]:
+    bad = min(10_000, bench.large.rows // 10)
+    ratio, passes = sweeps.poisoned(timezone.now(), bad, 2 * bad)
+    told = f"{bad:,} in front of {2 * bad:,}, done in {passes} passes"
+    yield Figure(17, "purge with rows in front that fail", "without", ratio, 0.8, 0.95, True, told)
+
+
+def import_(bench: Bench) -> Iterator[Figure]:
+    if connection.vendor == "sqlite":
+        return
+    rows = min(10_000, bench.large.rows // 10)
+    wall, copy = sweeps.imported(rows)
+    told = f"{wall / rows * 1e6:.0f} µs a row; COPY {copy / rows * 1e6:.0f}"
+    yield Figure(16, f"import of {rows:,}", "COPY", copy / wall, 0.15, 0.25, True, told)
 
 
 def _wal() -> float:
@@ -405,6 +431,9 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "retention": retention,
     "verbs": verbs,
     "job": job,
+    "import": import_,
     # Last: it changes what the others read.
     "purge": purge,
+    "sweepers": sweepers,
+    "poison": poison,
 }
