@@ -33,7 +33,15 @@ PLUGGED = (
         "remove_sql",
         "validate",
     ),
-    *("as_sqlite", "lookup_name", "prepare_rhs", "arity", "output_field", "Among"),
+    *(
+        "as_sqlite",
+        "lookup_name",
+        "prepare_rhs",
+        "arity",
+        "output_field",
+        "empty_result_set_value",
+        "Among",
+    ),
     *("abstract", "constraints", "indexes", "*_folded", "get_help_text"),
     # allauth, Waitress and Celery
     *("get_client_ip", "is_safe_url", "is_ajax", "add_message"),

@@ -9,8 +9,11 @@ from uuid import UUID
 
 from django.core import signing
 from django.core.exceptions import ValidationError
-from django.db.models import Model, Q, QuerySet
+from django.db.models import Model, Q, QuerySet, Subquery
 from django.utils.translation import gettext as _
+
+from recycle.models import User
+from recycle.models.sql import NumberOf
 
 # Counting goes no further, so that a page costs the same whatever the account holds.
 COUNTED = 10_000
@@ -31,6 +34,18 @@ def counted(rows: QuerySet[Any, Any]) -> Count:
     """How many rows there are, counted up to COUNTED."""
     number = rows.order_by()[: COUNTED + 1].count()
     return Count(min(number, COUNTED), capped=number > COUNTED)
+
+
+def counted_apart(user: User, **questions: QuerySet[Any, Any]) -> dict[str, Count]:
+    """The same for several questions that `user` asks at once, with one statement."""
+    numbers = {
+        name: NumberOf(Subquery(rows.order_by().values("pk")[: COUNTED + 1]))
+        for name, rows in questions.items()
+    }
+    found: Any = User.objects.filter(pk=user.pk).values(**numbers).get()
+    return {
+        name: Count(min(number, COUNTED), capped=number > COUNTED) for name, number in found.items()
+    }
 
 
 @dataclass(frozen=True, slots=True)

@@ -96,6 +96,13 @@ urlpatterns = [
     path("recycle-bin/export.csv", recycle_bin.export, name="export_bin"),
     path("recycle-bin/expired/", recycle_bin.expired, name="expired"),
     path("recycle-bin/expired/export.csv", recycle_bin.export_expired, name="export_expired"),
+    path("recycle-bin/quarantine/", recycle_bin.quarantine, name="quarantine"),
+    path(
+        "recycle-bin/quarantine/export.csv",
+        recycle_bin.export_quarantine,
+        name="export_quarantine",
+    ),
+    path("recycle-bin/retry/", verbs.retry, name="retry"),
     path("recycle-bin/restore/", verbs.restore, name="restore"),
     path("recycle-bin/undo/", undo.undo, name="undo"),
     path("recycle-bin/extend/", verbs.extend, name="extend"),

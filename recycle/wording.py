@@ -36,6 +36,9 @@ TITLES: dict[str, Any] = {
     Action.UNHOLD: ngettext_lazy(
         "End the legal hold of %(n)d instance", "End the legal hold of %(n)d instances", N
     ),
+    Action.RETRY: ngettext_lazy(
+        "Let %(n)d instance out of quarantine", "Let %(n)d instances out of quarantine", N
+    ),
     # EBS volumes
     "create_volume": _("Create EBS volume"),
     "attach": ngettext_lazy("Attach %(n)d EBS volume", "Attach %(n)d EBS volumes", N),
@@ -88,6 +91,7 @@ PROSPECTS: dict[Action, Any] = {
     Action.UNPROTECT: _("Can be deleted again afterwards"),
     Action.HOLD: _("Will be held"),
     Action.UNHOLD: _("Will no longer be held"),
+    Action.RETRY: _("Will be tried again"),
 }
 
 _ATTACHED = ngettext_lazy("Attached %(n)d EBS volume.", "Attached %(n)d EBS volumes.", N)
@@ -127,6 +131,9 @@ DONE: dict[str, Any] = {
     ),
     Action.UNHOLD: ngettext_lazy(
         "Ended the hold of %(n)d instance.", "Ended the hold of %(n)d instances.", N
+    ),
+    Action.RETRY: ngettext_lazy(
+        "%(n)d instance will be tried again.", "%(n)d instances will be tried again.", N
     ),
     # EBS volumes
     "create_volume": _("Created the EBS volume"),

@@ -13,7 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from recycle.condition import look
-from recycle.forms import BinFilter, ExpiredFilter, InstanceFilter
+from recycle.forms import BinFilter, ExpiredFilter, InstanceFilter, QuarantineFilter
 from recycle.lifecycle import State
 from recycle.models import Account, Instance
 from recycle.policy import BillingMode, RetentionKind
@@ -56,6 +56,8 @@ def crowd(make_instance, now) -> Account:
         if state == State.RECYCLED:
             row.recycled_at = now + left - timedelta(days=5)
             row.retention_kind = RetentionKind.STANDARD
+        if state == State.RECYCLED and number % 4 == 0:
+            row.quarantined_at = now - timedelta(minutes=number)
         if state == State.PURGED:
             row.purged_at = now - timedelta(minutes=number)
         rows.append(row)
@@ -84,12 +86,14 @@ LISTS = [
     (BinFilter, "purge_at", "instance_bin_soonest"),
     (BinFilter, "recycled_at", "instance_bin_newest"),
     (ExpiredFilter, "purge_at", "instance_bin_soonest"),
+    (QuarantineFilter, "quarantined_at", "instance_quarantined"),
     (InstanceFilter, "created_at", "instance_living_newest"),
     (InstanceFilter, "name", "instance_living_name"),
 ]
 ROWS_OF = {
     BinFilter: Instance.objects.all().in_bin,
     ExpiredFilter: Instance.objects.all().expired,
+    QuarantineFilter: Instance.objects.all().in_quarantine,
     InstanceFilter: Instance.objects.all().living,
 }
 
@@ -102,7 +106,7 @@ def test_everything_that_is_asked_often_is_found_by_an_index_and_in_order(crowd,
             rows = ROWS_OF[form]().filter(account=crowd)
             found_in_order(rows.order_by(f"{sign}{column}", f"{sign}pk"), index)
     ours = Instance.objects.filter(account=crowd)
-    for rows in (ours.in_bin(), ours.expired(), ours.living(), ours.ending()):
+    for rows in (ours.in_bin(), ours.expired(), ours.living(), ours.ending(), ours.in_quarantine()):
         counted = rows.order_by().values_list("pk").explain()
         assert "instance_" in counted, counted
         assert not any(scan in counted for scan in SCANS), counted

@@ -161,6 +161,7 @@ PAGES: dict[str, AnyAction] = {
     "unprotect": Action.UNPROTECT,
     "hold": Action.HOLD,
     "unhold": Action.UNHOLD,
+    "retry": Action.RETRY,
     "undo": Right.UNDO_OTHERS,
     # Of jobs that somebody else has asked for.
     "cancel_job": Right.JOBS_OF_OTHERS,

@@ -42,8 +42,9 @@ VERBS = (
     "unprotect",
     "hold",
     "unhold",
+    "retry",
 )
-LISTS = ("instances", "bin", "expired", "log")
+LISTS = ("instances", "bin", "expired", "quarantine", "log")
 REST = ("create", "retention", "volumes", "addresses", "balancers", "tags")
 
 # Names of things, the same in every language.

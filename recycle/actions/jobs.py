@@ -65,6 +65,7 @@ MOVES: dict[Action, Callable[..., Move]] = {
     Action.UNPROTECT: verbs.Unprotect,
     Action.HOLD: verbs.Hold,
     Action.UNHOLD: verbs.Unhold,
+    Action.RETRY: verbs.Retry,
 }
 # The parameters that JSON keeps as text.
 READ: dict[str, Callable[[str], Any]] = {"longer": parse_duration, "review_on": parse_date}

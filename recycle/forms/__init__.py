@@ -13,6 +13,7 @@ from recycle.forms.lists import (
     InstanceListForm,
     ListForm,
     LogFilter,
+    QuarantineFilter,
 )
 from recycle.forms.login import EndSessionForm, LoginForm, PasswordForm
 from recycle.forms.named import MAX_NAMED, NamedForm
@@ -51,6 +52,7 @@ __all__ = [
     "OverviewForm",
     "PasswordForm",
     "PlanFilter",
+    "QuarantineFilter",
     "ResultFilter",
     "RuleForm",
     "Scope",

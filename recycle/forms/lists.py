@@ -280,6 +280,21 @@ class ExpiredFilter(InstanceListForm):
         return super().narrow(rows.expired())
 
 
+class QuarantineFilter(InstanceListForm):
+    """What could not be deleted, or expired, in many tries."""
+
+    default_sort = "-quarantined_at"
+    sorts = ("quarantined_at", "-quarantined_at")
+    columns = {
+        "configuration": gettext_lazy("Configuration"),
+        "ip": gettext_lazy("Private IP / Zone"),
+        "attempts": gettext_lazy("Failed attempts"),
+    }
+
+    def narrow(self, rows: InstanceQuerySet) -> InstanceQuerySet:
+        return super().narrow(rows.in_quarantine())
+
+
 # The fields of a log's filter that are folded away.
 DETAILS = frozenset({"by", "ip", "request_id", "since", "until"})
 

@@ -13,7 +13,13 @@ from django.urls import Resolver404, resolve, reverse
 from recycle.forms.audit import AuditFilter
 from recycle.forms.filters import FilterForm, OverviewForm, PlanFilter
 from recycle.forms.jobs import JobFilter
-from recycle.forms.lists import BinFilter, ExpiredFilter, InstanceFilter, LogFilter
+from recycle.forms.lists import (
+    BinFilter,
+    ExpiredFilter,
+    InstanceFilter,
+    LogFilter,
+    QuarantineFilter,
+)
 from recycle.forms.resources.lists import AddressFilter, BalancerFilter, TagFilter, VolumeFilter
 from recycle.forms.scope import Scope
 
@@ -30,6 +36,7 @@ FILTERED: dict[str, type[FilterForm]] = {
     "recycle:bin": BinFilter,
     "recycle:expired": ExpiredFilter,
     "recycle:jobs": JobFilter,
+    "recycle:quarantine": QuarantineFilter,
     "recycle:log": LogFilter,
     "recycle:audit": AuditFilter,
     "recycle:volumes": VolumeFilter,

@@ -11,7 +11,13 @@ from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from recycle.forms.lists import BinFilter, ExpiredFilter, InstanceFilter, InstanceListForm
+from recycle.forms.lists import (
+    BinFilter,
+    ExpiredFilter,
+    InstanceFilter,
+    InstanceListForm,
+    QuarantineFilter,
+)
 from recycle.forms.named import MAX_NAMED
 from recycle.forms.scope import Scope
 from recycle.forms.text import TextField
@@ -29,6 +35,7 @@ LISTS: dict[str, type[InstanceListForm]] = {
     "instances": InstanceFilter,
     "bin": BinFilter,
     "expired": ExpiredFilter,
+    "quarantine": QuarantineFilter,
 }
 
 

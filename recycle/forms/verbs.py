@@ -121,4 +121,5 @@ VERBS: dict[Action, Verb] = {
     Action.UNPROTECT: Verb(SelectionForm, actions.unprotect),
     Action.HOLD: Verb(HoldForm, actions.hold),
     Action.UNHOLD: Verb(SelectionForm, actions.unhold),
+    Action.RETRY: Verb(SelectionForm, actions.retry),
 }

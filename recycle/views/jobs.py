@@ -171,7 +171,7 @@ def _onward(request: Request, job: BatchJob) -> list[tuple[str, str]]:
             links.append((_("Restore these"), f"{reverse('recycle:restore')}?{urlencode(about)}"))
         links.append((_("Show them in the recycle bin"), back))
     elif job.done and job.action != Action.PURGE:
-        in_bin = job.action in (Action.EXTEND, Action.HOLD, Action.UNHOLD)
+        in_bin = job.action in (Action.EXTEND, Action.HOLD, Action.UNHOLD, Action.RETRY)
         page = reverse("recycle:bin" if in_bin else "recycle:instances")
         links.append((_("Show the instances"), f"{page}?batch={job.pk}&region="))
         if job.action == Action.RESTORE:

@@ -53,6 +53,7 @@ def index(request: Request) -> HttpResponse:
         "stats": _stats(rows),
         "in_bin": counted(rows.in_bin()),
         "expired": counted(rows.expired()),
+        "quarantine": counted(rows.in_quarantine()),
         "next": rows.ending().select_related("instance_type").order_by(NEXT_PURGE, "pk")[:10],
         "bars": bars,
         "most": max(bar.count for bar in bars),

@@ -1,16 +1,18 @@
-"""The KEC Instance Recycle Bin: what can be restored, and the subscriptions that can still be
-renewed.
+"""The KEC Instance Recycle Bin: what can be restored, the subscriptions that can still be renewed,
+and what the schedule has failed to delete or to expire.
 """
+
+from collections.abc import Mapping
 
 from django.db.models import OuterRef, Subquery
 from django.http import HttpResponse, HttpResponseBase
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from recycle.forms import BinFilter, ExpiredFilter
+from recycle.forms import BinFilter, ExpiredFilter, QuarantineFilter
 from recycle.http import Request
 from recycle.lifecycle import Action
-from recycle.listing import counted
+from recycle.listing import Count, counted_apart
 from recycle.models import Event, InstanceQuerySet
 from recycle.views.instances import with_holds
 from recycle.views.lists import show_list, stream_csv
@@ -37,6 +39,14 @@ EXPIRED_EXPORT = (
     (_("Ends"), "purge_at"),
 )
 
+QUARANTINE_EXPORT = (
+    *COMMON,
+    (_("Status"), "get_status_display"),
+    (_("In quarantine since"), "quarantined_at"),
+    (_("Failed attempts"), "attempts"),
+    (_("Last error"), "last_error"),
+)
+
 
 @require_GET
 def index(request: Request) -> HttpResponse:
@@ -45,14 +55,13 @@ def index(request: Request) -> HttpResponse:
         former=Subquery(entry.values("detail")[:1]), why=Subquery(entry.values("reason")[:1])
     )
     form = BinFilter(request.GET, scope=request.shell.scope)
-    other = counted(request.shell.instances().expired())
     return show_list(
         request,
         "bin",
         form,
         rows,
         "recycle_bin",
-        other=other,
+        counts=_counts(request, "expired", "quarantine"),
         more_verbs=with_holds(request, [(Action.EXTEND.value, Action.EXTEND.label)]),
         export="recycle:export_bin",
     )
@@ -61,15 +70,29 @@ def index(request: Request) -> HttpResponse:
 @require_GET
 def expired(request: Request) -> HttpResponse:
     form = ExpiredFilter(request.GET, scope=request.shell.scope)
-    other = counted(request.shell.instances().in_bin())
     return show_list(
         request,
         "expired",
         form,
         _rows(request),
         "recycle_bin",
-        other=other,
+        counts=_counts(request, "bin", "quarantine"),
         export="recycle:export_expired",
+    )
+
+
+@require_GET
+def quarantine(request: Request) -> HttpResponse:
+    form = QuarantineFilter(request.GET, scope=request.shell.scope)
+    return show_list(
+        request,
+        "quarantine",
+        form,
+        _rows(request),
+        "recycle_bin",
+        counts=_counts(request, "bin", "expired"),
+        more_verbs=with_holds(request, []),
+        export="recycle:export_quarantine",
     )
 
 
@@ -88,6 +111,23 @@ def export(request: Request) -> HttpResponseBase:
 def export_expired(request: Request) -> HttpResponseBase:
     form = ExpiredFilter(request.GET, scope=request.shell.scope)
     return stream_csv(request, "expired-subscriptions", form, _rows(request), EXPIRED_EXPORT)
+
+
+@require_GET
+def export_quarantine(request: Request) -> HttpResponseBase:
+    form = QuarantineFilter(request.GET, scope=request.shell.scope)
+    return stream_csv(request, "quarantine", form, _rows(request), QUARANTINE_EXPORT)
+
+
+def _counts(request: Request, *others: str) -> Mapping[str, Count]:
+    """How much there is under the other tabs."""
+    rows = request.shell.instances()
+    questions = {
+        "bin": rows.in_bin(),
+        "expired": rows.expired(),
+        "quarantine": rows.in_quarantine(),
+    }
+    return counted_apart(request.user, **{name: questions[name] for name in others})
 
 
 def _rows(request: Request) -> InstanceQuerySet:

@@ -23,7 +23,7 @@ from recycle.views.verbs.dialog import PREVIEWED, Preview, group, may_be_final, 
 from recycle.views.verbs.report import report_job, report_moves
 
 # Where the person goes back to when the request does not say.
-LIST, BIN = "recycle:instances", "recycle:bin"
+LIST, BIN, QUARANTINE = "recycle:instances", "recycle:bin", "recycle:quarantine"
 
 
 @require_http_methods(["GET", "POST"])
@@ -96,6 +96,12 @@ def hold(request: Request) -> HttpResponse:
 @needs(Action.UNHOLD, BIN)
 def unhold(request: Request) -> HttpResponse:
     return _act(request, Action.UNHOLD, BIN)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(Action.RETRY, QUARANTINE)
+def retry(request: Request) -> HttpResponse:
+    return _act(request, Action.RETRY, QUARANTINE)
 
 
 def _act(request: Request, action: Action, home: str) -> HttpResponse:
