@@ -123,12 +123,26 @@ def test_a_chunk_is_read_once_under_its_locks_and_written_with_one_statement_of_
 
 def test_every_chunk_is_a_heartbeat(monkeypatch, make_due, now):
     monkeypatch.setattr(claim, "CHUNK", 5)
+    monkeypatch.setattr(claim, "BEAT_EVERY", 0)
     make_due(15)
 
     with captured() as queries:
         actions.purge_due(context=acting(None, now))
 
     assert len(said(queries, HEARTBEAT)) == 3 + 1
+
+
+def test_chunks_that_follow_each_other_within_a_second_share_a_heartbeat(
+    monkeypatch, make_due, now
+):
+    monkeypatch.setattr(claim, "CHUNK", 5)
+    monkeypatch.setattr(claim, "BEAT_EVERY", 1_000)
+    make_due(15)
+
+    with captured() as queries:
+        actions.purge_due(context=acting(None, now))
+
+    assert len(said(queries, HEARTBEAT)) == 1
 
 
 def test_many_rows_that_fail_in_front_are_leapt_over_and_cost_a_few_tries(
@@ -139,7 +153,7 @@ def test_many_rows_that_fail_in_front_are_leapt_over_and_cost_a_few_tries(
     Poison(bad)
 
     with captured() as queries:
-        outcome = actions.purge_due(limit=70, context=acting(None, now))
+        outcome = actions.purge_due(limit=50, context=acting(None, now))
 
     assert {done.id for done in outcome.done} == {row.pk for row in good}
     # Two chunks are marked, each with one statement and three tries of a single row; the other
@@ -152,9 +166,10 @@ def test_many_rows_that_fail_in_front_are_leapt_over_and_cost_a_few_tries(
 
 def test_what_was_set_aside_is_no_longer_in_front(quiet, monkeypatch, make_due, now):
     monkeypatch.setattr(claim, "CHUNK", 10)
-    bad, good = make_due(20, overdue=2 * HOUR), make_due(10)
+    bad = make_due(20, overdue=2 * HOUR)
     Poison(bad)
-    actions.purge_due(limit=20, context=acting(None, now))
+    actions.purge_due(context=acting(None, now))
+    good = make_due(10)
 
     with captured() as queries:
         outcome = actions.purge_due(context=acting(None, now))

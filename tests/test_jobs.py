@@ -188,7 +188,12 @@ def test_every_verb_can_be_a_job(ask, make_instance, action, now):
     in_bin = dict.fromkeys((Action.RESTORE, Action.PURGE, Action.EXTEND), State.RECYCLED)
     mode = BillingMode.MONTHLY if action is Action.RENEW else BillingMode.DAILY
     held = {"held_at": now, "held_by": "alice", "hold_reason": "case 11"}
-    fields = {Action.UNPROTECT: {"protected": True}, Action.UNHOLD: held}.get(action, {})
+    before: dict[Action, dict[str, Any]] = {
+        Action.UNPROTECT: {"protected": True},
+        Action.UNHOLD: held,
+        Action.RETRY: {"quarantined_at": now},
+    }
+    fields = before.get(action, {})
     state = {**at_work, **in_bin}.get(action, State.ACTIVE)
     instance = make_instance(state, mode, now=now, **fields)
 

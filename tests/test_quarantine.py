@@ -243,6 +243,7 @@ def test_all_that_match_a_filter_are_tried_again_together(client, alice, make_du
     sent = {name: unescape(value) for name, value in hidden}
 
     client.post(reverse("recycle:retry"), {**sent, "all": "1", "confirmed": "1"})
+    actions.carry_out_jobs(context=acting(None))
 
     assert {row.name for row in in_quarantine()} == {"db-1"}
 

@@ -254,7 +254,8 @@ def test_what_failed_keeps_what_is_bound_to_it(quiet, make_instance, bind, now):
     assert everything()[1:] == before
 
 
-def test_the_wait_doubles_from_a_minute_to_a_day(quiet, make_due, now):
+def test_the_wait_doubles_from_a_minute_to_a_day(quiet, settings, make_due, now):
+    settings.PURGE_ATTEMPTS = 100
     bad = make_due()
     Poison([bad])
     waits = []

@@ -41,6 +41,8 @@ SET_ASIDE = 2
 LEAPS = 50
 # Tries that may fail in one pass while bad rows are told from good ones.
 TRIES = 200
+# Seconds after which the next chunk is a heartbeat as well.
+BEAT_EVERY = 1.0
 FIRST_WAIT = timedelta(minutes=1)
 LONGEST_WAIT = timedelta(days=1)
 
@@ -91,7 +93,7 @@ class Pass:
         self.taken = self.leaps = self.set_aside = self.tries = 0
         # Past what was not done: behind this moment and id.
         self.behind: Q | None = None
-        self.began = time.monotonic()
+        self.began = self.beat = time.monotonic()
 
     def run(self) -> Outcome:
         while self.taken < self.limit and self.leaps < LEAPS and self._take():
@@ -112,8 +114,6 @@ class Pass:
                 if not chunk:
                     return False
                 part = self.queue.work(chunk)
-                # So that nobody takes a long pass for a dead one.
-                self._beat()
         except OperationalError:
             # Not the rows' fault: the database is gone or overloaded. What was committed stays, the
             # rest was not touched.
@@ -124,9 +124,14 @@ class Pass:
             return self._get_past(chunk, error)
         self.outcome.extend(part)
         self.taken += len(chunk)
+        # So that nobody takes a long pass for a dead one. Not in the transaction, where two passes
+        # would wait for each other.
+        if time.monotonic() - self.beat >= BEAT_EVERY:
+            self._beat()
         return not part.refused or self._leap(chunk)
 
     def _beat(self) -> None:
+        self.beat = time.monotonic()
         moment = timedelta(seconds=int(time.monotonic() - self.began)) + self.queue.context.now
         done, failed = len(self.outcome.done), len(self.failed)
         came_by(self.queue.name, moment, done=done, failed=failed)
@@ -136,14 +141,15 @@ class Pass:
     def _get_past(self, chunk: Sequence[Row], error: DatabaseError) -> bool:
         if self.set_aside >= SET_ASIDE or self.tries >= TRIES:
             return self._leap(chunk)
-        self.taken += len(chunk)
         self.failed |= {row.pk: Failed(row.pk, row.name, str(error)) for row in chunk}
         ids = [row.pk for row in chunk]
         # First out of the way of every other pass, then looked at.
         marked = self._postpone(ids, error)
         if len(ids) == 1:
             self._failed_alone(ids[0], error)
-        if not self._tell_apart(ids, error):
+        if self._tell_apart(ids, error):
+            self.taken += len(ids)
+        else:
             self.set_aside += 1
         if marked:
             return True

@@ -6,7 +6,7 @@ from recycle.models import Sweep
 
 
 def came_by(name: str, at: datetime, *, done: int, failed: int) -> None:
-    """With one statement, and last in its transaction: passes of one name wait for each other
+    """With one statement, in a transaction of its own: passes of one name wait for each other
     here.
     """
     Sweep.objects.bulk_create(

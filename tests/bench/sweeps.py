@@ -114,9 +114,7 @@ def poisoned(now: datetime, bad: int, good: int) -> tuple[float, int]:
             _put_in_front(due[:bad], now, there=in_front)
             began, done, passes = time.perf_counter(), 0, 0
             while done < good:
-                outcome = actions.purge_due(
-                    context=Context(by=None, now=now, edge=Edge.COMMAND), limit=good - done
-                )
+                outcome = actions.purge_due(context=Context(by=None, now=now, edge=Edge.COMMAND))
                 done, passes = done + len(outcome.done), passes + 1
             walls[in_front].append(time.perf_counter() - began)
     with connection.cursor() as cursor:
