@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from redis import Redis, RedisError
 
-from recycle.models import Instance, Sweep
+from recycle.models import BatchJob, Instance, Sweep
 
 # What waits is counted so far and no further: by then it is late, and how late is another figure.
 COUNTED_TO = 50_000
@@ -26,17 +26,20 @@ class Condition:
     backlog: int
     # Those that could not be deleted in many tries, and wait for a person.
     quarantined: int
+    # Batch jobs that workers still have to do something for.
+    jobs: int
     passes: list[Sweep]
 
 
 def look(now: datetime) -> Condition:
-    """Four statements, each by its index."""
+    """Five statements, each by its index."""
     due = Instance.objects.due_for_purge(now)
     oldest = due.values_list("purge_at", flat=True).first()
     return Condition(
         lag=now - oldest if oldest else timedelta(),
         backlog=due.order_by()[:COUNTED_TO].count() if oldest else 0,
         quarantined=Instance.objects.in_quarantine()[:COUNTED_TO].count(),
+        jobs=BatchJob.objects.unfinished().order_by()[:COUNTED_TO].count(),
         passes=list(Sweep.objects.order_by("name")),
     )
 

@@ -15,7 +15,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from console import bootstrap, tally
 from recycle import actions, condition
 from recycle.actions.counting import ACTIONS as ACTIONS_COUNTED
-from recycle.lifecycle import State
+from recycle.actions.jobs import JobOrder
+from recycle.lifecycle import Action, State
 from recycle.models import Edge, Instance
 from recycle.views import metrics
 from tests.conftest import acting
@@ -135,13 +136,13 @@ def test_each_pass_says_when_it_came_by_and_what_came_of_it(client, broker, make
 
 
 @pytest.mark.both
-def test_it_costs_four_statements_however_much_there_is_and_however_many_ask(
+def test_it_costs_five_statements_however_much_there_is_and_however_many_ask(
     client, broker, make_instance, now, django_assert_num_queries
 ):
     for number in range(20):
         in_bin(make_instance, now, overdue=number + 1)
 
-    with django_assert_num_queries(4):
+    with django_assert_num_queries(5):
         for _ in range(3):
             figures(client)
 
@@ -240,6 +241,25 @@ def test_every_action_is_counted(
     assert [
         counted for counted in tally.counted() if counted[0] == ACTIONS_COUNTED and edge in counted
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_job_did_is_counted_as_what_its_person_asked_for(
+    client, broker, alice, make_instance, now
+):
+    instances = [make_instance() for _ in range(2)]
+    order = JobOrder(
+        account=instances[0].account, action=Action.STOP, parameters={"no_fees": False}
+    )
+    make_instance(State.STOPPED)
+    actions.request_job(Instance.objects.all(), order, context=acting(alice, now))
+    assert figures(client)["console_jobs_unfinished",] == 1
+
+    actions.carry_out_jobs(context=acting(None, now))
+
+    found = figures(client)
+    assert found["console_actions_total", "stop", "page", "done"] == 2
+    assert found["console_actions_total", "stop", "page", "refused"] == 1
 
 
 @pytest.mark.django_db(transaction=True)

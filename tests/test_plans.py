@@ -116,7 +116,8 @@ def test_what_the_metrics_ask_is_found_by_an_index(crowd, now):
     with CaptureQueriesContext(connection) as asked:
         look(now - timedelta(days=1))
 
-    *of_instances, of_passes = [query["sql"] for query in asked.captured_queries]
+    *of_instances, of_jobs, of_passes = [query["sql"] for query in asked.captured_queries]
+    assert "recycle_batchjob" in of_jobs
     assert "recycle_sweep" in of_passes
     assert len(of_instances) == 3
     explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"

@@ -17,12 +17,17 @@ AnyOutcome = TypeVar("AnyOutcome", bound=Outcome)
 
 def tallied(outcome: AnyOutcome, edge: Edge) -> AnyOutcome:
     """The outcome once more. What is rolled back after all is not counted."""
+    became = Counter((done.action.value, "done") for done in outcome.done)
+    became[outcome.action.value, "refused"] += len(outcome.refused)
+    became[outcome.action.value, "failed"] += len(outcome.failed)
+    tally(became, edge)
+    return outcome
+
+
+def tally(became: Counter[tuple[str, str]], edge: Edge) -> None:
+    """Count by action and by what came of it, once the transaction is over."""
     numbers: Counter[Counted] = Counter(
-        (ACTIONS, done.action.value, "done", edge.value) for done in outcome.done
+        {(ACTIONS, *which, edge.value): number for which, number in became.items() if number}
     )
-    for what, items in (("refused", outcome.refused), ("failed", outcome.failed)):
-        if items:
-            numbers[ACTIONS, outcome.action.value, what, edge.value] += len(items)
     if numbers:
         transaction.on_commit(partial(count, numbers), robust=True)
-    return outcome

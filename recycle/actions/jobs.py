@@ -6,7 +6,7 @@ a worker that dies nothing is left but a job that is free again.
 """
 
 import logging
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
@@ -24,6 +24,7 @@ from django.utils.dateparse import parse_date, parse_duration
 from recycle.actions import verbs
 from recycle.actions.claim import CHUNK, in_short
 from recycle.actions.context import Context
+from recycle.actions.counting import tallied, tally
 from recycle.actions.judged import Judged
 from recycle.actions.move import Move, work_off
 from recycle.actions.outcome import Done, Outcome, Refused
@@ -117,7 +118,7 @@ def request_job(
             job.delete()
             return _nothing(context)
         _record(job, ResourceAction.CREATE, context)
-    return _requested(job, context)
+    return tallied(_requested(job, context), context.edge)
 
 
 def retry_failed(job: BatchJob, *, context: Context, dry_run: bool = False) -> Outcome:
@@ -144,7 +145,7 @@ def retry_failed(job: BatchJob, *, context: Context, dry_run: bool = False) -> O
         failed = job.items.failed().order_by("pk")
         _fill(again, failed, {name: F(name) for name in ("instance_id", "name", "changed_at")})
         _record(again, ResourceAction.CREATE, context)
-    return _requested(again, context)
+    return tallied(_requested(again, context), context.edge)
 
 
 def cancel(job: BatchJob, *, context: Context, dry_run: bool = False) -> Outcome:
@@ -161,7 +162,8 @@ def cancel(job: BatchJob, *, context: Context, dry_run: bool = False) -> Outcome
             )
             _record(job, ResourceAction.CANCEL, context)
     done = Done(job.pk, job.action, ResourceAction.CANCEL)
-    return Outcome(ResourceAction.CANCEL, context.batch, [done])
+    outcome = Outcome(ResourceAction.CANCEL, context.batch, [done])
+    return outcome if dry_run else tallied(outcome, context.edge)
 
 
 def _new(order: JobOrder, context: Context) -> BatchJob:
@@ -285,7 +287,7 @@ def carry_out_jobs(*, context: Context, dry_run: bool = False, limit: int = TURN
                 break
             touched[job.pk] = job
     outcome.done += [_touched(job) for job in touched.values()]
-    return outcome
+    return tallied(outcome, context.edge)
 
 
 def _touched(job: BatchJob) -> Done:
@@ -426,10 +428,12 @@ def _parameters(job: BatchJob) -> dict[str, Any]:
 def _write(job: BatchJob, items: Sequence[Selected], became: Results, now: datetime) -> None:
     """Write down what became of these items, and how far the job is."""
     counts = dict.fromkeys(ItemOutcome, 0)
+    by_action: Counter[tuple[str, str]] = Counter()
     if items:
         here = job.items.filter(pk__gte=items[0].pk, pk__lte=items[-1].pk)
     for (outcome, detail), ids in became.items():
         counts[outcome] += len(ids)
+        by_action[detail if outcome == ItemOutcome.DONE else job.action, outcome] += len(ids)
         rows = here if len(became) == 1 else here.filter(instance_id__among=ids)
         rows.update(outcome=outcome, detail=detail)
     over = job.worked + len(items) == job.total
@@ -443,6 +447,7 @@ def _write(job: BatchJob, items: Sequence[Selected], became: Results, now: datet
         failed=F("failed") + counts[ItemOutcome.FAILED],
         reached=items[-1].pk if items else job.reached,
     )
+    tally(by_action, Edge(job.edge))
 
 
 # --- Forgotten ------------------------------------------------------------------------------------
@@ -464,7 +469,7 @@ def forget_job_items(*, context: Context, dry_run: bool = False, limit: int = TU
             break
         JobItem.objects.filter(pk__lte=old[-1][0]).delete()
         limit, first = limit - 1, items.first()
-    return outcome
+    return outcome if dry_run else tallied(outcome, context.edge)
 
 
 def _is_before(over: datetime | None, moment: datetime) -> bool:

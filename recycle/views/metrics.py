@@ -118,6 +118,11 @@ def _of_schedule(condition: Condition) -> Iterator[Metric]:
         "Instances that could not be deleted in many tries, and wait for a person.",
         value=condition.quarantined,
     )
+    yield GaugeMetricFamily(
+        "console_jobs_unfinished",
+        "Batch jobs that workers still have to do something for.",
+        value=condition.jobs,
+    )
     ran = GaugeMetricFamily(
         "console_pass_last_run_timestamp_seconds",
         "When each pass of the schedule last came by.",
