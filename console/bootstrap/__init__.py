@@ -49,7 +49,7 @@ __all__ = [
 # What these need comes with the test lock; it includes everything the console itself runs on.
 NEEDS_TEST_LOCK = {"test", "lint", "bench", "soak", "mutate", "screenshots", "translations"}
 # What these need of the system, by Debian's names.
-NEEDS_PACKAGES = {"test": ("chromium",), "screenshots": ("chromium", "fonts-noto-cjk")}
+NEEDS_PACKAGES = {"test": ("chromium", "faketime"), "screenshots": ("chromium", "fonts-noto-cjk")}
 
 
 def enter(command: str) -> None:
