@@ -12,11 +12,14 @@ from django.db import IntegrityError, connection, models, transaction
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations import AddConstraint, AlterField
 
+from recycle.lifecycle import Action
 from recycle.models import (
     Account,
+    BatchJob,
     ElasticIP,
     Instance,
     InstanceTag,
+    JobItem,
     Listener,
     LoadBalancer,
     RealServer,
@@ -80,8 +83,11 @@ def disagreements():
 
 
 @pytest.fixture
-def bound(make_instance, bind, make_address, make_balancer):
-    """One relationship of every kind."""
+def bound(make_instance, bind, make_address, make_balancer, account, alice, now):
+    """One relationship of every kind, and a batch job that tries another one again."""
+    about = {"account": account, "action": Action.STOP, "by": alice}
+    job = BatchJob.objects.create(created_at=now, turn_at=now, **about)
+    BatchJob.objects.create(created_at=now, turn_at=now, retry_of=job, **about)
     instance = make_instance()
     bind(instance)
     make_address(load_balancer=make_balancer())
@@ -178,6 +184,10 @@ def test_nothing_is_made_across_two_regions(bound, far_zone, make_instance):
 # --- None is forgotten ----------------------------------------------------------------------------
 
 
+# Rows that say nothing of an account themselves and refer to one row alone: nothing can disagree.
+OF_ONE = {JobItem}
+
+
 def foreign_keys():
     return [
         (model, field)
@@ -202,6 +212,8 @@ def test_whatever_refers_to_something_of_an_account_agrees_with_it():
             if (owner, each.relation) == (model, field.name)
             for name in each.on
         }
+        if model in OF_ONE:
+            continue
         if "account" in wanted and not wanted <= agreed:
             lacking.append((field, wanted - agreed))
 

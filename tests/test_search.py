@@ -21,6 +21,7 @@ from recycle.forms.resources import FILTERS
 from recycle.lifecycle import State
 from recycle.models import (
     Account,
+    BatchJob,
     Event,
     Instance,
     InstanceTag,
@@ -320,5 +321,6 @@ def test_the_migration_fills_them_for_the_rows_there_are(named, make_instance, m
     assert {name: set(sources) for name, sources in fill.SOURCES.items()} == {
         model._meta.model_name: {field.of for field in fields_of(model)}
         for model in MODELS
-        if fields_of(model)
+        # Made later, its rows had theirs from the start.
+        if fields_of(model) and model is not BatchJob
     }

@@ -61,6 +61,7 @@ OURS = {
     ("Instance", "held_by"), ("Instance", "last_error"), ("Instance", "retention"),
     ("Instance", "retention_subject"),
     ("Sweep", "name"),
+    ("BatchJob", "by_name"), ("BatchJob", "chosen"), ("JobItem", "name"), ("JobItem", "detail"),
     ("Session", "session_key"), ("Session", "session_data"),
     ("Instance", "system_disk_type"), ("Volume", "type"), ("Volume", "mount_point"),
     ("Account", "billing_time_zone"),

@@ -15,10 +15,12 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
 from recycle.lifecycle import Action
+from recycle.models.agreement import Agreement
 from recycle.models.folded import FoldedField
 from recycle.models.origin import Edge
 from recycle.models.retried import RetriedQuerySet
 from recycle.models.tenancy import Account, OwnedQuerySet, User
+from recycle.text import check_text
 
 
 class JobState(models.TextChoices):
@@ -77,6 +79,8 @@ class BatchJob(models.Model):
         null=True,
         blank=True,
         related_name="retried_as",
+        # The agreement below is a key of both columns.
+        db_constraint=False,
         verbose_name=_("retries"),
     )
 
@@ -86,7 +90,7 @@ class BatchJob(models.Model):
     # The user's name at the time.
     by_name = models.CharField(_("by"), max_length=150)
     by_name_folded = FoldedField("by_name")
-    reason = models.CharField(_("reason"), max_length=200, blank=True)
+    reason = models.CharField(_("reason"), max_length=200, blank=True, validators=[check_text])
     # Of the request that asked for it.
     address = models.GenericIPAddressField(_("address"), null=True, blank=True)
     request_id = models.UUIDField(_("request ID"), null=True, blank=True)
@@ -130,6 +134,8 @@ class BatchJob(models.Model):
                 | Q(total=F("done") + F("refused") + F("failed")),
                 name="job_finished_leaves_nothing_out",
             ),
+            models.UniqueConstraint(fields=["id", "account"], name="job_with_account"),
+            Agreement(relation="retry_of", on=("account",), name="job_retries_one_of_its_account"),
         ]
         indexes = [
             # Whose turn it is, over all accounts.
