@@ -72,7 +72,14 @@ def named(account, zone, make_instance, make_volume, make_address, make_balancer
     def named(text):
         person = make_user(text, account, Role.OPERATOR)
         living = make_instance(name=text)
-        make_instance(State.RECYCLED, name=text, recycled_by=person, recycled_by_name=text)
+        make_instance(
+            State.RECYCLED,
+            name=text,
+            recycled_by=person,
+            recycled_by_name=text,
+            attempts=8,
+            quarantined_at=now,
+        )
         make_instance(State.EXPIRED, name=text)
         make_volume(name=text)
         make_volume(name="disk", instance=living)
@@ -93,6 +100,7 @@ def named(account, zone, make_instance, make_volume, make_address, make_balancer
             ("bin", "q", 1),
             ("bin", "deleted_by", 1),
             ("expired", "q", 1),
+            ("quarantine", "q", 1),
             ("volumes", "q", 2),
             ("addresses", "q", 2),
             ("balancers", "q", 1),
