@@ -393,7 +393,7 @@ MOMENT = datetime(2026, 11, 27, tzinfo=UTC)
         ("job_state_is_known", {"state": "paused"}),
         ("job_times_follow_state", {"state": JobState.RUNNING}),
         ("job_times_follow_state", {"state": JobState.CANCELLED}),
-        ("job_times_follow_state", {"state": JobState.FINISHED, "started_at": MOMENT}),
+        ("job_times_follow_state", {"state": JobState.FINISHED, "started_at": MOMENT, "done": 1}),
         ("job_times_follow_state", {"started_at": MOMENT}),
         ("job_times_follow_state", {"finished_at": MOMENT}),
         ("job_counts_fit", {"done": 1, "refused": 1}),
