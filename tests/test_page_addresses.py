@@ -316,7 +316,13 @@ def test_twenty_refreshes_and_twenty_actions_make_no_address_longer(
 
     def act_on_the_first_row():
         verb = ACTIONS.get(name, f"{name}/delete")
-        page.locator(f"tbody a[href*='/{verb}/']").first.evaluate("link => link.click()")
+        verbs = page.locator(f"tbody a[href*='/{verb}/']")
+        if not verbs.count():
+            # It stands in the menu of the row, which comes when somebody opens it.
+            page.locator("tbody .pin [aria-haspopup]").first.click()
+            expect(page.locator(".menu:popover-open")).to_be_visible()
+            page.wait_for_function(AT_REST)
+        verbs.first.evaluate("link => link.click()")
         dialog = page.get_by_role("dialog")
         ok = dialog.get_by_role("button", name="OK")
         expect(ok).to_be_visible()
