@@ -13,7 +13,17 @@ from recycle.actions import JobOrder, jobs
 from recycle.actions.jobs import MOVES
 from recycle.forms import VERBS
 from recycle.lifecycle import Action, ResourceAction, State
-from recycle.models import Account, BatchJob, Event, Instance, JobItem, JobState, Kind, Membership
+from recycle.models import (
+    Account,
+    BatchJob,
+    Event,
+    Instance,
+    JobItem,
+    JobState,
+    Kind,
+    Membership,
+    Sweep,
+)
 from recycle.models.job import ItemOutcome
 from recycle.policy import BillingMode, Refusal, Role
 from tests.conftest import acting
@@ -263,15 +273,19 @@ def test_asking_costs_the_same_whatever_is_asked_for(make_instance, account, ali
     assert cost <= 8
 
 
-def test_an_idle_pass_costs_one_statement(ask, make_instance):
+def test_an_idle_pass_looks_and_writes_only_every_so_often_that_it_came_by(ask, make_instance, now):
     make_instance()
     ask(Action.STOP, no_fees=False)
-    work()
+    work(now=now)
 
     with CaptureQueriesContext(connection) as queries:
-        work()
+        work(now=now + timedelta(seconds=2))
+    written = Sweep.objects.get(name="carry_out_jobs").ran_at
+    work(now=now + timedelta(seconds=12))
 
-    assert len(queries) == 1
+    assert [query["sql"].split()[0] for query in queries] == ["SELECT", "SELECT"]
+    assert written == now
+    assert Sweep.objects.get(name="carry_out_jobs").ran_at == now + timedelta(seconds=12)
 
 
 def test_a_pass_reads_no_more_than_a_chunk_at_once(ask, make_instance, monkeypatch):

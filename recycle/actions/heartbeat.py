@@ -1,8 +1,11 @@
 """Every scheduled pass says that it came by, so that a schedule that died is seen."""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from recycle.models import Sweep
+
+# What comes by every second or two need not write that each time.
+OFTEN_ENOUGH = timedelta(seconds=10)
 
 
 def came_by(name: str, at: datetime, *, done: int, failed: int) -> None:
@@ -15,3 +18,8 @@ def came_by(name: str, at: datetime, *, done: int, failed: int) -> None:
         unique_fields=["name"],
         update_fields=["ran_at", "done", "failed"],
     )
+
+
+def lately(name: str, at: datetime) -> bool:
+    """Whether a pass has said so within the last seconds."""
+    return Sweep.objects.filter(name=name, ran_at__range=(at - OFTEN_ENOUGH, at)).exists()

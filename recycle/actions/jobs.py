@@ -25,6 +25,7 @@ from recycle.actions import verbs
 from recycle.actions.claim import CHUNK, in_short
 from recycle.actions.context import Context
 from recycle.actions.counting import tallied, tally
+from recycle.actions.heartbeat import came_by, lately
 from recycle.actions.judged import Judged
 from recycle.actions.move import Move, work_off
 from recycle.actions.outcome import Done, Outcome, Refused
@@ -261,7 +262,7 @@ class Tries:
 def carry_out_jobs(*, context: Context, dry_run: bool = False, limit: int = TURNS) -> Outcome:
     """Work off chunks of the jobs in turn, `limit` of them at most. The outcome names the jobs.
 
-    A pass that has nothing to do costs one statement.
+    A pass that has nothing to do costs two statements, and every so often writes that it came by.
     """
     outcome = Outcome(ResourceAction.UPDATE, context.batch)
     jobs = BatchJob.objects.unfinished().by_turn()
@@ -287,6 +288,8 @@ def carry_out_jobs(*, context: Context, dry_run: bool = False, limit: int = TURN
                 break
             touched[job.pk] = job
     outcome.done += [_touched(job) for job in touched.values()]
+    if touched or stuck or not lately("carry_out_jobs", context.now):
+        came_by("carry_out_jobs", context.now, done=len(touched), failed=len(stuck))
     return tallied(outcome, context.edge)
 
 
