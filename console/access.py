@@ -7,9 +7,10 @@ written to there and no further.
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Any, cast
+from uuid import UUID
 
-from django.http import FileResponse, HttpRequest
+from django.http import FileResponse, HttpRequest, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.encoding import escape_uri_path
 from django.utils.functional import LazyObject
@@ -31,33 +32,41 @@ REQUESTS, MICROSECONDS, ANSWERS = "requests", "microseconds", "answers"
 BUCKETS = ("0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1.0", "2.5", "10.0", "+Inf")
 
 
+class NumberedRequest(HttpRequest):
+    """A request that has its id, and is known to come from somewhere."""
+
+    id: UUID
+    origin: Any
+
+
 class AccessMiddleware:
     """Outside of everything that answers, but inside of what gives the request its id."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+    def __call__(self, request: NumberedRequest) -> HttpResponseBase:
         asked = _Asked(request)
         with bound_contextvars(request_id=asked.id):
             response = self.get_response(request)
-            streamed = getattr(response, "streaming_content", None)
-            if streamed is None or isinstance(response, FileResponse):
+            if not isinstance(response, StreamingHttpResponse) or isinstance(
+                response, FileResponse
+            ):
                 asked.answered(response)
                 return response
         # It has only begun, and is over when the last of it was handed over.
-        watched = _until_its_end(streamed, asked, response)
-        response.streaming_content = watched  # type: ignore[attr-defined]
+        streamed = cast("Iterable[bytes]", response.streaming_content)
+        response.streaming_content = _until_its_end(streamed, asked, response)
         return response
 
 
 class _Asked:
     """A request, as it came."""
 
-    def __init__(self, request: HttpRequest) -> None:
+    def __init__(self, request: NumberedRequest) -> None:
         self.began = time.perf_counter()
         self.request = request
-        self.id = str(request.id)  # type: ignore[attr-defined]
+        self.id = str(request.id)
         self.path = escape_uri_path(request.path)
 
     def answered(self, response: HttpResponseBase, *, broken_off: bool = False) -> None:
@@ -69,7 +78,7 @@ class _Asked:
         fields = {"method": method, "path": self.path, "status": status, "view": view, "ms": ms}
         about = {
             "user": getattr(_known_user(request), "pk", None),
-            "address": request.origin.address,  # type: ignore[attr-defined]
+            "address": request.origin.address,
             "broken_off": broken_off or None,
         }
         fields |= {name: value for name, value in about.items() if value is not None}

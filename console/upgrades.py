@@ -8,6 +8,7 @@ makes tables anew.
 import os
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import django
 from django.db.migrations import Migration, operations
@@ -85,7 +86,7 @@ def _why_not(operation: Operation, state: ProjectState) -> str:
     return ""
 
 
-def _has_to_be_given(field: Field) -> bool:  # type: ignore[type-arg]
+def _has_to_be_given(field: "Field[Any, Any]") -> bool:
     """Whether a row cannot be written without naming this column."""
     if field.many_to_many or isinstance(field, GeneratedField):
         return False

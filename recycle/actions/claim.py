@@ -77,7 +77,7 @@ class Queue(ABC):
         """Work off rows that are locked, in a transaction that is open."""
 
     def tell_of_quarantine(self, ids: Sequence[UUID]) -> None:
-        """Write down that these wait for a person from now on."""
+        """Write down that these wait for a person from now on. A queue with `attempts` says how."""
         raise NotImplementedError
 
 
