@@ -16,10 +16,11 @@ from django.utils import timezone
 from recycle.admin import instances
 from recycle.admin.instances import OFFERED
 from recycle.forms import VERBS, WholeScope
-from recycle.lifecycle import State
+from recycle.lifecycle import Action, State
 from recycle.listing import COUNTED
 from recycle.models import (
     Account,
+    BatchJob,
     Event,
     Instance,
     InstanceType,
@@ -283,6 +284,14 @@ def one_of_each(make_instance, bind, make_address, make_balancer, account, alice
     bind(make_instance())
     make_address(load_balancer=make_balancer())
     apps.get_model("recycle", "RetentionRule").objects.create(account=account, key="env")
+    make_job(account, alice)
+
+
+def make_job(account, by):
+    about = {"account": account, "action": Action.STOP, "by": by, "by_name": by.get_username()}
+    return BatchJob.objects.create(
+        total=1, created_at=timezone.now(), turn_at=timezone.now(), **about
+    )
 
 
 @pytest.mark.parametrize("model", EDITED, ids=lambda model: model._meta.model_name)
@@ -351,7 +360,7 @@ class Filled(HTMLParser):
 
 
 @pytest.fixture
-def others(one_of_each, make_instance, make_listener, make_tag, far_zone):
+def others(one_of_each, account, alice, make_instance, make_listener, make_tag, far_zone):
     """For each model something else to point to."""
     shape = {"family": "S6", "vcpu": 2, "memory_gb": 4}
     listener = make_listener()
@@ -366,6 +375,7 @@ def others(one_of_each, make_instance, make_listener, make_tag, far_zone):
             listener,
             listener.load_balancer,
             make_tag("another"),
+            make_job(account, alice),
         ),
     ]
     return {type(row): row.pk for row in made}

@@ -381,9 +381,6 @@ function unfold(button) {
 heard("htmx:afterSwap", ({ detail }) => {
   const visit = detail.target === document.body;
   if (!visit) live("[data-list] .scroll").forEach((box, i) => { box.scrollLeft = before.scrolls[i] ?? 0; });
-  const dialog = document.querySelector("#dialog > dialog[data-modal]:not(:modal)");
-  if (dialog) open(dialog);
-  unfold(document.querySelector("[data-open]"));
   live("form[data-list]").forEach((list) => show(list, true));
   live("form[data-ticks]").forEach(sum);
   tick();
@@ -399,6 +396,10 @@ heard("htmx:afterSwap", ({ detail }) => {
   keepUndo();
 });
 heard("htmx:afterSettle", ({ detail }) => {
+  // Only now does htmx know what is in them: a link or a button used before would load a whole page.
+  const dialog = document.querySelector("#dialog > dialog[data-modal]:not(:modal)");
+  if (dialog) open(dialog);
+  unfold(document.querySelector("[data-open]"));
   if (before.focus && detail.target !== document.body && lost()) focus(whereabouts(null));
 });
 // A choice that was taken closes the menu it was made in.
