@@ -13,8 +13,8 @@ from statistics import median
 from console.bootstrap import PROJECT
 
 PYTHON_COLUMNS, TEMPLATE_COLUMNS = 100, 140
-# Django has written it, with sentences of its own that are longer.
-GENERATED = "0001_initial.py"
+# Django has written them, with sentences of its own that are longer.
+GENERATED = {"0001_initial.py", "0001_squashed_0024_job_agreement.py"}
 # What Django or Python looks for under this name in every module that has it.
 EXPECTED = {"Command", "urlpatterns", "register", "logger", "main", "DatabaseWrapper"}
 
@@ -70,7 +70,7 @@ def complaints(project: Path) -> Iterator[str]:
     # Ruff does not count a comment that is for a tool; whoever reads the line has to.
     ours = [project / "manage.py"]
     for folder in ("console", "recycle", "tests"):
-        ours += [path for path in (project / folder).rglob("*.py") if path.name != GENERATED]
+        ours += [path for path in (project / folder).rglob("*.py") if path.name not in GENERATED]
     yield from _long_lines(project, _read(ours), PYTHON_COLUMNS)
     yield from _long_lines(project, _read(project.glob("templates/**/*.*")), TEMPLATE_COLUMNS)
     folders = (*_python(project, "console"), *_python(project, "recycle"))

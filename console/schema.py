@@ -7,9 +7,24 @@ from contextlib import contextmanager
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.executor import MigrationExecutor
+from django.db.migrations.loader import MigrationLoader
 
 # Any number that nobody else uses in this database.
 LOCK = 0x6B6563
+
+
+class History(MigrationLoader):
+    """The migrations as the releases brought them, without those that stand for several of them
+    where a database is new.
+    """
+
+    def load_disk(self) -> None:
+        super().load_disk()
+        self.disk_migrations = {
+            key: migration
+            for key, migration in self.disk_migrations.items()
+            if not migration.replaces
+        }
 
 
 def unapplied(connection: BaseDatabaseWrapper) -> list[str]:

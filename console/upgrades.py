@@ -12,10 +12,11 @@ from typing import Any
 
 import django
 from django.db.migrations import Migration, operations
-from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.operations.base import Operation
 from django.db.migrations.state import ProjectState
 from django.db.models import NOT_PROVIDED, Field, GeneratedField
+
+from console.schema import History
 
 APP = "recycle"
 # Written before nodes were upgraded one after the other; releases were stopped before an upgrade.
@@ -38,7 +39,7 @@ GONE = {
 def main() -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "console.settings")
     django.setup()
-    loader = MigrationLoader(None)
+    loader = History(None)
     found: list[str] = []
     for app, name in sorted(loader.disk_migrations):
         if app == APP and name > LAST_EXEMPT:

@@ -2,7 +2,6 @@
 
 import pytest
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from recycle.models import (
@@ -16,6 +15,7 @@ from recycle.models import (
     Volume,
 )
 from tests.folding import unwatched
+from tests.history import one_by_one
 
 pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.both]
 
@@ -29,11 +29,11 @@ def migrate():
     """
 
     def migrate(targets):
-        executor = MigrationExecutor(connection)
+        executor = one_by_one()
         executor.migrate(targets)
-        return MigrationExecutor(connection).loader.project_state(targets).apps
+        return one_by_one().loader.project_state(targets).apps
 
-    newest = MigrationExecutor(connection).loader.graph.leaf_nodes()
+    newest = one_by_one().loader.graph.leaf_nodes()
     with unwatched():
         yield migrate
         migrate(newest)
@@ -152,7 +152,7 @@ def test_bindings_stay_and_repeat_what_they_bind(migrate):
     front = earlier.balancer(earlier.ours)
     fronting, free = earlier.eip(earlier.ours, load_balancer=front), earlier.eip(earlier.ours)
 
-    migrate(MigrationExecutor(connection).loader.graph.leaf_nodes())
+    migrate(one_by_one().loader.graph.leaf_nodes())
 
     ours, zone, region = earlier.ours.pk, "cn-beijing-6a", "cn-beijing-6"
     assert left(made) == set(MODELS)
@@ -181,7 +181,7 @@ def test_bindings_across_accounts_and_regions_end_and_each_account_reads_of_its_
     spread = earlier.make("Account", name="Spread")
     far = earlier.bind_all(spread, earlier.instance(spread, "cn-shanghai-2"), "cn-beijing-6")
 
-    migrate(MigrationExecutor(connection).loader.graph.leaf_nodes())
+    migrate(one_by_one().loader.graph.leaf_nodes())
 
     # A volume's zone was always compared, and a tag has no place.
     assert (left(wrong), left(right), left(far)) == (set(), set(MODELS), {"volume", "tag"})

@@ -21,7 +21,6 @@ from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.core.management.color import no_style
 from django.db import IntegrityError, connection, transaction
-from django.db.migrations.executor import MigrationExecutor
 from django.urls import NoReverseMatch, reverse
 from django.utils.html import escape
 
@@ -31,6 +30,7 @@ from recycle.models import Account, ElasticIP, Instance, LoadBalancer, Tag, User
 from tests.client import Client
 from tests.conftest import acting, send
 from tests.folding import unwatched
+from tests.history import one_by_one, tables
 
 pytestmark = [pytest.mark.slow, pytest.mark.both, pytest.mark.usefixtures("moment")]
 
@@ -59,6 +59,7 @@ def another_database(place: Path) -> Iterator[None]:
         settings["NAME"] = name = f"{place.parent.name}_{place.name}".replace("-", "_")
         _without_database(f"DROP DATABASE IF EXISTS {name}", f"CREATE DATABASE {name}")
     else:
+        place.mkdir(exist_ok=True)
         settings["NAME"] = str(place / "upgrade.sqlite3")
     try:
         yield
@@ -112,7 +113,7 @@ def upgrade(written: list[Row]) -> None:
     """Make the tables of before, write the rows with the models of before, and bring all of it up
     to date.
     """
-    executor = MigrationExecutor(connection)
+    executor = one_by_one()
     targets = [BEFORE, *(node for node in executor.loader.graph.leaf_nodes() if node[0] in BESIDE)]
     executor.migrate(targets)
     before = executor.loader.project_state(targets).apps
@@ -146,7 +147,7 @@ def plain_addresses() -> Iterator[str]:
 
 
 def test_the_rows_have_every_model_of_then(upgraded):
-    executor = MigrationExecutor(connection)
+    executor = one_by_one()
     then = {
         model._meta.label_lower
         for model in executor.loader.project_state([BEFORE]).apps.get_models()
@@ -160,12 +161,7 @@ def test_the_rows_have_every_model_of_then(upgraded):
 
 def test_no_row_is_lost_and_all_of_them_keep_to_the_rules(upgraded):
     connection.check_constraints()
-    assert (
-        MigrationExecutor(connection).migration_plan(
-            MigrationExecutor(connection).loader.graph.leaf_nodes()
-        )
-        == []
-    )
+    assert one_by_one().migration_plan(one_by_one().loader.graph.leaf_nodes()) == []
     for label, values in rows("rows-0002"):
         if label == "sessions.session":
             # Everybody logs in once more: a session belongs to a person now.
@@ -262,6 +258,22 @@ def test_actions_and_the_sweep_go_on_where_they_were(upgraded, client):
 def empty(tmp_path, django_db_blocker) -> Iterator[None]:
     with django_db_blocker.unblock(), another_database(tmp_path):
         yield
+
+
+def test_a_new_database_has_the_tables_of_one_that_has_seen_every_release(
+    tmp_path, django_db_blocker
+):
+    made = []
+    for way in ("at-once", "one-by-one"):
+        with django_db_blocker.unblock(), another_database(tmp_path / way):
+            with unwatched():
+                if way == "one-by-one":
+                    one_by_one().migrate([("recycle", "0024_job_agreement")])
+                call_command("migrate", interactive=False, verbosity=0)
+            made.append(tables())
+
+    assert len(made[0]) > 300
+    assert made[0] == made[1]
 
 
 def test_what_the_admin_of_then_allowed_does_not_stop_the_upgrade(empty, client):
