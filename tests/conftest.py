@@ -55,7 +55,7 @@ from tests.faketime import start_at  # noqa: F401
 from tests.folding import folded_along  # noqa: F401
 from tests.inventory import load, problems  # noqa: F401
 from tests.threads import threads  # noqa: F401
-from tests.valkey import valkey  # noqa: F401
+from tests.valkey import valkey, valkey_server  # noqa: F401
 
 # Whoever makes a client of their own gets it, too.
 django.test.Client = Client  # type: ignore[misc]

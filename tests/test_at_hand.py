@@ -93,7 +93,7 @@ def test_menus_and_dialogs_open_when_they_work(page, make_instance):
 
     row(page, "web-01").get_by_role("link", name="More").press("Enter")
 
-    expect(message(page)).to_contain_text("Extended 1 instance.")
+    expect(message(page)).to_contain_text("1 instance is kept longer.")
     # The page has been the same all the time.
     assert page.evaluate("window.sent")
 

@@ -129,7 +129,9 @@ def test_what_is_not_there_is_not_found(client, alice):
 def test_a_menu_opens_where_it_was_asked_for_and_again_without_asking(page, recycled):
     page.goto("/recycle-bin/")
     asked = []
-    page.on("request", lambda request: asked.append(request.url) if "/menu/" in request.url else None)
+    page.on(
+        "request", lambda request: asked.append(request.url) if "/menu/" in request.url else None
+    )
 
     row(page, recycled).get_by_role("link", name="More").press("Enter")
 

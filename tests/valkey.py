@@ -8,13 +8,21 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from redis import Redis
 
 from console import supervisor
 
 
+@pytest.fixture
+def valkey(valkey_server: str) -> str:
+    """Its URL, with nothing in it that another test has left."""
+    with Redis.from_url(valkey_server) as store:
+        store.flushall()
+    return valkey_server
+
+
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[str]:
-    """Its URL."""
+def valkey_server() -> Iterator[str]:
     if sys.platform == "win32":
         pytest.skip("the embedded Valkey has no build for Windows")
     # Not pytest's own directory: the path of a socket has to be short.
