@@ -522,6 +522,7 @@ def many(ask, make_instance, alice, now):
     return rows[1]
 
 
+@pytest.mark.slow
 def test_everything_that_is_asked_often_is_found_by_an_index_and_in_order(many):
     jobs_of = BatchJob.objects.of(many.account)
     asked = {

@@ -18,7 +18,7 @@ from recycle.lifecycle import State
 from recycle.models import Account, Instance
 from recycle.policy import BillingMode, RetentionKind
 
-pytestmark = [pytest.mark.django_db, pytest.mark.both]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db, pytest.mark.both]
 
 ROWS = 15_000
 SCANS = ("SCAN recycle_instance", "Seq Scan on recycle_instance")

@@ -10,7 +10,7 @@ import pytest
 from recycle.models import Instance
 from tests.test_agreements_upgrade import Earlier, migrate  # noqa: F401
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.both]
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True), pytest.mark.both]
 
 SENTENCES, FILLED = [("recycle", "0017_log_indexes")], [("recycle", "0020_fill_retention_kind")]
 # By the sentence, the account's rules and what it means.

@@ -69,5 +69,6 @@ def test_what_nobody_uses_is_named(tmp_path, file, more, said):
     assert list(unused(tmp_path)) == said
 
 
+@pytest.mark.slow
 def test_here_everything_is_used():
     assert list(unused(PROJECT)) == []
