@@ -13,11 +13,11 @@ from django.http import QueryDict
 from django.urls import reverse
 from django.utils import timezone
 
+from recycle import actions
 from recycle.admin import instances
 from recycle.admin.instances import OFFERED
 from recycle.forms import VERBS, WholeScope
 from recycle.lifecycle import Action, State
-from recycle.listing import COUNTED
 from recycle.models import (
     Account,
     BatchJob,
@@ -47,6 +47,8 @@ def root(client):
 
 def act(client, action, *instances):
     data = {"action": action, "_selected_action": [instance.pk for instance in instances]}
+    if action == "purge":
+        data["confirm"] = len(instances)
     return client.post(reverse("admin:recycle_instance_changelist"), data, follow=True)
 
 
@@ -132,20 +134,56 @@ def test_an_unknown_instance_refuses_the_whole_selection(client, root, make_inst
     assert Instance.objects.get(pk=known.pk).state == State.ACTIVE
 
 
-def test_all_that_a_list_matches_are_acted_on_and_no_more_than_it_can_have_counted(
-    client, root, make_instance, monkeypatch
+def test_all_that_a_list_matches_become_a_batch_job_of_each_account(
+    client, root, mallory, make_instance
 ):
-    assert instances.MAX_SELECTED == COUNTED
-    monkeypatch.setattr(instances, "MAX_SELECTED", 2)
-    matching = [make_instance(name=f"web-{number}") for number in (2, 3, 1)]
+    ours = [make_instance(name=f"web-{number}") for number in (2, 3, 1)]
+    theirs = make_instance(name="web-4", account=mallory.memberships.get().account)
     other = make_instance(name="db-1")
-    data = {"action": "recycle", "select_across": "1", "_selected_action": [matching[1].pk]}
+    data = {"action": "recycle", "select_across": "1", "_selected_action": [ours[1].pk]}
 
-    client.post(reverse("admin:recycle_instance_changelist") + "?q=web", data)
+    answer = client.post(reverse("admin:recycle_instance_changelist") + "?q=web", data, follow=True)
 
-    gone = Instance.objects.filter(state=State.RECYCLED).order_by("name")
-    assert list(gone) == [matching[2], matching[0]]
-    assert Instance.objects.get(pk=other.pk).state == State.ACTIVE
+    jobs = {job.account: job for job in BatchJob.objects.all()}
+    assert {account: job.total for account, job in jobs.items()} == {
+        other.account: 3,
+        theirs.account: 1,
+    }
+    for account, job in jobs.items():
+        assert f"{account}: this goes on as a batch job." in unescape(answer.text)
+        assert reverse("admin:recycle_batchjob_change", args=[job.pk]) in answer.text
+        actions.carry_out_jobs(context=acting(None))
+    assert set(Instance.objects.filter(state=State.RECYCLED)) == {*ours, theirs}
+
+
+def test_what_is_of_more_accounts_than_anybody_looks_through_becomes_no_job(
+    client, root, mallory, make_instance, monkeypatch
+):
+    monkeypatch.setattr(instances, "MAX_ACCOUNTS", 1)
+    made = [make_instance(), make_instance(account=mallory.memberships.get().account)]
+    data = {"action": "recycle", "select_across": "1", "_selected_action": [made[0].pk]}
+
+    answer = client.post(reverse("admin:recycle_instance_changelist"), data, follow=True)
+
+    assert "These are instances of more than 1 accounts. Filter by account." in answer.text
+    assert not BatchJob.objects.exists()
+
+
+def test_nothing_is_deleted_for_good_until_their_number_has_been_typed(client, root, make_instance):
+    gone = make_instance(State.RECYCLED), make_instance(State.RECYCLED)
+    data = {"action": "purge", "_selected_action": [each.pk for each in gone]}
+    address = reverse("admin:recycle_instance_changelist")
+
+    for wrong in ({}, {"confirm": ""}, {"confirm": "1"}, {"confirm": "two"}):
+        page = client.post(address, {**data, **wrong})
+        assert page.status_code == 200
+        assert "Type 2, the number of selected instances, to confirm:" in page.text
+        assert ("Type exactly what is asked for." in page.text) is ("confirm" in wrong)
+        assert all(f'value="{each.pk}"' in page.text for each in gone)
+    assert not Instance.objects.filter(state=State.PURGED).exists()
+
+    client.post(address, {**data, "confirm": " 2 "})
+    assert Instance.objects.filter(state=State.PURGED).count() == 2
 
 
 @pytest.mark.parametrize("model", admin.site._registry, ids=lambda model: model._meta.model_name)

@@ -4,30 +4,37 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import chain
 from typing import Any
+from uuid import uuid4
 
+from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.db.models import Model
 from django.http import HttpRequest, QueryDict
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from recycle import actions
+from recycle.actions import Context, JobOrder
 from recycle.admin.base import ConsoleAdmin
-from recycle.forms import VERBS, WholeScope
+from recycle.forms import VERBS, SelectionForm, WholeScope
 from recycle.lifecycle import Action
 from recycle.logged import context_of
-from recycle.models import Instance, InstanceQuerySet
+from recycle.models import Account, Instance, InstanceQuerySet
 from recycle.models.folded import with_folded
 from recycle.outcomes import INSTANCES_FAILED, INSTANCES_LEFT, say_outcome, what_was_done
 
-# Instances that one request works through. What is larger is a batch job, on the pages.
-MAX_SELECTED = 10_000
+# Accounts that one selection may reach into: each gets a batch job of its own.
+MAX_ACCOUNTS = 50
 # How the list here calls each verb of `VERBS`; None: only the pages do it, in a dialog.
 OFFERED: dict[Action, str | None] = {
     Action.START: None,
     Action.STOP: None,
     Action.RESTART: None,
-    # Nothing is retyped here. So nothing is released: where there is no bin, the verb refuses.
+    # It retypes nothing, so it releases nothing: where there is no bin, the verb refuses.
     Action.DELETE: "recycle",
     Action.RENEW: None,
     Action.RESTORE: "restore",
@@ -65,6 +72,12 @@ def asked(request: HttpRequest, now: datetime) -> QueryDict:
     else:
         data.setlist("ids", request.POST.getlist(ACTION_CHECKBOX_NAME))
     return data
+
+
+class ConfirmForm(forms.Form):
+    """How many go for good, retyped."""
+
+    confirm = forms.CharField(required=False, max_length=20)
 
 
 @admin.register(Instance)
@@ -137,8 +150,23 @@ class InstanceAdmin(ConsoleAdmin):
     @admin.action(
         description=gettext_lazy("Delete the selected instances in the recycle bin for good")
     )
-    def purge(self, request: HttpRequest, instances: InstanceQuerySet) -> None:
-        self._act(request, Action.PURGE, instances)
+    def purge(self, request: HttpRequest, instances: InstanceQuerySet) -> TemplateResponse | None:
+        total = str(instances.order_by().count())
+        form = ConfirmForm(request.POST)
+        if form.is_valid() and form.cleaned_data["confirm"].strip() == total:
+            self._act(request, Action.PURGE, instances)
+            return None
+        context = {
+            **self.admin_site.each_context(request),
+            "title": _("Delete for good"),
+            "opts": self.opts,
+            "total": total,
+            "answered": "confirm" in request.POST,
+            "box": ACTION_CHECKBOX_NAME,
+            "selected": request.POST.getlist(ACTION_CHECKBOX_NAME),
+            "across": request.POST.get("select_across") == "1",
+        }
+        return TemplateResponse(request, "admin/recycle/instance/purge.html", context)
 
     def _act(self, request: HttpRequest, action: Action, listed: InstanceQuerySet) -> None:
         form_class, carry_out = VERBS[action]
@@ -152,13 +180,37 @@ class InstanceAdmin(ConsoleAdmin):
             for sentence in chain.from_iterable(form.errors.values()):
                 messages.error(request, str(sentence))
             return
+        context = replace(context, reason=form.cleaned_data["reason"])
+        if form.is_large:
+            self._request_jobs(request, action, form, context)
+            return
         outcome = carry_out(
-            form.cleaned_data["instances"],
-            context=replace(context, reason=form.cleaned_data["reason"]),
-            limit=MAX_SELECTED,
-            **form.parameters(retyped=False),
+            form.cleaned_data["instances"], context=context, **form.parameters(retyped=False)
         )
         done = what_was_done(outcome)
         say_outcome(
             request, outcome, done, left=INSTANCES_LEFT, failed=INSTANCES_FAILED, errors=True
         )
+
+    def _request_jobs(
+        self, request: HttpRequest, action: Action, form: SelectionForm, context: Context
+    ) -> None:
+        """A batch job for each account: it stands in that account's list of jobs."""
+        instances = form.cleaned_data["instances"]
+        in_them = Account.objects.filter(pk__in=instances.order_by().values("account"))
+        accounts = list(in_them.order_by("name", "pk")[: MAX_ACCOUNTS + 1])
+        if len(accounts) > MAX_ACCOUNTS:
+            sentence = _("These are instances of more than %(max)d accounts. Filter by account.")
+            messages.error(request, sentence % {"max": MAX_ACCOUNTS})
+            return
+        for account in accounts:
+            order = JobOrder(
+                account=account, action=action, parameters=form.parameters(retyped=False)
+            )
+            outcome = actions.request_job(
+                instances.filter(account=account), order, context=replace(context, batch=uuid4())
+            )
+            for job in outcome.done:
+                address = reverse("admin:recycle_batchjob_change", args=[job.id])
+                sentence = _("%(account)s: this goes on as a batch job.") % {"account": account}
+                messages.success(request, format_html('<a href="{}">{}</a>', address, sentence))
