@@ -240,6 +240,24 @@ def test_every_action_is_counted(
     ]
 
 
+@pytest.mark.parametrize("name", [name for name, deed in DEEDS.items() if deed.needs])
+def test_every_refusal_is_counted(
+    broker, victor, world, now, name, django_capture_on_commit_callbacks
+):
+    deed = DEEDS[name]
+    context = acting(victor, now, reason=deed.reason or "because", edge=Edge.API)
+
+    with django_capture_on_commit_callbacks(execute=True):
+        outcome = ACTIONS[name](*deed.about(world), **deed.options, context=context)
+
+    counted = [
+        number
+        for (kind, *labels), number in tally.counted().items()
+        if kind == ACTIONS_COUNTED and labels[1:] == ["refused", Edge.API]
+    ]
+    assert sum(counted) == len(outcome.refused) > 0
+
+
 @pytest.mark.django_db(transaction=True)
 def test_what_a_job_did_is_counted_as_what_its_person_asked_for(
     client, broker, alice, make_instance, now

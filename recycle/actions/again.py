@@ -15,6 +15,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.actions.bindings import described
 from recycle.actions.context import Context
+from recycle.actions.counting import tally_refused
 from recycle.actions.former import KINDS, Former, Relationships
 from recycle.actions.outcome import Became, Blocker, Done, Outcome, Refused
 from recycle.actions.resources.base import No
@@ -140,11 +141,13 @@ def _foretell(formers: Sequence[Former], context: Context) -> Iterator[Became]:
 def _bind(formers: Iterable[Former], context: Context) -> Iterator[Became]:
     for former in formers:
         if not context.may(ResourceAction.BIND, former.instance.account_id):
+            tally_refused(ResourceAction.BIND, 1, context.edge)
             yield Refused(former.key, str(former), Refusal.ROLE)
         elif items := KINDS[former.kind].bind(former, context).items:
             yield replace(items[0], id=former.key, name=str(former))
         else:
             # There was nothing left to try it on.
+            tally_refused(ResourceAction.BIND, 1, context.edge)
             yield Refused(former.key, str(former), Refusal.GONE)
 
 

@@ -8,6 +8,7 @@ from django.db import transaction
 
 from console.tally import Counted, count
 from recycle.actions.outcome import Outcome
+from recycle.lifecycle import AnyAction
 from recycle.models import Edge
 
 ACTIONS = "actions"
@@ -22,6 +23,11 @@ def tallied(outcome: AnyOutcome, edge: Edge) -> AnyOutcome:
     became[outcome.action.value, "failed"] += len(outcome.failed)
     tally(became, edge)
     return outcome
+
+
+def tally_refused(action: AnyAction, number: int, edge: Edge) -> None:
+    """Count what was refused before any action that counts was tried."""
+    tally(Counter({(action.value, "refused"): number}), edge)
 
 
 def tally(became: Counter[tuple[str, str]], edge: Edge) -> None:

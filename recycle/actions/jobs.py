@@ -109,7 +109,8 @@ def request_job(
     """
     job = _new(order, context)
     if not context.may(order.action, order.account.pk):
-        return _refused(ResourceAction.CREATE, job, Refusal.ROLE, context)
+        refused = _refused(ResourceAction.CREATE, job, Refusal.ROLE, context)
+        return _counted(refused, context, dry_run=dry_run)
     if dry_run:
         return _requested(job, context) if instances.exists() else _nothing(context)
     columns = {"instance_id": F("pk"), "name": F("name"), "changed_at": F("changed_at")}
@@ -139,7 +140,8 @@ def retry_failed(job: BatchJob, *, context: Context, dry_run: bool = False) -> O
             replace(context, reason=job.reason),
         )
         if refusal := _why_not_retry(job, context):
-            return _refused(ResourceAction.CREATE, job, refusal, context)
+            refused = _refused(ResourceAction.CREATE, job, refusal, context)
+            return _counted(refused, context, dry_run=dry_run)
         if dry_run:
             return _requested(again, context)
         again.save(force_insert=True)
@@ -156,7 +158,8 @@ def cancel(job: BatchJob, *, context: Context, dry_run: bool = False) -> Outcome
         job = _read(job, lock=not dry_run)
         refusal = _why_not_touch(job, context) or (Refusal.OVER if job.is_over else None)
         if refusal:
-            return _refused(ResourceAction.CANCEL, job, refusal, context)
+            refused = _refused(ResourceAction.CANCEL, job, refusal, context)
+            return _counted(refused, context, dry_run=dry_run)
         if not dry_run:
             BatchJob.objects.filter(pk=job.pk).update(
                 state=JobState.CANCELLED, finished_at=context.now
@@ -164,7 +167,7 @@ def cancel(job: BatchJob, *, context: Context, dry_run: bool = False) -> Outcome
             _record(job, ResourceAction.CANCEL, context)
     done = Done(job.pk, job.action, ResourceAction.CANCEL)
     outcome = Outcome(ResourceAction.CANCEL, context.batch, [done])
-    return outcome if dry_run else tallied(outcome, context.edge)
+    return _counted(outcome, context, dry_run=dry_run)
 
 
 def _new(order: JobOrder, context: Context) -> BatchJob:
@@ -242,6 +245,10 @@ def _requested(job: BatchJob, context: Context) -> Outcome:
 
 def _nothing(context: Context) -> Outcome:
     return Outcome(ResourceAction.CREATE, context.batch)
+
+
+def _counted(outcome: Outcome, context: Context, *, dry_run: bool) -> Outcome:
+    return outcome if dry_run else tallied(outcome, context.edge)
 
 
 def _refused(action: ResourceAction, job: BatchJob, refusal: Refusal, context: Context) -> Outcome:

@@ -9,6 +9,7 @@ from uuid import UUID
 
 from recycle.actions import again
 from recycle.actions.context import Context
+from recycle.actions.counting import tallied, tally_refused
 from recycle.actions.judged import Judged
 from recycle.actions.move import carry_out
 from recycle.actions.outcome import Key, Outcome, Refused
@@ -63,7 +64,7 @@ def undo(batch: UUID, *, context: Context, dry_run: bool = False) -> Outcome:
     names = {event.instance_id: event.instance_name for event in events if event.instance_id}
     if refusal := _why_not(events, context):
         outcome.refused += [Refused(pk, name, refusal) for pk, name in names.items()]
-        return outcome
+        return outcome if dry_run else tallied(outcome, context.edge)
 
     # The moment of entry tells this stay in the bin from a later one, also under the lock.
     binned = (
@@ -76,6 +77,8 @@ def undo(batch: UUID, *, context: Context, dry_run: bool = False) -> Outcome:
     outcome.extend(restore(binned.order_by("name", "pk"), context=context, dry_run=dry_run))
     back = [done.id for done in outcome.done]
     outcome.refused += _left(sorted((names[pk], pk) for pk in elsewhere))
+    if not dry_run:
+        tally_refused(Action.RESTORE, len(elsewhere), context.edge)
 
     as_if = RESTORED if dry_run else None
     lines = again.plan(_only(back, by), context=context, as_if=as_if)
