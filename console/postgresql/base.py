@@ -1,16 +1,44 @@
-"""PostgreSQL as Django has it, with two differences: nothing is left in a session when its
-transaction is over, and a request waits once, and no more, for a server that is away.
+"""PostgreSQL as Django has it, with three differences: nothing is left in a session when its
+transaction is over, a request waits once, and no more, for a server that is away, and a moment is
+read in a tenth of the time.
 """
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.db.backends.postgresql import base
+from django.db.backends.postgresql.psycopg_any import BaseTzLoader
 from psycopg import OperationalError
+from psycopg.abc import Buffer
+from psycopg.adapt import AdaptersMap
+
+
+class MomentLoader(BaseTzLoader):  # type: ignore[misc]
+    """Django's matches each with a pattern, which was half of what it cost to read a chunk of
+    instances.
+    """
+
+    timezone = UTC
+
+    def load(self, data: Buffer) -> datetime:
+        try:
+            return datetime.fromisoformat(str(data, "ascii"))
+        except ValueError:
+            # None that Python has, or not written as ISO does.
+            moment: datetime = super().load(data)
+            return moment
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
     # Why there was no connection when this request, or this task, asked for one.
     away: OperationalError | None = None
+
+    def get_connection_params(self) -> dict[str, Any]:
+        params = super().get_connection_params()
+        if self.timezone is UTC:
+            params["context"] = AdaptersMap(params["context"])
+            params["context"].register_loader("timestamptz", MomentLoader)
+        return params
 
     def chunked_cursor(self) -> Any:
         """Read in chunks on the server within a transaction; outside of one, all at once.
