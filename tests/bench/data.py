@@ -58,14 +58,17 @@ class Size:
         self.bound = min(BOUND, rows // 10)
 
     def load(self) -> None:
-        """Fill an empty database."""
+        """Fill an empty database, and have it know what is in it."""
+        self.fill()
+        with connection.cursor() as cursor:
+            cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
+
+    def fill(self) -> None:
         with transaction.atomic():
             self._catalogue()
             copy_rows(Instance, self._template(), self._instances())
             self._bind()
             copy_rows(Event, self._event(), self._events())
-        with connection.cursor() as cursor:
-            cursor.execute("VACUUM ANALYZE" if connection.vendor == "postgresql" else "ANALYZE")
 
     def _catalogue(self) -> None:
         self.region = Region.objects.create(code="cn-beijing-6", name="Beijing")

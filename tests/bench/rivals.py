@@ -2,6 +2,8 @@
 same chunks; below it are the loop that one would write first, and the smallest page there is.
 """
 
+import json
+import re
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
@@ -16,9 +18,11 @@ from recycle.lifecycle import State
 from recycle.models import Event, Instance, User
 
 EVENT = (
-    "account_id, at, batch, action, instance_id, instance_name, instance_name_folded, from_state"
+    "account_id, at, batch, action, instance_id, instance_name, instance_name_folded, from_state,"
+    " to_state, edge, by_id, by_name, by_name_folded, reason, detail"
 )
-EVENT += ", to_state, edge, kind, resource_id, resource_name, by_id, by_name, reason, detail"
+# What a failed try left behind.
+NO_RETRY = "retry_at = NULL, attempts = 0, last_error = '', quarantined_at = NULL"
 SMALLEST = """<!doctype html><table>{% for row in rows %}<tr><td>{{ row.name }}</td>
 <td>{{ row.id }}</td><td>{{ row.recycled_at }}</td><td>{{ row.purge_at }}</td>
 <td>{{ row.private_ip }}</td></tr>{% endfor %}</table>"""
@@ -26,9 +30,7 @@ SMALLEST = """<!doctype html><table>{% for row in rows %}<tr><td>{{ row.name }}<
 
 def _among(ids: Sequence[UUID]) -> tuple[str, Any]:
     if connection.vendor == "postgresql":
-        return "= ANY(%s)", list(ids)
-    import json
-
+        return "= ANY(%s::uuid[])", "{" + ",".join([pk.hex for pk in ids]) + "}"
     return "IN (SELECT value FROM json_each(%s))", json.dumps([pk.hex for pk in ids])
 
 
@@ -56,18 +58,19 @@ def purge_by_sql(now: datetime, limit: int) -> int:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
                 "SELECT id FROM recycle_instance WHERE state IN ('expired', 'recycled')"
-                " AND held_at IS NULL AND NOT protected AND (retry_at IS NULL OR retry_at <= %s)"
-                f" AND purge_at <= %s ORDER BY purge_at, id LIMIT {CHUNK} {_lock(skip=True)}",
-                [now, now],
+                " AND held_at IS NULL AND NOT protected AND quarantined_at IS NULL"
+                " AND COALESCE(retry_at, purge_at) <= %s ORDER BY COALESCE(retry_at, purge_at), id"
+                f" LIMIT {CHUNK} {_lock(skip=True)}",
+                [now],
             )
             ids = _ids(cursor.fetchall())
             if not ids:
                 break
             among, chosen = _among(ids)
-            _write_events(cursor, "purge", State.PURGED, among, chosen, now, detail="'{}'")
+            _write_events(cursor, "purge", State.PURGED, among, chosen, now)
             cursor.execute(
                 "UPDATE recycle_instance SET state = 'purged', purged_at = %s, changed_at = %s,"
-                f" retry_at = NULL WHERE id {among}",
+                f" {NO_RETRY} WHERE id {among}",
                 [now, now, chosen],
             )
             done += len(ids)
@@ -75,13 +78,21 @@ def purge_by_sql(now: datetime, limit: int) -> int:
 
 
 def _write_events(
-    cursor: Any, action: str, to: str, among: str, chosen: Any, now: datetime, *, detail: str
+    cursor: Any,
+    action: str,
+    to: str,
+    among: str,
+    chosen: Any,
+    now: datetime,
+    by: User | None = None,
+    *,
+    detail: str = "'{}'",
 ) -> None:
+    name = by.username if by else ""
     cursor.execute(
         f"INSERT INTO recycle_event ({EVENT}) SELECT account_id, %s, %s, %s, id, name, name_folded,"
-        f" state, %s, 'command', '', '', '', NULL, '', '', {detail} FROM recycle_instance"
-        f" WHERE id {among}",
-        [now, _own(uuid4()), action, to, chosen],
+        f" state, %s, 'command', %s, %s, %s, '', {detail} FROM recycle_instance WHERE id {among}",
+        [now, _own(uuid4()), action, to, by and by.pk, name, name, chosen],
     )
 
 
@@ -125,13 +136,23 @@ JSON_POSTGRESQL = """jsonb_build_object(
  'tags', (SELECT jsonb_agg(jsonb_build_object('id', b.tag_id, 'key', t.key, 'value', t.value))
   FROM recycle_instancetag b JOIN recycle_tag t ON t.id = b.tag_id
   WHERE b.instance_id = recycle_instance.id))"""
-JSON_SQLITE = JSON_POSTGRESQL.replace("jsonb_build_object", "json_object")
-JSON_SQLITE = JSON_SQLITE.replace("jsonb_agg", "json_group_array").replace(
-    "host(b.address)", "b.address"
+# The same texts on SQLite, where a UUID has no dashes and a truth is a number.
+PARTS = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+DASHED = " || '-' || ".join(rf"substr(\1, {start}, {length})" for start, length in PARTS)
+TRUTH = r"json(CASE WHEN \1 THEN 'true' ELSE 'false' END)"
+JSON_SQLITE = re.sub(
+    r"\b(b\.id|b\.listener_id|l\.load_balancer_id)(?=[,)])", DASHED, JSON_POSTGRESQL
 )
+JSON_SQLITE = re.sub(r"(b\.delete_with_instance)", TRUTH, JSON_SQLITE)
+for postgresql, sqlite in (
+    ("jsonb_build_object", "json_object"),
+    ("jsonb_agg", "json_group_array"),
+    ("host(b.address)", "b.address"),
+):
+    JSON_SQLITE = JSON_SQLITE.replace(postgresql, sqlite)
 
 
-def recycle_by_sql(ids: Sequence[UUID], now: datetime, purge_at: datetime, by: int) -> int:
+def recycle_by_sql(ids: Sequence[UUID], now: datetime, purge_at: datetime, by: User) -> int:
     detail = JSON_POSTGRESQL if connection.vendor == "postgresql" else JSON_SQLITE
     return _in_chunks(ids, lambda cursor, among, chosen: _recycle(
         cursor, among, chosen, now, purge_at, by, detail
@@ -139,7 +160,7 @@ def recycle_by_sql(ids: Sequence[UUID], now: datetime, purge_at: datetime, by: i
 
 
 def _recycle(
-    cursor: Any, among: str, chosen: Any, now: datetime, purge_at: datetime, by: int, detail: str
+    cursor: Any, among: str, chosen: Any, now: datetime, purge_at: datetime, by: User, detail: str
 ) -> None:
     cursor.execute(
         f"SELECT id FROM recycle_instance WHERE id {among} AND state IN ('active', 'stopped')"
@@ -147,7 +168,7 @@ def _recycle(
         [chosen],
     )
     cursor.fetchall()
-    _write_events(cursor, "recycle", State.RECYCLED, among, chosen, now, detail=detail)
+    _write_events(cursor, "recycle", State.RECYCLED, among, chosen, now, by, detail=detail)
     for statement in (
         "DELETE FROM recycle_realserver WHERE instance_id",
         "DELETE FROM recycle_instancetag WHERE instance_id",
@@ -160,15 +181,14 @@ def _recycle(
         cursor.execute(f"{statement} {among}", [chosen])
     cursor.execute(
         "UPDATE recycle_instance SET state = 'recycled', changed_at = %s, no_fees = false,"
-        " recycled_at = %s, recycled_by_id = %s, recycled_by_name = 'bench',"
-        " recycled_by_name_folded = 'bench', purge_at = %s, retention_kind = 'standard',"
-        " retention_subject = '',"
-        f" retry_at = NULL, attempts = 0, last_error = '' WHERE id {among}",
-        [now, now, by, purge_at, chosen],
+        " recycled_at = %s, recycled_by_id = %s, recycled_by_name = %s,"
+        " recycled_by_name_folded = %s, purge_at = %s, retention_kind = 'standard',"
+        f" retention_subject = '', {NO_RETRY} WHERE id {among}",
+        [now, now, by.pk, by.username, by.username, purge_at, chosen],
     )
 
 
-def restore_by_sql(ids: Sequence[UUID], now: datetime) -> int:
+def restore_by_sql(ids: Sequence[UUID], now: datetime, by: User) -> int:
     def restore(cursor: Any, among: str, chosen: Any) -> None:
         cursor.execute(
             f"SELECT id FROM recycle_instance WHERE id {among} AND state = 'recycled'"
@@ -176,13 +196,12 @@ def restore_by_sql(ids: Sequence[UUID], now: datetime) -> int:
             [chosen, now],
         )
         cursor.fetchall()
-        _write_events(cursor, "restore", State.STOPPED, among, chosen, now, detail="'{}'")
+        _write_events(cursor, "restore", State.STOPPED, among, chosen, now, by)
         cursor.execute(
             "UPDATE recycle_instance SET state = 'stopped', changed_at = %s, recycled_at = NULL,"
             " recycled_by_id = NULL, recycled_by_name = NULL, recycled_by_name_folded = NULL,"
-            " purge_at = NULL, retention_kind = NULL, retention_subject = NULL, retry_at = NULL,"
-            " attempts = 0, last_error = ''"
-            f" WHERE id {among}",
+            " purge_at = NULL, retention_kind = NULL, retention_subject = NULL,"
+            f" {NO_RETRY} WHERE id {among}",
             [now, chosen],
         )
 

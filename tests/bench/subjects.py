@@ -205,7 +205,7 @@ def verbs(bench: Bench) -> Iterator[Figure]:
     forms = in_turns(
         {
             "product": recycle("product", by_page),
-            "sql": recycle("sql", lambda some: rivals.recycle_by_sql(some, now, end, user.pk)),
+            "sql": recycle("sql", lambda some: rivals.recycle_by_sql(some, now, end, user)),
         },
         ROUNDS,
     )
@@ -213,7 +213,7 @@ def verbs(bench: Bench) -> Iterator[Figure]:
     forms = in_turns(
         {
             "product": restored_by_page,
-            "sql": lambda: rivals.restore_by_sql(binned["sql"].pop(), now),
+            "sql": lambda: rivals.restore_by_sql(binned["sql"].pop(), now, user),
         },
         ROUNDS,
     )
