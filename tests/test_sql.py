@@ -7,7 +7,7 @@ import pytest
 from django.db.models import F, UUIDField, Value
 
 from recycle.models import Event, Instance
-from recycle.models.sql import insert_from
+from recycle.models.sql import Ids, insert_from
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -53,3 +53,15 @@ def test_each_column_gets_its_own_expression_in_whatever_order_they_come(account
         "reason": "because",
         "detail": None,
     }
+
+
+def test_ids_are_found_whether_they_come_as_a_list_or_as_one_text_for_several_statements(
+    make_instance,
+):
+    here, there = make_instance(), make_instance()
+
+    for ids in ([here.pk, uuid4()], {here.pk}, Ids([here.pk]), Ids(pk for pk in [here.pk])):
+        found = Instance.objects.filter(pk__among=ids)
+        assert list(found) == list(found.all()) == [here]
+        assert list(Instance.objects.exclude(pk__among=ids)) == [there]
+    assert not Instance.objects.filter(pk__among=Ids([])).exists()

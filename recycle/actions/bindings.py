@@ -4,13 +4,12 @@ at a time.
 
 from collections.abc import Mapping, Sequence
 from typing import Any
-from uuid import UUID
 
 from django.db.models import Func, OuterRef, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 
 from recycle.models import ElasticIP, InstanceTag, RealServer, Volume
-from recycle.models.sql import Dashed, JSONList, Truth
+from recycle.models.sql import Dashed, Ids, JSONList, Truth
 
 
 def _listed(rows: QuerySet[Any], **fields: str | Func) -> Subquery:
@@ -83,7 +82,7 @@ def missing(former: Described, present: Described) -> dict[str, list[Mapping[str
     return left
 
 
-def cancel(ids: Sequence[UUID], *, released: bool) -> None:
+def cancel(ids: Ids, *, released: bool) -> None:
     """Take every relationship off these instances.
 
     EIPs and volumes survive unbound; on release, volumes attached with `delete_with_instance` go.

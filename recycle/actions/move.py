@@ -33,7 +33,7 @@ from recycle.actions.judged import Judged
 from recycle.actions.outcome import Done, Failed, Outcome, Refused
 from recycle.lifecycle import TRANSITIONS, UNBOUND, Action, State
 from recycle.models import Event, Instance, InstanceQuerySet
-from recycle.models.sql import insert_from
+from recycle.models.sql import Ids, insert_from
 from recycle.policy import Refusal, deletion_of, why_not
 from recycle.text import fold
 
@@ -176,7 +176,7 @@ def _transit(move: Move, action: Action, instances: Sequence[Judged]) -> None:
     _update(move, targets, instances)
     record(move.context, action, sources, cancels=bool(bound))
     if bound:
-        bindings.cancel(bound, released=State.PURGED in targets.values())
+        bindings.cancel(Ids(bound), released=State.PURGED in targets.values())
 
 
 def ids_by_state(instances: Sequence[Judged]) -> Mapping[State, Sequence[UUID]]:
@@ -197,7 +197,7 @@ def record(
     """One event for each instance, written by the database from the rows. `sources` are their ids
     by the state in which they were; `reason` is of each row, instead of that of the request.
     """
-    ids = [pk for found in sources.values() for pk in found]
+    ids = Ids(pk for found in sources.values() for pk in found)
     rows = Instance.objects.filter(pk__among=ids).order_by("pk")
     by, origin = context.by, context.origin
     by_name = by.get_username() if by else ""
@@ -230,8 +230,10 @@ def _by_source(
     """What is `said` of the state in which a row was: nearly always the same of all."""
     if len(set(said.values())) == 1:
         return Value(next(iter(said.values())).value)
+    *others, last = sources
     return Case(
-        *(When(pk__among=ids, then=Value(said[source].value)) for source, ids in sources.items())
+        *(When(pk__among=sources[each], then=Value(said[each].value)) for each in others),
+        default=Value(said[last].value),
     )
 
 
@@ -247,7 +249,7 @@ def _update(move: Move, targets: Mapping[State, State], instances: Sequence[Judg
     ]
     if len(changed) <= ALIKE:
         for values, ids in changed:
-            Instance.objects.filter(pk__among=ids).update(**values)
+            Instance.objects.filter(pk__among=Ids(ids)).update(**values)
         return
     fields = {field for values, _ids in changed for field in values}
     rows = [Instance(pk=pk) for _values, ids in changed for pk in ids]

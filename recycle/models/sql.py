@@ -4,8 +4,10 @@ Both work on PostgreSQL and SQLite, so that the actions above are the same code 
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db import connections, models
 from django.db.models import (
@@ -28,21 +30,44 @@ else:
     AnyLookup = Lookup
 
 
+class Ids:
+    """Many ids as the one text that they are in a statement, made once for all that are about the
+    same ones. The drivers, and Django, would look at each id of a list each time.
+    """
+
+    def __init__(self, ids: Iterable[UUID]) -> None:
+        self._hexes = [pk.hex for pk in ids]
+
+    @classmethod
+    def of(cls, ids: "Ids | Iterable[UUID]") -> "Ids":
+        return ids if isinstance(ids, Ids) else cls(ids)
+
+    @cached_property
+    def array(self) -> str:
+        return f"{{{','.join(self._hexes)}}}"
+
+    @cached_property
+    def json(self) -> str:
+        return json.dumps(self._hexes)
+
+
 @UUIDField.register_lookup
 class Among(AnyLookup):
-    """`pk__among=ids`: like `__in`, with the ids as one parameter instead of a thousand."""
+    """`pk__among=ids`: like `__in`, with the ids as one parameter instead of a thousand. Where more
+    statements than one are about the same ids, these are `Ids`.
+    """
 
     lookup_name = "among"
     prepare_rhs = False
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         column, params = self.process_lhs(compiler, connection)
-        return f"{column} = ANY(%s)", (*params, list(self.rhs))
+        return f"{column} = ANY(%s::uuid[])", (*params, Ids.of(self.rhs).array)
 
     def as_sqlite(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         column, params = self.process_lhs(compiler, connection)
-        ids = json.dumps([uuid.hex for uuid in self.rhs])
-        return f"{column} IN (SELECT value FROM json_each(%s))", (*params, ids)
+        values = "SELECT value FROM json_each(%s)"
+        return f"{column} IN ({values})", (*params, Ids.of(self.rhs).json)
 
 
 @CharField.register_lookup
