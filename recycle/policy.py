@@ -358,7 +358,10 @@ def why_not(action: Action, instance: Subject, *, role: Role, now: datetime) -> 
         if action is Action.RELEASE and instance.state == State.EXPIRED:
             return Refusal.SUBSCRIPTION
         return WRONG_STATE[instance.state]
-    return next((refusal for rule in RULES[action] if (refusal := rule(instance, role, now))), None)
+    for rule in RULES[action]:
+        if refusal := rule(instance, role, now):
+            return refusal
+    return None
 
 
 def why_not_no_fees(instance: Subject) -> Refusal | None:

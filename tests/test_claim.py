@@ -25,7 +25,7 @@ MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 DAY = timedelta(days=1)
 # What is said once for each chunk that is taken, marked or written.
-TAKEN = re.compile(r'^SELECT .*"recycle_instance"."billing_mode".* ORDER BY COALESCE')
+TAKEN = re.compile(r'^SELECT .*"recycle_instance"."name".* ORDER BY COALESCE')
 MARKED = re.compile(r'^UPDATE "recycle_instance" SET .*"attempts" = \("recycle_instance"')
 MOVED = re.compile(r'^UPDATE "recycle_instance" SET "state"')
 EVENTS = re.compile(r'^INSERT INTO "recycle_event"')

@@ -18,7 +18,8 @@ AnyOutcome = TypeVar("AnyOutcome", bound=Outcome)
 
 def tallied(outcome: AnyOutcome, edge: Edge) -> AnyOutcome:
     """The outcome once more. What is rolled back after all is not counted."""
-    became = Counter((done.action.value, "done") for done in outcome.done)
+    done = Counter([each.action for each in outcome.done])
+    became = Counter({(action.value, "done"): number for action, number in done.items()})
     became[outcome.action.value, "refused"] += len(outcome.refused)
     became[outcome.action.value, "failed"] += len(outcome.failed)
     tally(became, edge)

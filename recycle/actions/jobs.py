@@ -394,10 +394,10 @@ def _carry_out(job: BatchJob, items: Sequence[Selected], now: datetime) -> Resul
         pk__among=[item.instance_id for item in items]
     )
     context = _context(job, now)
-    locked = Judged.read(instances.locked())
+    move = MOVES[Action(job.action)](instances, context, **_parameters(job))
+    locked = Judged.read(instances.locked(), move.columns)
     selected = {item.instance_id: item.changed_at for item in items}
     changed = {pk for pk, at in instances.values_list("pk", "changed_at") if at != selected[pk]}
-    move = MOVES[Action(job.action)](instances, context, **_parameters(job))
     outcome = work_off(move, [instance for instance in locked if instance.pk not in changed])
 
     became: dict[tuple[ItemOutcome, str], list[UUID]] = defaultdict(list)

@@ -2,22 +2,30 @@
 the weight of a model, since a pass or a batch reads them a thousand at a time.
 """
 
+from collections import namedtuple
 from datetime import datetime
-from typing import NamedTuple, Self
+from functools import cache
+from typing import NamedTuple, cast
 from uuid import UUID
 
 from recycle.models import Instance, InstanceQuerySet
 
 
 class Judged(NamedTuple):
-    """An instance as it was read; its names are those of the model."""
+    """An instance as it was read; its names are those of the model.
 
+    Of what was read for one verb only the columns that it looks at are there. To look at another is
+    an AttributeError, never a decision about something that nobody has read.
+    """
+
+    # What is done with each of them, and said of it.
     pk: UUID
     account_id: int
-    zone_id: str
-    instance_type_id: str
     name: str
     state: str
+    # What some verbs look at.
+    zone_id: str
+    instance_type_id: str
     billing_mode: str
     no_fees: bool
     created_at: datetime
@@ -33,11 +41,26 @@ class Judged(NamedTuple):
     def family(self) -> str:
         return self.instance_type_id.partition(".")[0]
 
-    @classmethod
-    def read(cls, rows: InstanceQuerySet) -> list[Self]:
-        """These instances, in their order; one that a join of the caller's names twice, once."""
-        found = rows.select_related(None).values_list(*cls._fields)
-        return list({row[0]: cls._make(row) for row in found}.values())
+    @staticmethod
+    def read(rows: InstanceQuerySet, columns: tuple[str, ...] = ()) -> list["Judged"]:
+        """These instances, in their order, with these columns beside the first four; one that a
+        join of the caller's names twice, once.
+        """
+        names = tuple(dict.fromkeys((*ALWAYS, *columns)))
+        found = rows.select_related(None).values_list(*names)
+        return list(map(cut_to(names)._make, {row[0]: row for row in found}.values()))
+
+
+ALWAYS = Judged._fields[:4]
+
+
+SHARED = {"__slots__": (), "family": Judged.family}
+
+
+@cache
+def cut_to(columns: tuple[str, ...]) -> type[Judged]:
+    """A `Judged` of these columns alone."""
+    return cast("type[Judged]", type("Judged", (namedtuple("Judged", columns),), SHARED))
 
 
 # What both a list on a page and an action show to the rules.

@@ -49,15 +49,19 @@ class Retentions:
             )
             for instance, key, value in tagged.values_list("instance", "tag__key", "tag__value"):
                 self.tags[instance].add((key, value))
+        # Without tags it is the same for all of a billing mode in an account.
+        self.untagged: dict[tuple[int, str], Retention | None] = {}
 
     def of(self, instance: AnyInstance) -> Retention | None:
         """Return how long the bin would keep an instance; None where there is no bin."""
-        return retention(
-            instance.billing_mode,
-            self.account_keeps.get(instance.account_id),
-            self.rules.get(instance.account_id, ()),
-            self.tags.get(instance.pk, ()),
-        )
+        account, mode = instance.account_id, instance.billing_mode
+        tags = self.tags.get(instance.pk, ())
+        if not tags and (account, mode) in self.untagged:
+            return self.untagged[account, mode]
+        found = retention(mode, self.account_keeps.get(account), self.rules.get(account, ()), tags)
+        if not tags:
+            self.untagged[account, mode] = found
+        return found
 
 
 # --- Setting it -----------------------------------------------------------------------------------

@@ -52,6 +52,8 @@ class Move:
     """One action on some instances. A verb is a subclass, and adds what it needs to know."""
 
     action: ClassVar[Action]
+    # What it looks at of an instance beside what is always read: see `Judged`.
+    columns: ClassVar[tuple[str, ...]] = ()
 
     instances: InstanceQuerySet
     context: Context
@@ -66,7 +68,9 @@ class Move:
         return why_not(self.action, instance, role=role, now=self.context.now)
 
     def changes(self, instance: Judged, target: State) -> Changes:
-        """The new values beside the state."""
+        """The new values beside the state. Where they are the same of many instances, better one
+        object for all of these: then they need not be compared.
+        """
         return {}
 
 
@@ -90,7 +94,7 @@ def carry_out(move: Move, *, dry_run: bool, limit: int | None = None) -> Outcome
 def _preview(move: Move, limit: int | None) -> Outcome:
     """Reads all at once."""
     outcome = Outcome(move.action, move.context.batch)
-    instances = Judged.read(move.instances[:limit])
+    instances = Judged.read(move.instances[:limit], move.columns)
     move.prepare(instances, lock=False)
     # In the order in which they would be locked: where room runs out, the same ones are refused.
     for start in range(0, len(instances), CHUNK):
@@ -123,7 +127,8 @@ def _carry_out_chunk(move: Move, chunk: Sequence[Named]) -> Outcome:
 def _write(move: Move, chunk: Sequence[Named]) -> Outcome:
     # The caller's own question and the rules are asked again of the locked rows: what was read
     # before may be stale.
-    locked = Judged.read(move.instances.filter(pk__among=[pk for pk, _ in chunk]).locked())
+    rows = move.instances.filter(pk__among=Ids([pk for pk, _ in chunk]))
+    locked = Judged.read(rows.locked(), move.columns)
     outcome = work_off(move, locked)
     if len(locked) < len(chunk):
         found = {instance.pk for instance in locked}
@@ -147,13 +152,13 @@ def _judge(
 ) -> Mapping[Action, Sequence[Judged]]:
     """Tell apart what may be done and what is refused, and put both into the outcome."""
     approved: dict[Action, list[Judged]] = defaultdict(list)
+    action = move.action
     for instance in instances:
         if refusal := move.refuses(instance):
             outcome.refused.append(Refused(instance.pk, instance.name, refusal))
         else:
-            action = (
-                deletion_of(instance.billing_mode) if move.action is Action.DELETE else move.action
-            )
+            if move.action is Action.DELETE:
+                action = deletion_of(instance.billing_mode)
             approved[action].append(instance)
             outcome.done.append(Done(instance.pk, instance.name, action))
     return approved
@@ -169,9 +174,9 @@ def _transit(move: Move, action: Action, instances: Sequence[Judged]) -> None:
     # where they are.
     bound = [
         pk
-        for source, ids in sources.items()
+        for source, found in sources.items()
         if source not in UNBOUND and targets[source] in UNBOUND
-        for pk in ids
+        for pk in found
     ]
     _update(move, targets, instances)
     record(move.context, action, sources, cancels=bool(bound))
@@ -240,9 +245,16 @@ def _by_source(
 def _update(move: Move, targets: Mapping[State, State], instances: Sequence[Judged]) -> None:
     """Write the new values: one UPDATE for all that change alike, which nearly always is all."""
     alike: dict[tuple[State, tuple[tuple[str, Any], ...]], list[UUID]] = defaultdict(list)
+    reached = {source.value: target for source, target in targets.items()}
+    last: tuple[State | None, Changes] = (None, {})
+    ids: list[UUID] = []
     for instance in instances:
-        target = targets[State(instance.state)]
-        alike[target, tuple(move.changes(instance, target).items())].append(instance.pk)
+        target = reached[instance.state]
+        changes = move.changes(instance, target)
+        if target is not last[0] or changes is not last[1]:
+            last = target, changes
+            ids = alike[target, tuple(changes.items())]
+        ids.append(instance.pk)
     changed = [
         ({"state": target, "changed_at": move.context.now, **dict(changes)}, ids)
         for (target, changes), ids in alike.items()

@@ -13,7 +13,7 @@ from recycle.actions.context import Context
 from recycle.actions.judged import Judged
 from recycle.actions.move import Changes, Move, carry_out, ids_by_state, record, work_off
 from recycle.actions.outcome import Done, Outcome
-from recycle.actions.verbs import NO_RETRY
+from recycle.actions.verbs import NO_RETRY, Purge
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance, InstanceQuerySet
 from recycle.policy import end_of_expired
@@ -22,15 +22,9 @@ from recycle.policy import end_of_expired
 LIMIT = 20 * CHUNK
 
 
-class PurgeDue(Move):
-    action = Action.PURGE
-
-    def changes(self, instance: Judged, target: State) -> Changes:
-        return {"purged_at": self.context.now, **NO_RETRY}
-
-
 class ExpireDue(Move):
     action = Action.EXPIRE
+    columns = ("billing_mode", "expires_at")
 
     def changes(self, instance: Judged, target: State) -> Changes:
         return {"no_fees": False, "purge_at": end_of_expired(instance), **NO_RETRY}
@@ -51,7 +45,7 @@ class DueMoves(Queue):
         return self.move.instances
 
     def read(self, rows: InstanceQuerySet) -> Sequence[Judged]:
-        return Judged.read(rows)
+        return Judged.read(rows, self.move.columns)
 
     def work(self, rows: Sequence[Judged]) -> Outcome:
         return work_off(self.move, rows)
@@ -87,7 +81,7 @@ class Tombstones(Queue):
 
 def purge_due(*, context: Context, dry_run: bool = False, limit: int = LIMIT) -> Outcome:
     """Delete for good what has reached its end, longest overdue first."""
-    due = PurgeDue(Instance.objects.due_for_purge(context.now), context)
+    due = Purge(Instance.objects.due_for_purge(context.now), context)
     return _pass("purge_due", due, dry_run=dry_run, limit=limit)
 
 

@@ -23,6 +23,7 @@ from recycle.policy import (
     LONGEST_KEEP,
     LONGEST_TERM,
     Refusal,
+    Retention,
     RetentionKind,
     deletion_of,
     why_not_no_fees,
@@ -30,6 +31,8 @@ from recycle.policy import (
 from recycle.terms import Term, term
 from recycle.text import fold
 
+# What tells whether the end has come.
+BEFORE_ITS_END = ("purge_at", "protected", "held_at")
 # What a failed try of the schedule left behind is over once somebody acts.
 NO_RETRY: Mapping[str, Any] = {
     "retry_at": None,
@@ -41,6 +44,8 @@ NO_RETRY: Mapping[str, Any] = {
 
 class Powering(Move):
     """A verb after which an instance uses vCPU and memory that it may have given back."""
+
+    NEEDS: ClassVar = ("zone_id", "instance_type_id", "no_fees")
 
     def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:
         wanting = {
@@ -64,14 +69,17 @@ class Powering(Move):
 
 class Start(Powering):
     action = Action.START
+    columns = (*Powering.NEEDS, "expires_at")
+    RUNNING: ClassVar[Changes] = {"no_fees": False}
 
     def changes(self, instance: Judged, target: State) -> Changes:
-        return {"no_fees": False}
+        return self.RUNNING
 
 
 @dataclass
 class Stop(Move):
     action = Action.STOP
+    columns = ("billing_mode", "instance_type_id")
     no_fees: bool
 
     def refuses(self, instance: Judged) -> Refusal | None:
@@ -83,15 +91,18 @@ class Stop(Move):
 
 class Restart(Move):
     action = Action.RESTART
+    columns = ("expires_at",)
 
 
 @dataclass
 class Delete(Move):
     action = Action.DELETE
+    columns = ("billing_mode", "protected", "held_at", "created_at")
     may_release: bool
 
     def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:
         self.retentions = Retentions(instances)
+        self.changes_by: dict[Retention | None, Changes] = {}
 
     def refuses(self, instance: Judged) -> Refusal | None:
         if refusal := super().refuses(instance):
@@ -100,7 +111,13 @@ class Delete(Move):
         return Refusal.UNCONFIRMED if released and not self.may_release else None
 
     def changes(self, instance: Judged, target: State) -> Changes:
-        retention, now, by = self.retentions.of(instance), self.context.now, self.context.by
+        retention = self.retentions.of(instance)
+        if (known := self.changes_by.get(retention)) is None:
+            known = self.changes_by[retention] = self._changes(retention)
+        return known
+
+    def _changes(self, retention: Retention | None) -> Changes:
+        now, by = self.context.now, self.context.by
         if retention is None:
             return {"no_fees": False, "purged_at": now, **NO_RETRY}
         return {
@@ -119,6 +136,7 @@ class Delete(Move):
 @dataclass
 class Renew(Move):
     action = Action.RENEW
+    columns = ("billing_mode", "expires_at", "anchor_day", *BEFORE_ITS_END)
     months: int
 
     def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:
@@ -147,6 +165,7 @@ class Renew(Move):
 
 class Restore(Powering):
     action = Action.RESTORE
+    columns = (*Powering.NEEDS, *BEFORE_ITS_END)
     LEFT: ClassVar[Mapping[str, Any]] = {
         "recycled_at": None,
         "recycled_by": None,
@@ -163,15 +182,22 @@ class Restore(Powering):
 
 
 class Purge(Move):
+    """What is in the bin, by a person; or what is due, by the schedule."""
+
     action = Action.PURGE
+    columns = BEFORE_ITS_END
+
+    def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:
+        self.gone = {"purged_at": self.context.now, **NO_RETRY}
 
     def changes(self, instance: Judged, target: State) -> Changes:
-        return {"purged_at": self.context.now, **NO_RETRY}
+        return self.gone
 
 
 @dataclass
 class Extend(Move):
     action = Action.EXTEND
+    columns = ("recycled_at", *BEFORE_ITS_END)
     longer: timedelta
 
     def refuses(self, instance: Judged) -> Refusal | None:
@@ -197,6 +223,7 @@ class Extend(Move):
 
 class Protect(Move):
     action = Action.PROTECT
+    columns = BEFORE_ITS_END
 
     def changes(self, instance: Judged, target: State) -> Changes:
         return {"protected": True}
@@ -217,6 +244,7 @@ class Resuming(Move):
 
 class Unprotect(Resuming):
     action = Action.UNPROTECT
+    columns = ("protected", "purge_at")
 
     def changes(self, instance: Judged, target: State) -> Changes:
         return {"protected": False, **self.end(instance)}
@@ -225,6 +253,7 @@ class Unprotect(Resuming):
 @dataclass
 class Hold(Move):
     action = Action.HOLD
+    columns = ("held_at",)
     review_on: date | None
 
     def changes(self, instance: Judged, target: State) -> Changes:
@@ -240,6 +269,7 @@ class Hold(Move):
 
 class Unhold(Resuming):
     action = Action.UNHOLD
+    columns = ("held_at", "purge_at")
 
     def changes(self, instance: Judged, target: State) -> Changes:
         return {
@@ -253,6 +283,7 @@ class Unhold(Resuming):
 
 class Retry(Move):
     action = Action.RETRY
+    columns = ("quarantined_at",)
 
     def changes(self, instance: Judged, target: State) -> Changes:
         # Not in front of what is due for the first time.

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from recycle.actions.judged import Judged
 from recycle.actions.move import Changes, Move
-from recycle.actions.verbs import NO_RETRY
+from recycle.actions.verbs import BEFORE_ITS_END, NO_RETRY
 from recycle.lifecycle import Action, State
 from recycle.models import Instance
 from recycle.policy import Refusal, end_of_expired
@@ -20,6 +20,7 @@ class RenewUntil(Move):
     """
 
     action = Action.RENEW
+    columns = ("billing_mode", "expires_at", *BEFORE_ITS_END)
     ends: Mapping[UUID, datetime]
 
     def refuses(self, instance: Judged) -> Refusal | None:
