@@ -112,33 +112,38 @@ def dialog(
     return opens_dialog(dialog_link(address, request.shell.address, ids), shown, extra, row or "")
 
 
+DAYS, HOURS = gettext_noop("{n} d"), gettext_noop("{n} h")
+MINUTES, SECONDS = gettext_noop("{n} min"), gettext_noop("{n} s")
+ENDING, JUST_NOW = gettext_noop("ending"), gettext_noop("just now")
+# How many seconds there are in it.
+AGO = {
+    gettext_noop("{n} d ago"): 86_400,
+    gettext_noop("{n} h ago"): 3_600,
+    gettext_noop("{n} min ago"): 60,
+}
+
+
 def time_left(end: datetime, now: datetime, translated: Callable[[str], str] = _) -> str:
     """The time until `end` in two units at most, rounded down, as the page's script goes on
     counting it.
     """
     seconds = int((end - now).total_seconds())
     if seconds <= 0:
-        return translated(gettext_noop("ending"))
+        return translated(ENDING)
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
-    words = [
-        (gettext_noop("{n} d"), days),
-        (gettext_noop("{n} h"), hour if days else hours),
-        (gettext_noop("{n} min"), minute if hours else minutes),
-        (gettext_noop("{n} s"), second),
-    ]
     if days:
-        shown = words[:2]
+        shown = [(DAYS, days), (HOURS, hour)]
     elif hours:
-        shown = words[1:3]
+        shown = [(HOURS, hours), (MINUTES, minute)]
     elif seconds >= NOW.total_seconds():
-        shown = words[2:3]
+        shown = [(MINUTES, minutes)]
     elif minutes:
-        shown = words[2:]
+        shown = [(MINUTES, minutes), (SECONDS, second)]
     else:
-        shown = words[3:]
-    return " ".join(translated(word).format(n=number) for word, number in shown)
+        shown = [(SECONDS, second)]
+    return " ".join([translated(word).format(n=number) for word, number in shown])
 
 
 def urgency(end: datetime, now: datetime) -> str:
@@ -150,14 +155,10 @@ def urgency(end: datetime, now: datetime) -> str:
 def time_since(moment: datetime, now: datetime, translated: Callable[[str], str] = _) -> str:
     """How long ago, in its largest unit."""
     seconds = max(0, int((now - moment).total_seconds()))
-    for size, word in (
-        (86_400, gettext_noop("{n} d ago")),
-        (3_600, gettext_noop("{n} h ago")),
-        (60, gettext_noop("{n} min ago")),
-    ):
+    for word, size in AGO.items():
         if seconds >= size:
             return translated(word).format(n=seconds // size)
-    return translated(gettext_noop("just now"))
+    return translated(JUST_NOW)
 
 
 def seconds_between(end: datetime, start: datetime) -> int:
