@@ -32,6 +32,7 @@ from django_htmx.middleware import HtmxDetails
 from recycle import policy
 from recycle.actions import Blocker, Context
 from recycle.clock import clock
+from recycle.forms.places import named_path
 from recycle.forms.scope import Scope
 from recycle.lifecycle import Right
 from recycle.models import (
@@ -188,7 +189,8 @@ class Shell:
     @property
     def may(self) -> dict[str, bool]:
         """For every action, by its value, whether the role allows it."""
-        return {action.value: policy.may(self.role, action) for action in policy.NEEDED}
+        role = self.role
+        return {action.value: policy.may(role, action) for action in policy.NEEDED}
 
     @property
     def role_label(self) -> str:
@@ -242,7 +244,7 @@ class Shell:
         found = jobs.aggregate(count=Count("pk"), total=Sum("total"), worked=Sum(worked))
         return Running(**found) if found["count"] else None
 
-    @property
+    @cached_property
     def nav(self) -> list[dict[str, Any]]:
         access = [(_("Operation Log"), "log", "recycle:log")]
         if self.may[Right.RETENTION]:
@@ -277,7 +279,7 @@ class Shell:
                     {
                         "label": item,
                         "icon": icon,
-                        "url": (url := reverse(name)),
+                        "url": (url := named_path(name)),
                         "current": self.here == url
                         or (name != "recycle:overview" and self.here.startswith(url)),
                     }

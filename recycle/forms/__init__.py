@@ -18,7 +18,7 @@ from recycle.forms.lists import (
 from recycle.forms.login import EndSessionForm, LoginForm, PasswordForm
 from recycle.forms.named import MAX_NAMED, NamedForm
 from recycle.forms.offer import offered
-from recycle.forms.places import FilteredPage, dialog_link, own_address
+from recycle.forms.places import FilteredPage, dialog_link, named_path, own_address
 from recycle.forms.preferences import ColumnsForm, ThemeForm, TipForm
 from recycle.forms.retention import ConfirmedForm, KeepForField, KeepForm, RuleForm
 from recycle.forms.scope import Scope, WholeScope
@@ -65,6 +65,7 @@ __all__ = [
     "WholeScope",
     "dialog_link",
     "filled_in",
+    "named_path",
     "offered",
     "own_address",
 ]

@@ -4,11 +4,12 @@ An address is made from a filter that was understood, never from the one that wa
 """
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.http import QueryDict
-from django.urls import Resolver404, resolve, reverse
+from django.urls import Resolver404, get_script_prefix, resolve, reverse
 
 from recycle.forms.audit import AuditFilter
 from recycle.forms.filters import FilterForm, OverviewForm, PlanFilter
@@ -71,7 +72,7 @@ class FilteredPage:
     @property
     def path(self) -> str:
         """The page without a filter."""
-        return reverse(NAMES[type(self.form)])
+        return named_path(NAMES[type(self.form)])
 
     def said(self, **changes: Any) -> dict[str, Any]:
         """The filter with these changes, and the account where the person has several."""
@@ -100,6 +101,16 @@ class FilteredPage:
         """The same for the same filter of a list, however the address spells it."""
         valid = self.form.is_valid()
         return self.query(sort=None, size=None, cursor=None) if valid else "invalid"
+
+
+def named_path(name: str) -> str:
+    """The address of this name, without a key: a page says dozens of them."""
+    return _path_under(get_script_prefix(), name)
+
+
+@cache
+def _path_under(_prefix: str, name: str) -> str:
+    return reverse(name)
 
 
 def filter_of(address: str, scope: Scope) -> FilterForm | None:

@@ -13,22 +13,24 @@ from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from django import template
+from django.conf import settings
 from django.db.models import Model
 from django.template import engines
+from django.templatetags.static import static
 from django.urls import reverse
 from django.utils.html import conditional_escape
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.timezone import get_current_timezone
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import get_language, get_language_info, gettext, ngettext
 from jinja2 import Environment
 
 from recycle import policy
-from recycle.forms import dialog_link
+from recycle.forms import dialog_link, named_path
 from recycle.http import Request
 from recycle.labels import refusal_label
 from recycle.lifecycle import Action
 from recycle.models import Instance
-from recycle.policy import Refusal
+from recycle.policy import Refusal, Role
 from recycle.templatetags.console import (
     disabled,
     icon,
@@ -62,10 +64,11 @@ def environment(**options: Any) -> Environment:
 @register.simple_tag(takes_context=True)
 def jinja(context: template.Context, name: str, **more: Any) -> SafeString:
     """A template in Jinja, with what this one knows."""
-    request = context["request"]
-    if not hasattr(request, "common"):
-        request.common = Common(request)
-    said = {**context.flatten(), **more, **request.common.words}
+    request = context.get("request")
+    common = getattr(request, "common", None) or Common(request)
+    if request is not None:
+        request.common = common
+    said = {**context.flatten(), **more, **common.words}
     return mark_safe(engines["jinja2"].get_template(name).render(said))  # noqa: S308 - it escapes
 
 
@@ -110,14 +113,23 @@ class BinRow(NamedTuple):
 
 
 class Common:
-    """What the rows of one answer have in common."""
+    """What the rows of one answer have in common, and the frame around them."""
 
-    def __init__(self, request: Request) -> None:
-        self._now, self._back = request.now, request.shell.address
-        self._role, self._may = request.shell.role, request.shell.may
+    def __init__(self, request: Request | None) -> None:
+        """Without a request, as on the page of an error of ours, there are no rows."""
+        if request and hasattr(request, "shell"):
+            self._now, self._shell = request.now, request.shell
         self._zone = get_current_timezone()
         self.gettext, self.ngettext = cache(gettext), cache(ngettext)
         self._made: dict[Hashable, str] = {}
+
+    @cached_property
+    def _role(self) -> Role:
+        return self._shell.role
+
+    @cached_property
+    def _may(self) -> dict[str, bool]:
+        return self._shell.may
 
     @cached_property
     def words(self) -> dict[str, Any]:
@@ -126,7 +138,11 @@ class Common:
             "_": self.gettext,
             "ngettext": self.ngettext,
             "icon": cache(icon),
-            "url": cache(lambda name: reverse(f"recycle:{name}")),
+            "static": cache(static),
+            "link": named_path,
+            "url": lambda name: named_path(f"recycle:{name}"),
+            "language": get_language(),
+            "tongues": _tongues(),
             "address": self.address,
             "operation": self.operation,
             "dialog": self.dialog,
@@ -143,7 +159,7 @@ class Common:
             "retention_change": retention_change,
         }
 
-    def bin_rows(self, instances: Iterable[Instance]) -> Iterator[BinRow]:
+    def bin_rows(self, instances: Iterable[Any]) -> Iterator[BinRow]:
         select, by = self.gettext("Select %(name)s"), self.gettext("by %(name)s")
         more = self.gettext("More")
         home, menu = self._pattern("instance"), self._pattern("instance_menu")
@@ -177,7 +193,7 @@ class Common:
                 f"{more} {name}",
             )
 
-    def ends(self, instance: Instance) -> Ends:
+    def ends(self, instance: Any) -> Ends:
         end, since = instance.purge_at, instance.waits_since
         return Ends(
             end.isoformat(),
@@ -248,7 +264,7 @@ class Common:
 
     def _dialog(self, name: str, label: object, extra: str, pk: Any, about: str = "") -> str:
         def make(key: Any) -> str:
-            link = dialog_link(reverse(f"recycle:{name}"), self._back, [key])
+            link = dialog_link(reverse(f"recycle:{name}"), self._shell.address, [key])
             return opens_dialog(link, label, extra, about)
 
         return self._of(pk, ("dialog", name, extra), make)
@@ -262,6 +278,12 @@ class Common:
         if made is None:
             made = self._made[key] = str(make())
         return made
+
+
+@cache
+def _tongues() -> list[tuple[str, str]]:
+    """The languages there are, each as it calls itself."""
+    return [(code, get_language_info(code)["name_local"]) for code, _name in settings.LANGUAGES]
 
 
 def _size_of(instance: Instance) -> str:
