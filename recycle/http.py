@@ -18,7 +18,7 @@ from django.conf import settings
 from django.contrib.sessions.backends.base import SessionBase
 from django.core.exceptions import BadRequest
 from django.db import OperationalError
-from django.db.models import Count, F, Sum
+from django.db.models import Count, Exists, F, OuterRef, Sum
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, QueryDict
 from django.urls import reverse
 from django.utils import timezone
@@ -158,8 +158,11 @@ class Shell:
     @cached_property
     def memberships(self) -> list[Membership]:
         user = self.request.user
-        memberships = list(
-            Membership.objects.filter(user=user).select_related("account").order_by("account__name")
+        jobs = BatchJob.objects.filter(account=OuterRef("account")).unfinished()
+        found = Membership.objects.filter(user=user).select_related("account")
+        # Most pages have nothing to show of jobs, and are told so beside what they ask anyway.
+        memberships: list[Membership] = list(
+            found.annotate(busy=Exists(jobs)).order_by("account__name")
         )
         # The actions ask the user; what was just read need not be read again.
         user.roles = {membership.account_id: Role(membership.role) for membership in memberships}
@@ -239,6 +242,8 @@ class Shell:
     @cached_property
     def running(self) -> "Running | None":
         """The batch jobs of the account that are not over; None when there is none."""
+        if not getattr(self.membership, "busy", False):
+            return None
         jobs = BatchJob.objects.of(self.account).unfinished()
         worked = F("done") + F("refused") + F("failed")
         found = jobs.aggregate(count=Count("pk"), total=Sum("total"), worked=Sum(worked))

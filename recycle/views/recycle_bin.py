@@ -47,11 +47,21 @@ QUARANTINE_EXPORT = (
     (_("Last error"), "last_error"),
 )
 
+# What the bin shows of an instance, or asks to say what may be done to it.
+SHOWN = (
+    *("name", "state", "no_fees", "billing_mode", "image_name", "private_ip", "zone"),
+    *("instance_type__vcpu", "instance_type__memory_gb"),
+    *("recycled_at", "recycled_by_name", "purge_at", "retention_kind", "retention_subject"),
+    *("protected", "held_at", "held_by", "hold_reason"),
+    *("quarantined_at", "attempts", "retry_at", "last_error"),
+)
+
 
 @require_GET
 def index(request: Request) -> HttpResponse:
     entry = Event.objects.filter(instance_id=OuterRef("pk"), action=Action.RECYCLE).order_by("-id")
-    rows = _rows(request).annotate(
+    rows = _rows(request).only(*SHOWN)
+    rows = rows.annotate(
         former=Subquery(entry.values("detail")[:1]), why=Subquery(entry.values("reason")[:1])
     )
     form = BinFilter(request.GET, scope=request.shell.scope)
