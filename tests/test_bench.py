@@ -4,11 +4,15 @@ import json
 import os
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
 
 import pytest
 
 from console.bootstrap import PROJECT
 from tests.bench.measure import Cost, Form, in_turns
+from tests.bench.served import ask
 
 pytestmark = pytest.mark.slow
 
@@ -73,3 +77,33 @@ def test_what_cannot_be_measured_is_refused_in_a_sentence(arguments, sentence):
     assert done.returncode == 1
     assert sentence in done.stderr
     assert "Traceback" not in done.stderr
+
+
+class _Counting(BaseHTTPRequestHandler):
+    """Answers one path, and keeps who asked."""
+
+    protocol_version = "HTTP/1.1"
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.headers["Cookie"])
+        self.send_response(200 if self.path == "/page/" else 404)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *words: object) -> None:
+        pass
+
+
+def test_clients_ask_together_as_often_as_is_measured_and_refuse_to_measure_what_fails():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Counting)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+
+    done = ask(server.server_port, "/page/", "abc")
+
+    assert done == len(_Counting.asked)
+    assert set(_Counting.asked) == {"sessionid=abc"}
+    with pytest.raises(AssertionError, match="404"):
+        ask(server.server_port, "/other/", "abc")
+    server.shutdown()
+    server.server_close()

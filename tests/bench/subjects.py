@@ -1,6 +1,7 @@
 """What is measured, each against what, and which ratio it has to reach."""
 
 import gzip
+import os
 import re
 import resource
 from collections.abc import Callable, Iterator
@@ -35,6 +36,7 @@ from recycle.views.verbs.dialog import may_be_final
 from tests.bench import rivals, sweeps
 from tests.bench.data import RARE, Size
 from tests.bench.measure import Form, in_turns
+from tests.bench.served import by_up_and_alone
 
 ROUNDS = 5
 # Instances that one turn of a verb acts on.
@@ -362,6 +364,19 @@ def page(bench: Bench) -> Iterator[Figure]:
     yield Figure(10, "bin page", "Django admin's changelist", ratio, 0.7, 0.4, False, told)
 
 
+def served(bench: Bench) -> Iterator[Figure]:
+    """Requests a second, over HTTP; more processes than the cores hold are no gain."""
+    if connection.vendor == "sqlite":
+        return
+    session = _client().cookies["sessionid"].value
+    forms = by_up_and_alone(f"{reverse('recycle:bin')}?size=50", session, ROUNDS)
+    up, alone = forms["up"].wall, forms["alone"].wall
+    told = f"{1 / up:.0f} a second; alone {1 / alone:.0f}; {len(os.sched_getaffinity(0))} cores"
+    yield Figure(
+        15, "bin page over HTTP", "one process, one thread", alone / up, 1.8, 1.95, True, told
+    )
+
+
 def weight(bench: Bench) -> Iterator[Figure]:
     """Bytes, which are the same on any machine."""
     response = _client().get(
@@ -429,6 +444,7 @@ SUBJECTS: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "lists": lists,
     "overview": overview,
     "page": page,
+    "served": served,
     "weight": weight,
     "idle": idle,
     "retention": retention,
