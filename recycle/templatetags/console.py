@@ -4,6 +4,7 @@ action.
 
 from collections.abc import Callable, Collection
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 from uuid import UUID
 
@@ -39,7 +40,9 @@ SOON, NOW = timedelta(minutes=30), timedelta(minutes=5)
 
 
 @register.simple_tag
+@cache
 def icon(name: str, extra: str = "") -> SafeString:
+    """The same for everybody: the names of static files are known from the start."""
     return format_html(
         '<svg class="icon{}" aria-hidden="true"><use href="{}#{}"/></svg>',
         f" {extra}" if extra else "",
@@ -182,23 +185,6 @@ def sort_header(context: dict[str, Any], column: str, label: str, first: str = "
         current,
         column,
         context["place"].address(sort=other, cursor=None),
-        context["list_name"],
-        label,
-    )
-
-
-@register.simple_tag(takes_context=True)
-def page_link(context: dict[str, Any], cursor: object, name: str, label: str) -> SafeString:
-    """Previous or Next; without a cursor there is no such page."""
-    if cursor is None:
-        return format_html(
-            '<a class="btn" id="{}" role="link" aria-disabled="true">{}</a>', name, label
-        )
-    return format_html(
-        '<a class="btn" id="{0}" href="{1}" hx-get="{1}" hx-target="#{2}" '
-        'hx-push-url="true">{3}</a>',
-        name,
-        context["place"].address(cursor=cursor),
         context["list_name"],
         label,
     )

@@ -137,7 +137,7 @@ class Common:
         return {
             "_": self.gettext,
             "ngettext": self.ngettext,
-            "icon": cache(icon),
+            "icon": icon,
             "static": cache(static),
             "link": named_path,
             "url": lambda name: named_path(f"recycle:{name}"),
