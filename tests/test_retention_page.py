@@ -9,10 +9,11 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from recycle import actions
-from recycle.actions.keeping import Forecast, add_rule, forecast, keep, remove_rules
+from recycle.actions.forecast import Forecast, forecast
+from recycle.actions.keeping import add_rule, keep, remove_rules
 from recycle.labels import duration_label, retention_label
 from recycle.models import Account, Event, Instance, InstanceTag, RetentionRule, Tag
-from recycle.policy import Refusal
+from recycle.policy import STANDARDS, BillingMode, Refusal, retention
 from tests.conftest import HTMX, acting
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -177,6 +178,31 @@ def test_a_rule_means_only_what_had_its_tag_then(history, account, now):
     )
 
     assert (told.deletions, told.longer) == (2, 1)
+
+
+RULES = {
+    "any value": [("env", "", 9 * DAY)],
+    "this value": [("env", "prod", 9 * DAY)],
+    "another value": [("env", "test", 9 * DAY)],
+    "the longest": [("env", "", 3 * DAY), ("env", "prod", 9 * DAY)],
+    "shorter than the account's": [("env", "prod", 3 * HOUR)],
+    "excluded": [("env", "prod", 9 * DAY), ("env", "", None)],
+    "not excluded": [("env", "prod", 9 * DAY), ("env", "test", None)],
+}
+
+
+@pytest.mark.parametrize("rules", RULES.values(), ids=RULES)
+def test_the_database_reckons_by_the_rules_of_the_policy(history, account, now, rules):
+    rules = [RetentionRule(key=key, value=value, keep_for=time) for key, value, time in rules]
+    account.keep_for = DAY
+    history(20, tagged=True)
+
+    told = forecast(account, rules, keep_for=None, new_rules=[], now=now)
+
+    kept = retention(BillingMode.DAILY, DAY, rules, {("env", "prod")}).keep_for
+    standard = STANDARDS[BillingMode.DAILY]
+    assert told.gb_days == round(100 * (standard - kept) / DAY, 1)
+    assert told.shorter == (kept > standard)
 
 
 def test_a_shorter_time_names_what_would_have_been_lost(history, account, now):

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from recycle.actions import Outcome, keeping
+from recycle.actions import Outcome, forecast, keeping
 from recycle.forms import ConfirmedForm, KeepForm, RuleForm
 from recycle.http import Request
 from recycle.labels import duration_label, outlook, standard_label
@@ -186,10 +186,10 @@ def _preview(
         "entered": [
             pair for pair in request.POST.items() if pair[0] not in ("csrfmiddlewaretoken", "scope")
         ],
-        "forecast": keeping.forecast(
+        "forecast": forecast.forecast(
             account, _rules(account), keep_for=keep_for, new_rules=rules, now=request.now
         ),
-        "lookback": keeping.LOOKBACK,
+        "lookback": forecast.LOOKBACK,
         "back": reverse("recycle:retention"),
     }
     return render_dialog(request, "retention/_dialog.html", context)

@@ -427,7 +427,7 @@ def idle(bench: Bench) -> Iterator[Figure]:
 
 def retention(bench: Bench) -> Iterator[Figure]:
     """What another time would have meant, over all deletions of 30 days."""
-    from recycle.actions.keeping import forecast
+    from recycle.actions.forecast import forecast
 
     account = Account.objects.get(name="Bench")
     rule = RetentionRule(account=account, key="env", value="prod", keep_for=timedelta(days=3))
