@@ -199,10 +199,11 @@ def test_the_database_reckons_by_the_rules_of_the_policy(history, account, now, 
 
     told = forecast(account, rules, keep_for=None, new_rules=[], now=now)
 
-    kept = retention(BillingMode.DAILY, DAY, rules, {("env", "prod")}).keep_for
+    kept = retention(BillingMode.DAILY, DAY, rules, {("env", "prod")})
     standard = STANDARDS[BillingMode.DAILY]
-    assert told.gb_days == round(100 * (standard - kept) / DAY, 1)
-    assert told.shorter == (kept > standard)
+    assert kept
+    assert told.gb_days == round(100 * (standard - kept.keep_for) / DAY, 1)
+    assert told.shorter == (kept.keep_for > standard)
 
 
 def test_a_shorter_time_names_what_would_have_been_lost(history, account, now):

@@ -6,7 +6,7 @@ of a change is a page that somebody waits for.
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -64,7 +64,7 @@ def forecast(
     with connection.cursor() as cursor:
         cursor.execute(STATEMENT.format(**_words()), values)
         *counts, gb_days = cursor.fetchone()
-    return Forecast(*map(int, counts), gb_days=round(float(gb_days), 1))
+    return replace(Forecast(*map(int, counts)), gb_days=round(float(gb_days), 1))
 
 
 def _told(when: str, rules: Iterable[RetentionRule]) -> Iterable[dict[str, Any]]:
