@@ -13,7 +13,7 @@ from django.db.models import Model, Q, QuerySet, Subquery
 from django.utils.translation import gettext as _
 
 from recycle.models import User
-from recycle.models.sql import NumberOf
+from recycle.models.sql import NumberOf, Unindexed
 
 # Counting goes no further, so that a page costs the same whatever the account holds.
 COUNTED = 10_000
@@ -86,59 +86,84 @@ class Page:
 
 
 def paginate(
-    rows: QuerySet[Any, Any], *, sort: str, size: int, cursor: Cursor | None = None
+    rows: QuerySet[Any, Any],
+    *,
+    sort: str,
+    size: int,
+    cursor: Cursor | None = None,
+    narrowed: bool = False,
 ) -> Page:
     """A page of `rows` in the order of `sort`, a column's name with a leading "-" for descending.
 
     Rows come and go between one page and the next. Wherever that leads, a page is full when there
     are rows to fill it, and has a Previous and a Next when there is something there.
+
+    `narrowed` rows are few or many, which only their count tells. Many are met soon on the way
+    along the order's index; on the way to few lie all those that are not meant, so that they are
+    found by what narrows them, and then put in order.
     """
+    count = counted(rows)
+    if not count.number:
+        return Page(rows=[], previous=None, next=None, count=count)
+    column = sort.removeprefix("-")
+    by = column
+    if narrowed and not count.capped:
+        by = "put_in_order"
+        rows = rows.alias(**{by: Unindexed(column)})
+    order = Order(rows, column, by, sort.startswith("-"))
     backwards = cursor is not None and cursor.backwards
-    found, more = _fetch(rows, sort, size, cursor, backwards=backwards)
+    found, more = order.fetch(size, cursor, backwards=backwards)
     if cursor and backwards and len(found) < size:
         # Some of what stood before this page has gone: this is the first one.
         cursor, backwards = None, False
-        found, more = _fetch(rows, sort, size, cursor, backwards=backwards)
+        found, more = order.fetch(size, cursor, backwards=backwards)
     elif cursor and not found:
         # All that stood from here on has gone: the last page there is, read from the end.
         cursor, backwards = None, True
-        found, more = _fetch(rows, sort, size, cursor, backwards=backwards)
+        found, more = order.fetch(size, cursor, backwards=backwards)
     # Where the page was entered, there is something only if it has not gone meanwhile.
     entered = False
     if cursor and found:
         edge = found[-1 if backwards else 0]
-        entered = _beyond(rows, sort, _cursor_at(edge, sort, backwards=not backwards)).exists()
+        entered = order.beyond(_cursor_at(edge, sort, backwards=not backwards)).exists()
     has_previous, has_next = (more, entered) if backwards else (entered, more)
     return Page(
         rows=found,
         previous=_cursor_at(found[0], sort, backwards=True) if has_previous else None,
         next=_cursor_at(found[-1], sort, backwards=False) if has_next else None,
-        count=counted(rows),
+        count=count,
     )
 
 
-def _fetch(
-    rows: QuerySet[Any, Any], sort: str, size: int, cursor: Cursor | None, *, backwards: bool
-) -> tuple[list[Any], bool]:
-    """The rows of one page, and whether there are more beyond it."""
-    sign = "-" if sort.startswith("-") is not backwards else ""
-    beyond = _beyond(rows, sort, cursor) if cursor else rows
-    found = list(beyond.order_by(f"{sign}{sort.removeprefix('-')}", f"{sign}pk")[: size + 1])
-    page = found[:size]
-    return page[::-1] if backwards else page, len(found) > size
+@dataclass(frozen=True, slots=True)
+class Order:
+    """Rows in the order of a column, and of their keys where that is the same; `by` is what the
+    database is told to compare.
+    """
 
+    rows: QuerySet[Any, Any]
+    column: str
+    by: str
+    descending: bool
 
-def _beyond(rows: QuerySet[Any, Any], sort: str, cursor: Cursor) -> QuerySet[Any, Any]:
-    """The rows after the cursor, or before it when it looks backwards."""
-    column = sort.removeprefix("-")
-    beyond = "lt" if sort.startswith("-") is not cursor.backwards else "gt"
-    value = rows.model._meta.get_field(column).to_python(cursor.value)
-    key = rows.model._meta.pk.to_python(cursor.key)
-    # The first condition is implied by the second, and is the one an index can start from.
-    return rows.filter(
-        Q(**{f"{column}__{beyond}e": value})
-        & (Q(**{f"{column}__{beyond}": value}) | Q(**{f"pk__{beyond}": key}))
-    )
+    def fetch(self, size: int, cursor: Cursor | None, *, backwards: bool) -> tuple[list[Any], bool]:
+        """The rows of one page, and whether there are more beyond it."""
+        sign = "-" if self.descending is not backwards else ""
+        beyond = self.beyond(cursor) if cursor else self.rows
+        found = list(beyond.order_by(f"{sign}{self.by}", f"{sign}pk")[: size + 1])
+        page = found[:size]
+        return page[::-1] if backwards else page, len(found) > size
+
+    def beyond(self, cursor: Cursor) -> QuerySet[Any, Any]:
+        """The rows after the cursor, or before it when it looks backwards."""
+        beyond = "lt" if self.descending is not cursor.backwards else "gt"
+        value = self.rows.model._meta.get_field(self.column).to_python(cursor.value)
+        key = self.rows.model._meta.pk.to_python(cursor.key)
+        # The first condition is implied by the second, and is the one an index can start from.
+        return self.rows.filter(
+            Q(**{f"{self.by}__{beyond}e": value})
+            & (Q(**{f"{self.by}__{beyond}": value}) | Q(**{f"pk__{beyond}": key}))
+        )
 
 
 def _cursor_at(row: Model, sort: str, *, backwards: bool) -> Cursor:

@@ -5,6 +5,8 @@ from datetime import timedelta
 
 import pytest
 from django.core import signing
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from recycle import listing
@@ -25,30 +27,58 @@ def read(cursor, sort):
     return Cursor.read(str(cursor), sort)
 
 
-def walk(rows, sort, size):
+def walk(rows, sort, size, narrowed=False):
     """Every page from the first to the last, and back again."""
-    pages = [paginate(rows, sort=sort, size=size)]
+
+    def page(cursor=None):
+        cursor = read(cursor, sort) if cursor else None
+        return paginate(rows, sort=sort, size=size, cursor=cursor, narrowed=narrowed)
+
+    pages = [page()]
     while pages[-1].next and len(pages) < 9:
-        pages.append(paginate(rows, sort=sort, size=size, cursor=read(pages[-1].next, sort)))
+        pages.append(page(pages[-1].next))
     back = [pages[-1]]
     while back[-1].previous and len(back) < 9:
-        back.append(paginate(rows, sort=sort, size=size, cursor=read(back[-1].previous, sort)))
+        back.append(page(back[-1].previous))
     return [page.rows for page in pages], [page.rows for page in reversed(back)]
 
 
+@pytest.mark.parametrize("narrowed", [False, True], ids=["walked", "put in order"])
 @pytest.mark.parametrize("sort", ["created_at", "-created_at", "name", "-name"])
-def test_pages_show_every_row_once_and_in_order_also_with_ties(make_instance, now, sort):
+def test_pages_show_every_row_once_and_in_order_also_with_ties(make_instance, now, sort, narrowed):
     for number in range(11):
         tied = now - timedelta(days=number // 4)
         make_instance(name=f"web-{number // 4}", created_at=tied, changed_at=tied)
     sign = "-" if sort.startswith("-") else ""
     ordered = list(Instance.objects.order_by(sort, f"{sign}pk"))
 
-    there, back = walk(Instance.objects.all(), sort, size=3)
+    there, back = walk(Instance.objects.all(), sort, size=3, narrowed=narrowed)
 
     assert [row for page in there for row in page] == ordered
     assert [len(page) for page in there] == [3, 3, 3, 2]
     assert back == there
+
+
+def test_what_nothing_matches_costs_its_count_and_no_more(account, django_assert_num_queries):
+    with django_assert_num_queries(1):
+        page = paginate(Instance.objects.all(), sort="name", size=10, narrowed=True)
+
+    assert (page.rows, page.previous, page.next, page.count) == ([], None, None, Count(0, False))
+
+
+def test_few_are_found_by_what_narrows_them_and_many_along_the_order(make_instance, monkeypatch):
+    for number in range(4):
+        make_instance(name=f"web-{number}")
+    asked = []
+    for most in (4, 3):
+        monkeypatch.setattr(listing, "COUNTED", most)
+        with CaptureQueriesContext(connection) as queries:
+            page = paginate(Instance.objects.all(), sort="name", size=2, narrowed=True)
+        assert names(page.rows) == ["web-0", "web-1"]
+        asked.append(queries[-1]["sql"].partition("ORDER BY")[2])
+
+    by_itself = '"recycle_instance"."name" ASC'
+    assert [order.strip().startswith(by_itself) for order in asked] == [False, True]
 
 
 def test_a_name_of_any_script_and_length_has_a_next_page(client, alice, make_instance):

@@ -110,7 +110,11 @@ class ListForm(FilterForm):
             return Page(rows=[], previous=None, next=None, count=Count(0, capped=False))
         data = self.cleaned_data
         return paginate(
-            self.narrow(rows), sort=data["sort"], size=data["size"], cursor=data["cursor"] or None
+            self.narrow(rows),
+            sort=data["sort"],
+            size=data["size"],
+            cursor=data["cursor"] or None,
+            narrowed=bool(self.chosen),
         )
 
 

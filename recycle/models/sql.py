@@ -111,6 +111,18 @@ class NumberOf(Func):
     empty_result_set_value = 0
 
 
+class Unindexed(Func):
+    """A column as an expression that no index serves: neither its order nor a comparison with it
+    decides how rows are found.
+    """
+
+    arity = 1
+    template = "GREATEST(%(expressions)s)"
+
+    def as_sqlite(self, compiler: Any, connection: Any, **context: Any) -> Any:
+        return self.as_sql(compiler, connection, template="+%(expressions)s", **context)
+
+
 class Dashed(Func):
     """A UUID inside JSON: as PostgreSQL writes it, on SQLite as well."""
 
