@@ -74,8 +74,8 @@ def test_the_chart_counts_everything_that_ends_in_its_time_in_any_time_zone(
     response = page(span=span)
 
     assert len(response.context["bars"]) == bars
-    assert response.context["total"] == 4
-    assert response.context["bars"][0].count >= 1
+    assert response.context["total"].number == 4
+    assert response.context["bars"][0].count.number >= 1
 
 
 @pytest.mark.parametrize(
@@ -96,7 +96,7 @@ def test_the_chart_loses_nothing_when_the_clocks_change(
     for hour in range(1, 22):
         make_instance(State.RECYCLED, now=now, purge_at=now + timedelta(hours=hour))
 
-    assert page(span=span).context["total"] == 21
+    assert page(span=span).context["total"].number == 21
 
 
 def test_the_sweep_says_when_it_ran_and_whether_it_is_late(page, now):
@@ -133,4 +133,4 @@ def test_a_stranger_sees_nothing_of_it(client, mallory, make_instance):
 
     assert "secret-name" not in response.text
     assert str(response.context["in_bin"]) == "0"
-    assert response.context["total"] == 0
+    assert response.context["total"].number == 0

@@ -2,9 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import pairwise
+from operator import attrgetter
 from typing import Any
 
-from django.db.models import Case, Count, SmallIntegerField, When
 from django.http import HttpResponse
 from django.shortcuts import render
 from django.views.decorators.http import require_GET
@@ -14,8 +15,8 @@ from recycle.days import next_days, next_hours
 from recycle.forms import FilteredPage, OverviewForm
 from recycle.http import Request
 from recycle.lifecycle import LIVING
-from recycle.listing import counted
-from recycle.models import Account, InstanceQuerySet, Sweep
+from recycle.listing import Count, counted_apart
+from recycle.models import Account, InstanceQuerySet, Sweep, User
 from recycle.models.instance import NEXT_PURGE, statuses_of
 
 CHART_HEIGHT = 140
@@ -25,7 +26,7 @@ CHART_TOP = 24
 @dataclass(frozen=True)
 class ChartBar:
     start: datetime
-    count: int
+    count: Count
     # Its place in the chart: percent across, units down.
     x: float
     width: float
@@ -47,17 +48,16 @@ def index(request: Request) -> HttpResponse:
     if request.shell.region:
         rows = rows.filter(zone__region=request.shell.region)
     days = form.cleaned_data.get("span") == "7d"
-    bars = _forecast(rows, request.now, days=days)
+    bars = _forecast(request.user, rows, request.now, days=days)
     sweep = Sweep.objects.filter(name="purge_due").first()
     context = {
-        "stats": _stats(rows),
-        "in_bin": counted(rows.in_bin()),
-        "expired": counted(rows.expired()),
-        "quarantine": counted(rows.in_quarantine()),
+        **_stats(request.user, rows),
         "next": rows.ending().select_related("instance_type").order_by(NEXT_PURGE, "pk")[:10],
         "bars": bars,
-        "most": max(bar.count for bar in bars),
-        "total": sum(bar.count for bar in bars),
+        "most": max((bar.count for bar in bars), key=attrgetter("number")),
+        "total": Count(
+            sum(bar.count.number for bar in bars), capped=any(bar.count.capped for bar in bars)
+        ),
         "days": days,
         "day": place.address(span=None),
         "week": place.address(span="7d"),
@@ -81,40 +81,46 @@ def _quota(request: Request) -> dict[str, Any]:
     return {"quota": uses(with_account_use(Account.objects.filter(pk=account.pk)).get())}
 
 
-def _stats(rows: InstanceQuerySet) -> list[dict[str, Any]]:
-    return [
-        {"status": status, "label": label, "count": counted(rows.with_status(status))}
-        for status, label in statuses_of(LIVING)
-    ]
-
-
-def _forecast(rows: InstanceQuerySet, now: datetime, *, days: bool) -> list[ChartBar]:
-    """How many instances end in each of the next 24 hours, or 7 days. What is overdue counts as
-    ending now.
-    """
-    starts = next_days(now, 7) if days else next_hours(now, 24)
-    *starts, end = starts
-    # The slots are told by their ends, so that the database needs no time zone. Counted in one
-    # pass.
-    slot = Case(
-        *(When(purge_at__lt=after, then=index) for index, after in enumerate(starts[1:])),
-        default=len(starts) - 1,
-        output_field=SmallIntegerField(),
+def _stats(user: User, rows: InstanceQuerySet) -> dict[str, Any]:
+    statuses = dict(statuses_of(LIVING))
+    counts = counted_apart(
+        user,
+        in_bin=rows.in_bin(),
+        expired=rows.expired(),
+        quarantine=rows.in_quarantine(),
+        **{f"status_{status}": rows.living().with_status(status) for status in statuses},
     )
-    ending = rows.ending().filter(purge_at__lt=end).annotate(slot=slot).order_by()
-    counts = dict(ending.values_list("slot").annotate(Count("pk")))
-    amounts = [counts.get(index, 0) for index in range(len(starts))]
-    most = max(*amounts, 1)
+    stats = [
+        {"status": status, "label": label, "count": counts.pop(f"status_{status}")}
+        for status, label in statuses.items()
+    ]
+    return {"stats": stats, **counts}
+
+
+def _forecast(user: User, rows: InstanceQuerySet, now: datetime, *, days: bool) -> list[ChartBar]:
+    """How many instances end in each of the next 24 hours, or 7 days, each counted as far as any
+    list. What is overdue counts as ending now.
+    """
+    *starts, end = next_days(now, 7) if days else next_hours(now, 24)
+    # The slots are told by their ends, so that the database needs no time zone.
+    slots = {
+        f"slot_{index}": rows.ending().filter(
+            purge_at__lt=after, **({"purge_at__gte": start} if index else {})
+        )
+        for index, (start, after) in enumerate(pairwise([*starts, end]))
+    }
+    counts = counted_apart(user, **slots).values()
+    most = max(1, *(count.number for count in counts))
     width = 100 / len(starts)
     return [
         ChartBar(
             start=start,
-            count=amount,
+            count=count,
             x=round(index * width + width * 0.15, 2),
             width=round(width * 0.7, 2),
-            y=round(CHART_TOP + CHART_HEIGHT * (1 - amount / most), 1),
-            height=round(CHART_HEIGHT * amount / most, 1),
+            y=round(CHART_TOP + CHART_HEIGHT * (1 - count.number / most), 1),
+            height=round(CHART_HEIGHT * count.number / most, 1),
             minor=not days and index % 4 != 0,
         )
-        for index, (start, amount) in enumerate(zip(starts, amounts, strict=True))
+        for index, (start, count) in enumerate(zip(starts, counts, strict=True))
     ]
