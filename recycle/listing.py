@@ -110,7 +110,7 @@ def paginate(
     if narrowed and not count.capped:
         by = "put_in_order"
         rows = rows.alias(**{by: Unindexed(column)})
-    order = Order(rows, column, by, sort.startswith("-"))
+    order = Ordered(rows, column, by, sort.startswith("-"))
     backwards = cursor is not None and cursor.backwards
     found, more = order.fetch(size, cursor, backwards=backwards)
     if cursor and backwards and len(found) < size:
@@ -136,7 +136,7 @@ def paginate(
 
 
 @dataclass(frozen=True, slots=True)
-class Order:
+class Ordered:
     """Rows in the order of a column, and of their keys where that is the same; `by` is what the
     database is told to compare.
     """
