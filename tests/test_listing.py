@@ -274,22 +274,24 @@ def test_the_search_finds_part_of_a_name_in_any_case(lists, make_instance):
     assert lists("instances", q="web-f") == ["Web-Front"]
 
 
-@pytest.mark.parametrize("text", ["10.9.8.7", "10.9.8", "9.8.7"])
-def test_the_search_finds_part_of_a_private_ip(lists, make_instance, text):
+@pytest.mark.parametrize("text", ["10.9.8.7", "10.9.8", "10.9.8."])
+def test_the_search_finds_a_private_ip_by_its_beginning(lists, make_instance, text):
     make_instance(name="web", private_ip="10.9.8.7")
     make_instance(name="other", private_ip="10.9.7.8")
 
     assert lists("instances", q=text) == ["web"]
 
 
-def test_the_search_finds_part_of_an_eip(lists, make_instance, bind):
+@pytest.mark.parametrize("most", [1_000, 0], ids=["few", "many"])
+def test_the_search_finds_an_eip_by_its_beginning(lists, make_instance, bind, monkeypatch, most):
+    monkeypatch.setattr("recycle.forms.lists.MOST_BOUND", most)
     bound = make_instance(name="bound")
     make_instance(name="other")
     bind(bound)
     address = str(bound.elastic_ips.get().address)
 
     assert lists("instances", q=address) == ["bound"]
-    assert lists("instances", q=address.removeprefix("120.")) == ["bound"]
+    assert lists("instances", q=address.rpartition(".")[0]) == ["bound"]
 
 
 @pytest.mark.parametrize(
@@ -299,12 +301,12 @@ def test_the_search_finds_part_of_an_eip(lists, make_instance, bind):
         "3F2A9C1E-77AA-4B0C-9D55-1234567890AB",
         "3f2a9c1e77aa4b0c9d551234567890ab",
         "3f2a9c1e",
-        "77aa-4b0c-9d55",
-        "77AA-4b0c",
-        "77aa4b0c",
+        "3f2a9c1e-77aa-4b0c-9d55",
+        "3F2A9C1E-77",
+        "3f2a9c1e77aa4b0c",
     ],
 )
-def test_the_search_finds_part_of_an_id_however_it_is_spelled(lists, make_instance, text):
+def test_the_search_finds_an_id_by_its_beginning_however_it_is_spelled(lists, make_instance, text):
     make_instance(name="web", id="3f2a9c1e-77aa-4b0c-9d55-1234567890ab")
     make_instance(name="other", id="11111111-2222-4333-8444-555555555555")
 
@@ -451,6 +453,26 @@ def test_the_first_and_the_last_day_there_are_do_no_harm(client, alice, recycled
         for name, fields in (("bin", ("deleted_from", "deleted_to")), ("log", ("since", "until"))):
             for field in fields:
                 assert client.get(reverse(f"recycle:{name}"), {field: day}).status_code == 200
+
+
+@pytest.mark.parametrize("most", [1_000, 0], ids=["few", "many"])
+def test_no_way_of_the_search_leads_to_another_account(
+    lists, mallory, make_instance, make_address, monkeypatch, most
+):
+    monkeypatch.setattr("recycle.forms.lists.MOST_BOUND", most)
+    hers = mallory.memberships.get().account
+    for number, account in enumerate((None, hers)):
+        alike = {
+            "id": f"3f2a9c1e-0000-4000-8000-00000000000{number}",
+            "name": f"web-{number}",
+            "private_ip": f"10.9.8.{number}",
+        } | ({"account": account} if account else {})
+        instance = make_instance(**alike)
+        make_address(account=instance.account, instance=instance, address=f"120.94.1.{number}")
+
+    for text in ("web", "3f2a", "10.9.8", "120.94", str(instance.pk)):
+        mine = [] if text == str(instance.pk) else ["web-0"]
+        assert lists("instances", q=text) == mine, text
 
 
 def test_a_stranger_finds_nothing_whatever_is_asked_for(

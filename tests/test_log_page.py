@@ -56,7 +56,7 @@ def test_the_newest_comes_first_and_the_oldest_on_demand(page, alice, make_insta
         return [event.action for event in page(**query).context["page"].rows]
 
     assert done() == ["start", "stop"]
-    assert done(sort="id") == ["stop", "start"]
+    assert done(sort="at") == ["stop", "start"]
 
 
 def test_a_batch_leads_to_what_the_same_request_did(page, alice, make_instance):

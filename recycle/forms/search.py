@@ -3,6 +3,7 @@ composition.
 """
 
 from ipaddress import ip_address
+from uuid import UUID
 
 from django.db.models import CharField, Q, Value
 from django.db.models.functions import Concat, Replace
@@ -11,6 +12,7 @@ from django.db.models.lookups import Exact
 from recycle.text import fold
 
 NOTHING = Q(pk__in=[])
+ID_DIGITS = 32
 
 
 def has(text: str, *fields: str) -> Q:
@@ -64,11 +66,22 @@ def address_is(field: str, text: str) -> Q:
         return NOTHING
 
 
-def address_has(field: str, text: str) -> Q:
-    """The IP address contains `text`; nothing that has a letter beyond an address's is
-    part of one.
+def address_begins(field: str, text: str) -> Q:
+    """The IP address begins with `text`; nothing that has a letter beyond an address's is the
+    beginning of one.
     """
     folded = fold(text)
     if not folded or not set(folded) <= set("0123456789.:abcdef"):
         return NOTHING
-    return Q(**{f"{field}__contains": folded})
+    return Q(**{f"{field}__startswith": folded})
+
+
+def id_begins(text: str) -> Q:
+    """The id begins with `text`, with its dashes or without; nothing else than an id's digits is
+    the beginning of one. Ids that begin alike lie together in the index.
+    """
+    digits = fold(text).replace("-", "")
+    if not digits or len(digits) > ID_DIGITS or not set(digits) <= set("0123456789abcdef"):
+        return NOTHING
+    first, last = UUID(digits.ljust(ID_DIGITS, "0")), UUID(digits.ljust(ID_DIGITS, "f"))
+    return Q(pk__gte=first, pk__lte=last)

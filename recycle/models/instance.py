@@ -279,6 +279,13 @@ class Instance(Retried):
                 name="instance_living_name",
                 condition=Q(state__in=LIVING),
             ),
+            # How many there are of each status, and the filter for one. Neither a recycle nor a
+            # purge writes to it.
+            models.Index(
+                fields=["account", "state", "no_fees", "id"],
+                name="instance_living_status",
+                condition=Q(state__in=LIVING),
+            ),
             # The schedule: due_to_expire.
             models.Index(
                 NEXT_EXPIRY,

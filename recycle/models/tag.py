@@ -38,6 +38,11 @@ class Tag(models.Model):
                 name="tag_ksc_is_reserved",
             ),
         ]
+        indexes = [
+            # The Tag page, in both of its orders: in that of the constraint above, the key alone
+            # does not say where a page begins.
+            models.Index(fields=["account", "key", "id"], name="tag_key"),
+        ]
 
     def __str__(self) -> str:
         return tag_label(self.key, self.value)

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from recycle.forms.scope import Scope
-from recycle.forms.search import address_has, address_is, has, has_tag
+from recycle.forms.search import address_begins, address_is, has, has_tag
 from recycle.lifecycle import IN_USE, State
 from recycle.models import ElasticIP, Instance, Listener, LoadBalancer, Tag, Volume
 
@@ -93,7 +93,7 @@ class InstanceChoice(Choice):
         return Q(name=text) | address_is("private_ip", text)
 
     def like(self, text: str) -> Q:
-        return has(text, "name") | address_has("private_ip", text)
+        return has(text, "name") | address_begins("private_ip", text)
 
     def near(self, code: str) -> Q:
         return Q(zone=code) | Q(zone__region=code)
@@ -125,7 +125,7 @@ class AddressChoice(Choice):
         return address_is("address", text)
 
     def like(self, text: str) -> Q:
-        return address_has("address", text)
+        return address_begins("address", text)
 
     def written(self, row: ElasticIP) -> str:
         return str(row)

@@ -6,8 +6,8 @@ from django import forms
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from recycle.forms.lists import ListForm, id_matches
-from recycle.forms.search import address_has, has, has_tag
+from recycle.forms.lists import ListForm
+from recycle.forms.search import address_begins, has, has_tag, id_begins
 from recycle.models import ElasticIP, LoadBalancer, Tag, Volume
 from recycle.offer import DATA_DISKS
 from recycle.policy import BillingMode
@@ -53,7 +53,7 @@ class VolumeFilter(ListForm):
             if value:
                 rows = rows.filter(**{field: value})
         if text := data["q"].strip():
-            rows = rows.filter(id_matches(text) | has(text, "name", "instance__name"))
+            rows = rows.filter(id_begins(text) | has(text, "name", "instance__name"))
         return rows
 
 
@@ -88,7 +88,7 @@ class AddressFilter(ListForm):
             rows = rows.filter(billing_mode=data["billing"])
         if text := data["q"].strip():
             bound = has(text, "instance__name", "load_balancer__name")
-            rows = rows.filter(id_matches(text) | address_has("address", text) | bound)
+            rows = rows.filter(id_begins(text) | address_begins("address", text) | bound)
         return rows
 
 
@@ -115,9 +115,9 @@ class BalancerFilter(ListForm):
             rows = rows.filter(type=data["type"])
         if text := data["q"].strip():
             bound = ElasticIP.objects.filter(
-                address_has("address", text), load_balancer=OuterRef("pk")
+                address_begins("address", text), load_balancer=OuterRef("pk")
             )
-            rows = rows.filter(id_matches(text) | has(text, "name") | Exists(bound))
+            rows = rows.filter(id_begins(text) | has(text, "name") | Exists(bound))
         return rows
 
 
