@@ -1,4 +1,4 @@
-"""What the lists are found by. Some of it has no words in Django: trigrams, and addresses as text."""
+"""What the lists are found by. Trigrams, and addresses as text, have no words in Django."""
 
 from django.db import migrations, models
 
