@@ -196,9 +196,11 @@ ZONE_LIMITS = tuple(limit for limit in Limit if limit not in ACCOUNT_LIMITS)
 
 def with_account_use(accounts: QuerySet[Account]) -> QuerySet[Account]:
     """Annotate accounts with what they use of each limit, as `used_<limit>`."""
-    instances = Instance.objects.exclude(state=State.PURGED)
+    # All that are not purged: each half of them has an index.
+    living, binned = Instance.objects.living(), Instance.objects.in_bin()
     return accounts.annotate(
-        used_max_instances=_summed(instances, "account", Count("pk")),
+        used_max_instances=_summed(living, "account", Count("pk"))
+        + _summed(binned, "account", Count("pk")),
         used_max_elastic_ips=_summed(ElasticIP.objects.all(), "account", Count("pk")),
         used_max_volumes=_summed(Volume.objects.all(), "account", Count("pk")),
         used_max_volume_gb=_summed(Volume.objects.all(), "account", Sum("size_gb")),

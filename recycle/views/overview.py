@@ -16,8 +16,8 @@ from recycle.forms import FilteredPage, OverviewForm
 from recycle.http import Request
 from recycle.lifecycle import LIVING
 from recycle.listing import Count, counted_apart
-from recycle.models import Account, InstanceQuerySet, Sweep, User
-from recycle.models.instance import NEXT_PURGE, statuses_of
+from recycle.models import Account, Instance, InstanceQuerySet, Sweep, User
+from recycle.models.instance import statuses_of
 
 CHART_HEIGHT = 140
 CHART_TOP = 24
@@ -52,7 +52,7 @@ def index(request: Request) -> HttpResponse:
     sweep = Sweep.objects.filter(name="purge_due").first()
     context = {
         **_stats(request.user, rows),
-        "next": rows.ending().select_related("instance_type").order_by(NEXT_PURGE, "pk")[:10],
+        "next": _next(rows),
         "bars": bars,
         "most": max((bar.count for bar in bars), key=attrgetter("number")),
         "total": Count(
@@ -68,6 +68,13 @@ def index(request: Request) -> HttpResponse:
         "list_name": "next",
     }
     return render(request, "overview/index.html", context)
+
+
+def _next(rows: InstanceQuerySet) -> list[Instance]:
+    """The ten that end next, each state by its index."""
+    ending = rows.ending().order_by("purge_at", "pk")
+    found = [*ending.in_bin()[:10], *ending.expired()[:10]]
+    return sorted(found, key=attrgetter("purge_at", "pk"))[:10]
 
 
 def _quota(request: Request) -> dict[str, Any]:

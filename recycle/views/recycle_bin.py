@@ -13,8 +13,8 @@ from recycle.forms import BinFilter, ExpiredFilter, QuarantineFilter
 from recycle.http import Request
 from recycle.lifecycle import Action
 from recycle.listing import Count, counted_apart
-from recycle.models import Event, InstanceQuerySet
-from recycle.views.instances import with_holds
+from recycle.models import Event
+from recycle.views.instances import with_holds, with_types
 from recycle.views.lists import show_list, stream_csv
 
 # The columns of both files.
@@ -49,8 +49,8 @@ QUARANTINE_EXPORT = (
 
 # What the bin shows of an instance, or asks to say what may be done to it.
 SHOWN = (
-    *("name", "state", "no_fees", "billing_mode", "image_name", "private_ip", "zone"),
-    *("instance_type__vcpu", "instance_type__memory_gb"),
+    *("name", "state", "no_fees", "billing_mode"),
+    *("instance_type", "image_name", "private_ip", "zone"),
     *("recycled_at", "recycled_by_name", "purge_at", "retention_kind", "retention_subject"),
     *("protected", "held_at", "held_by", "hold_reason"),
     *("quarantined_at", "attempts", "retry_at", "last_error"),
@@ -60,7 +60,7 @@ SHOWN = (
 @require_GET
 def index(request: Request) -> HttpResponse:
     entry = Event.objects.filter(instance_id=OuterRef("pk"), action=Action.RECYCLE).order_by("-id")
-    rows = _rows(request).only(*SHOWN)
+    rows = with_types(request.shell.instances()).only(*SHOWN)
     rows = rows.annotate(
         former=Subquery(entry.values("detail")[:1]), why=Subquery(entry.values("reason")[:1])
     )
@@ -84,7 +84,7 @@ def expired(request: Request) -> HttpResponse:
         request,
         "expired",
         form,
-        _rows(request),
+        with_types(request.shell.instances()),
         "recycle_bin",
         counts=_counts(request, "bin", "quarantine"),
         export="recycle:export_expired",
@@ -98,7 +98,7 @@ def quarantine(request: Request) -> HttpResponse:
         request,
         "quarantine",
         form,
-        _rows(request),
+        with_types(request.shell.instances()),
         "recycle_bin",
         counts=_counts(request, "bin", "expired"),
         more_verbs=with_holds(request, []),
@@ -112,7 +112,7 @@ def export(request: Request) -> HttpResponseBase:
         request,
         "recycle-bin",
         BinFilter(request.GET, scope=request.shell.scope),
-        _rows(request),
+        request.shell.instances(),
         BIN_EXPORT,
     )
 
@@ -120,13 +120,15 @@ def export(request: Request) -> HttpResponseBase:
 @require_GET
 def export_expired(request: Request) -> HttpResponseBase:
     form = ExpiredFilter(request.GET, scope=request.shell.scope)
-    return stream_csv(request, "expired-subscriptions", form, _rows(request), EXPIRED_EXPORT)
+    return stream_csv(
+        request, "expired-subscriptions", form, request.shell.instances(), EXPIRED_EXPORT
+    )
 
 
 @require_GET
 def export_quarantine(request: Request) -> HttpResponseBase:
     form = QuarantineFilter(request.GET, scope=request.shell.scope)
-    return stream_csv(request, "quarantine", form, _rows(request), QUARANTINE_EXPORT)
+    return stream_csv(request, "quarantine", form, request.shell.instances(), QUARANTINE_EXPORT)
 
 
 def _counts(request: Request, *others: str) -> Mapping[str, Count]:
@@ -138,7 +140,3 @@ def _counts(request: Request, *others: str) -> Mapping[str, Count]:
         "quarantine": rows.in_quarantine(),
     }
     return counted_apart(request.user, **{name: questions[name] for name in others})
-
-
-def _rows(request: Request) -> InstanceQuerySet:
-    return request.shell.instances().select_related("instance_type")
