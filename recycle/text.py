@@ -60,6 +60,9 @@ def fold(text: str) -> str:
     It is computed here and stored beside the text, so that SQLite and PostgreSQL find the same.
     Whoever changes what it returns writes a migration that fills those columns anew.
     """
+    if text.isascii() and text.isprintable():
+        # Nearly all names of servers, and many times as fast.
+        return " ".join(text.split()).lower()
     # Unicode's "compatibility caseless match": what is folded is taken apart first, and once more
     # because folding can leave a composition that has a capital; composed again, it is shorter.
     folded = unicodedata.normalize("NFKD", as_seen(text)).casefold()

@@ -1,6 +1,7 @@
 """Names, reasons and tags are seen as they are, wherever they come from."""
 
 import inspect
+import string
 import unicodedata
 
 import pytest
@@ -245,6 +246,12 @@ def test_what_a_search_takes_for_the_same(one, other):
 )
 def test_what_a_search_tells_apart(one, other):
     assert fold(one) != fold(other)
+
+
+@pytest.mark.parametrize("text", [string.printable[:95], "", " ", "  A  b ", "WEB-01\tx"])
+def test_plain_text_is_folded_as_any_other(text):
+    # A mark that nobody sees takes the longer way.
+    assert fold(text) == fold(f"{text}\u200b") == fold(f"\u200b{text}")
 
 
 # The dotless ı has the capital I, which belongs to i.
