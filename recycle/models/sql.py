@@ -1,15 +1,16 @@
-"""The few pieces of SQL that Django does not write: one array for many ids, and INSERT ... SELECT.
+"""The few pieces of SQL that Django does not write: one array for many ids, INSERT ... SELECT, and
+many new rows in one text.
 
 Both work on PostgreSQL and SQLite, so that the actions above are the same code on either.
 """
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db import connections, models
+from django.db import connections, models, router
 from django.db.models import (
     Aggregate,
     BooleanField,
@@ -22,7 +23,7 @@ from django.db.models import (
     TextField,
     UUIDField,
 )
-from django.db.models.expressions import Combinable
+from django.db.models.expressions import Combinable, DatabaseDefault
 
 if TYPE_CHECKING:
     AnyLookup = Lookup[Any]
@@ -170,3 +171,58 @@ def insert_from(
         cursor.execute(f"INSERT INTO {into} {select}", params)
         inserted: int = cursor.rowcount
     return inserted
+
+
+def insert_rows(rows: Sequence[models.Model]) -> None:
+    """INSERT new rows of one model, as `bulk_create` does, in one statement and for a third of its
+    price: what all rows have in common is prepared and sent once, the rest is one text of JSON.
+
+    What the database fills in by itself is left to it in all of the rows or in none, as the first
+    one has it. Nobody tells the rows which ids they got.
+    """
+    if not rows:
+        return
+    model = type(rows[0])
+    connection = connections[router.db_for_write(model)]
+    if connection.vendor == "sqlite":
+        common, own, each = "%s", "json_extract(value, '$[{place}]')", "json_each(%s)"
+    else:
+        # Without its length: a cast would cut off what is too long, the column refuses it.
+        common, own, each = (
+            "%s::{type}",
+            "(value ->> {place})::{type}",
+            "jsonb_array_elements(%s::jsonb)",
+        )
+    columns: list[str] = []
+    selected: list[str] = []
+    params: list[Any] = []
+    differing: list[Iterable[Any]] = []
+    for field in model._meta.concrete_fields:
+        values = [field.pre_save(row, add=True) for row in rows]
+        first = values[0]
+        if isinstance(first, DatabaseDefault) or (field.primary_key and first is None):
+            continue
+        columns.append(connection.ops.quote_name(str(field.column)))
+        type_ = str(field.db_type(connection)).partition("(")[0]
+        if values.count(first) == len(values):
+            selected.append(common.format(type=type_))
+            params.append(field.get_db_prep_save(first, connection))
+        else:
+            selected.append(own.format(type=type_, place=len(differing)))
+            differing.append(map(_for_json(field, connection), values))
+    texts = json.dumps(list(zip(*differing, strict=True)) or [()] * len(rows), default=str)
+    into = f"{connection.ops.quote_name(model._meta.db_table)} ({', '.join(columns)})"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {into} SELECT {', '.join(selected)} FROM {each}",
+            [*params, texts],
+        )
+
+
+def _for_json(field: "models.Field[Any, Any]", connection: Any) -> Callable[[Any], Any]:
+    """How a value of the column is written inside JSON, from where it is cast to its type."""
+    if connection.vendor == "sqlite":
+        return lambda value: field.get_db_prep_save(value, connection)
+    if isinstance(field, JSONField):
+        return lambda value: None if value is None else json.dumps(value)
+    return field.get_prep_value

@@ -34,6 +34,7 @@ from recycle.models import (
     Volume,
     Zone,
 )
+from recycle.models.sql import insert_rows
 from recycle.policy import MOST_TAGS, Refusal, end_of_expired
 
 T = TypeVar("T")
@@ -244,7 +245,7 @@ class Import:
             self._leave_out(bound[pk], what)
 
     def _create(self, kind: Listing, rows: Sequence[models.Model]) -> None:
-        kind.model._default_manager.bulk_create(rows, batch_size=WRITTEN_AT_ONCE)
+        insert_rows(rows)
         self.imported.created[kind.nouns] += len(rows)
 
     def _wrong(self, entry: Entry, field_: str, sentence: str) -> None:
