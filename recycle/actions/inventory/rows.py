@@ -113,6 +113,9 @@ class Import:
         Before anything is written, and all in primary-key order, as every action does, or the two
         could deadlock.
         """
+        if not Instance.objects.filter(account=self.account).exists():
+            # Nothing to lock: the items need not be read once more for it.
+            return
         for kind in LISTINGS:
             for batch in batches(kept(kind, self.notes)):
                 entries = [entry for entry in batch if not entry.left_out]
