@@ -173,11 +173,14 @@ class Fields:
     def _get(
         self, name: str, wanted: type[Value], words: str, *, required: bool = False
     ) -> Value | None:
+        value = self.values.get(name)
+        if value and type(value) is wanted:
+            # Nearly all of them, without a further question.
+            return value
         if name not in self:
             if required:
                 self.wrong(name, "is missing")
             return None
-        value = self.values[name]
         # To Python true is a whole number, to an answer it is not.
         if isinstance(value, wanted) and (wanted is bool or not isinstance(value, bool)):
             return value

@@ -215,10 +215,11 @@ class Notes:
             "INSERT OR REPLACE INTO interface VALUES (?, ?)",
             [(nic.bytes, pk.bytes) for nic in interfaces],
         )
-        self._file.executemany(
-            "INSERT OR REPLACE INTO disk VALUES (?, ?)",
-            [(id_.bytes, goes) for id_, goes in disks.items()],
-        )
+        if disks:
+            self._file.executemany(
+                "INSERT OR REPLACE INTO disk VALUES (?, ?)",
+                [(id_.bytes, goes) for id_, goes in disks.items()],
+            )
 
     def instance_of(self, interface: UUID) -> UUID | None:
         row = self._file.execute(
