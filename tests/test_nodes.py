@@ -94,10 +94,10 @@ def database() -> Iterator[postgres.Cluster]:
 
 
 @pytest.fixture(scope="module")
-def nodes(database, valkey) -> Iterator[Nodes]:
+def nodes(database, valkey_server) -> Iterator[Nodes]:
     shared = {
         "DATABASE_URL": database.url,
-        "REDIS_URL": valkey.replace("?db=0", "") + "?db=5",
+        "REDIS_URL": valkey_server.replace("?db=0", "") + "?db=5",
         "CONSOLE_SECRET_KEY": secrets.token_urlsafe(48),
         "CONSOLE_ALLOWED_HOSTS": HOST,
         "CONSOLE_HTTPS": "1",

@@ -367,7 +367,7 @@ def test_the_admin_purges_the_others_and_not_what_is_held(
 
     client.post(
         reverse("admin:recycle_instance_changelist"),
-        {"action": action, "_selected_action": [held.pk, other.pk], "post": "yes"},
+        {"action": action, "_selected_action": [held.pk, other.pk], "confirm": "2"},
     )
 
     assert (state_of(held), state_of(other)) == (State.RECYCLED, after)
