@@ -30,6 +30,10 @@ from tests.client import Client
 # Playwright's synchronous interface runs an event loop in the thread that uses the database.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
 
+# Nothing is on its way into the page any more, and no dialog is open.
+MOVING = "dialog, .htmx-request, .htmx-swapping, .htmx-settling, .htmx-added"
+AT_REST = f"() => !document.querySelector('{MOVING}')"
+
 DESKTOP, PHONE = ViewportSize(width=1280, height=800), ViewportSize(width=390, height=844)
 # A machine under load is slow, never wrong: how long to wait for what does happen.
 PATIENCE = 20_000

@@ -15,6 +15,7 @@ from recycle.forms import own_address
 from recycle.forms.places import FILTERED
 from recycle.lifecycle import State
 from recycle.models import Event, Tag
+from tests.browser import AT_REST
 from tests.conftest import HTMX
 
 INSTANCE_LISTS = ("instances", "bin", "expired")
@@ -242,8 +243,6 @@ ADDRESSES = """() => {
   }
   return found.filter(([, value]) => value.startsWith("/"));
 }"""
-MOVING = "dialog, .htmx-request, .htmx-swapping, .htmx-settling, .htmx-added"
-AT_REST = f"() => !document.querySelector('{MOVING}')"
 UUID = re.compile(r"[0-9a-f]{8}-[0-9a-f-]{27}")
 
 
