@@ -105,3 +105,21 @@ def test_who_goes_back_before_a_page_is_there_stays_there(page, complaints):
     expect(page.get_by_role("heading", level=1)).to_have_text("EBS Volume")
     assert page.url.endswith("/volumes/")
     forgive(complaints, *DROPPED)
+
+
+def test_what_nobody_waits_for_any_more_leaves_nothing_that_goes_on(
+    page, make_instance, make_volume
+):
+    make_volume(name="data")
+    page.goto("/volumes/")
+    page.get_by_role("link", name="Attach").click()
+    expect(dialog(page)).to_be_visible()
+    page.evaluate(SLOW, [900])
+
+    with page.expect_response("**/suggestions/**"):
+        page.locator("[name=other]").fill("web")
+        expect(page.locator("#progress.htmx-request")).to_have_count(1)
+        page.keyboard.press("Escape")
+        expect(dialog(page)).to_have_count(0)
+
+    expect(page.locator("#progress.htmx-request")).to_have_count(0)

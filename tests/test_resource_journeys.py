@@ -7,11 +7,11 @@ from collections.abc import Callable
 
 import pytest
 from playwright.sync_api import Page, expect
-from playwright.sync_api import TimeoutError as NothingHeard
 
 from recycle.models import ElasticIP, Instance, InstanceTag, LoadBalancer, RealServer, Tag, Volume
 from tests.browser import AT_REST, DESKTOP, PHONE, forgive
 from tests.test_accessibility import complaints_of_axe
+from tests.test_late_answers import DROPPED
 
 pytestmark = pytest.mark.browser
 
@@ -35,23 +35,19 @@ def ok() -> Callable[[Page], None]:
 def suggested(page: Page, typed: str) -> str:
     """What is suggested first for what somebody types."""
     field = page.locator("[name=other]")
-    for patience in (5_000, 5_000, 20_000):
-        try:
-            with page.expect_response(re.compile("/suggestions/"), timeout=patience):
-                # As fingers do: what a script fills in at once is there before htmx listens.
-                field.clear()
-                field.press_sequentially(typed, delay=50)
-            break
-        except NothingHeard:
-            # Now and then, on a machine under load, the keys reach nobody: who types, types again.
-            if patience > 5_000:
-                raise
+    # Whoever types sees the field first; keys alone would go into what is not open yet.
+    field.click()
+    with page.expect_response(re.compile("/suggestions/")):
+        # As fingers do: what a script fills in at once is there before htmx listens.
+        field.press_sequentially(typed, delay=50)
     option = page.locator("#choices option").first
     expect(option).to_be_attached()
     return option.get_attribute("value") or ""
 
 
-def test_a_person_binds_everything_from_the_page_of_an_instance(open_page, oscar, rows, ok):
+def test_a_person_binds_everything_from_the_page_of_an_instance(
+    open_page, oscar, rows, ok, complaints
+):
     instance = Instance.objects.get(name="web-01")
     page = open_page(oscar)
     page.goto(f"/instances/{instance.pk}/")
@@ -86,6 +82,8 @@ def test_a_person_binds_everything_from_the_page_of_an_instance(open_page, oscar
         ok(page)
         expect(page.get_by_role("link", name="Unbind")).to_have_count(left)
     expect(page.get_by_text("Nothing is bound to this instance.")).to_be_visible()
+    # On a slow machine a key comes after what was suggested for the one before has been asked for.
+    forgive(complaints, *DROPPED)
 
 
 def test_an_ambiguous_name_is_said_in_the_dialog(

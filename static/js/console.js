@@ -320,7 +320,11 @@ heard("htmx:beforeSend", ({ detail: { xhr, elt, target, requestConfig } }) => {
   const answer = xhr.onload;
   xhr.onload = () => {
     if (elt.isConnected) return answer.call(xhr);
-    if (requestConfig.verb === "get" && !target.isConnected) return undefined;
+    if (requestConfig.verb === "get" && !target.isConnected) {
+      // As if nothing were in it: htmx still ends what it has begun, and the bar on top comes to rest.
+      Object.defineProperties(xhr, { status: { value: 204 }, getAllResponseHeaders: { value: () => "" } });
+      return answer.call(xhr);
+    }
     elt.hidden = true;
     document.body.append(elt);
     answer.call(xhr);
