@@ -62,7 +62,7 @@ def forecast(
         "keep_then": _milliseconds(keep_for) or 0,
     }
     with connection.cursor() as cursor:
-        cursor.execute(STATEMENT.format(**_words()), values)
+        cursor.execute(STATEMENT.format(**_words(now=rules, then=new_rules)), values)
         *counts, gb_days = cursor.fetchone()
     return replace(Forecast(*map(int, counts)), gb_days=round(float(gb_days), 1))
 
@@ -157,6 +157,7 @@ SELECT COALESCE(SUM(number), 0), COALESCE(SUM(longer), 0), COALESCE(SUM(shorter)
 FROM bundle
 """
 
+KEEP_BY_ACCOUNT = "{greatest}(standard, %(keep_{when})s)"
 # The longest of the standard, the account's time and those of the rules that match; one that
 # matches and has no time excludes from all but the standard.
 KEEP = """
@@ -196,25 +197,33 @@ SQLITE = {
 }
 
 
-def _words() -> dict[str, Any]:
-    """What the statement says otherwise in each database, and the words of ours in it."""
+def _words(**rules: Sequence[RetentionRule]) -> dict[str, Any]:
+    """What the statement says otherwise in each database, and the words of ours in it. Where there
+    are no rules, no tag of a million deletions is read for them.
+    """
     words: dict[str, Any] = SQLITE if connection.vendor == "sqlite" else POSTGRESQL
+    keeps = {
+        f"keep_{when}": (KEEP if those else KEEP_BY_ACCOUNT).format(when=when, **words)
+        for when, those in rules.items()
+    }
     standards = [
         f"WHEN '{mode}' THEN CAST({_milliseconds(keep_for)} AS bigint)"
         for mode, keep_for in STANDARDS.items()
     ]
-    return words | {
-        "event": connection.ops.quote_name(Event._meta.db_table),
-        "instance": connection.ops.quote_name(Instance._meta.db_table),
-        "recycle": Action.RECYCLE.value,
-        "restore": Action.RESTORE.value,
-        "purge": Action.PURGE.value,
-        "unknown": min(STANDARDS, key=lambda mode: STANDARDS[mode]),
-        "standards": " ".join(standards),
-        "keep_now": KEEP.format(when="now", **words),
-        "keep_then": KEEP.format(when="then", **words),
-        # Later than any end that is reckoned with here.
-        "never": 2**53,
-        "minute": MINUTE,
-        "day": DAY,
-    }
+    return (
+        words
+        | keeps
+        | {
+            "event": connection.ops.quote_name(Event._meta.db_table),
+            "instance": connection.ops.quote_name(Instance._meta.db_table),
+            "recycle": Action.RECYCLE.value,
+            "restore": Action.RESTORE.value,
+            "purge": Action.PURGE.value,
+            "unknown": min(STANDARDS, key=lambda mode: STANDARDS[mode]),
+            "standards": " ".join(standards),
+            # Later than any end that is reckoned with here.
+            "never": 2**53,
+            "minute": MINUTE,
+            "day": DAY,
+        }
+    )
