@@ -96,6 +96,9 @@ def _execute(statement: str) -> None:
 
 @pytest.fixture
 def crowd(filled, db) -> Account:
+    if connection.vendor == "sqlite":
+        # What a test has analysed is taken back with it, but not what SQLite knows by it.
+        _execute("ANALYZE sqlite_schema")
     return Account.objects.get(pk=filled)
 
 
@@ -204,6 +207,10 @@ def test_the_overview_reads_by_the_index_of_the_account(client, crowd):
     for plan in plans:
         assert "instance_due" not in plan, plan
         assert not SCANS.search(plan), plan
+    # Of what the chart counts, 24 times, no row is read.
+    [chart] = [plan for plan in plans if plan.count("instance_bin_soonest") >= 24]
+    assert "Bitmap Heap Scan on recycle_instance" not in chart, chart
+    assert "SEARCH recycle_instance USING INDEX" not in chart, chart
 
 
 def test_a_text_is_found_by_an_index_of_its_own(crowd):
