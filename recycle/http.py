@@ -4,7 +4,7 @@ piece of it.
 
 import codecs
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import cached_property
@@ -25,8 +25,6 @@ from django.utils import timezone
 from django.utils.cache import patch_cache_control, patch_vary_headers
 from django.utils.crypto import constant_time_compare
 from django.utils.http import url_has_allowed_host_and_scheme
-from django.utils.translation import gettext as _
-from django.utils.translation import pgettext
 from django_htmx.middleware import HtmxDetails
 
 from recycle import policy
@@ -34,7 +32,6 @@ from recycle.actions import Blocker, Context
 from recycle.clock import clock
 from recycle.forms.places import named_path
 from recycle.forms.scope import Scope
-from recycle.lifecycle import Right
 from recycle.models import (
     Account,
     BatchJob,
@@ -45,6 +42,7 @@ from recycle.models import (
     Region,
     User,
 )
+from recycle.navigation import NAVIGATION, Branch, Leaf
 from recycle.policy import Role
 from recycle.waiting import waiting_at_most
 
@@ -251,48 +249,24 @@ class Shell:
 
     @cached_property
     def nav(self) -> list[dict[str, Any]]:
-        access = [(_("Operation Log"), "log", "recycle:log")]
-        if self.may[Right.RETENTION]:
-            access.append((_("Retention"), "clock", "recycle:retention"))
-        if self.request.user.is_superuser:
-            access.append((_("Audit Log"), "account", "recycle:audit"))
-        groups = [
-            ("", [(_("Overview"), "overview", "recycle:overview")]),
-            (
-                pgettext("navigation", "Instances"),
-                [
-                    (_("Instance"), "server", "recycle:instances"),
-                    (_("Batch Jobs"), "batch", "recycle:jobs"),
-                ],
-            ),
-            (_("Storage"), [(_("EBS Volume"), "disk", "recycle:volumes")]),
-            (
-                _("Network"),
-                [
-                    (_("EIP"), "eip", "recycle:addresses"),
-                    (_("Load Balancer"), "balancer", "recycle:balancers"),
-                ],
-            ),
-            (_("Tags"), [(_("Tag"), "tag", "recycle:tags")]),
-            (_("Recycle Bin"), [(_("KEC Instance Recycle Bin"), "recycle", "recycle:bin")]),
-            (pgettext("navigation", "Access"), access),
-        ]
-        return [
-            {
-                "label": label,
-                "items": [
-                    {
-                        "label": item,
-                        "icon": icon,
-                        "url": (url := named_path(name)),
-                        "current": self.here == url
-                        or (name != "recycle:overview" and self.here.startswith(url)),
-                    }
-                    for item, icon, name in items
-                ],
-            }
-            for label, items in groups
-        ]
+        """The pages that there are for who asks, as the navigation shows them."""
+        return [{"label": group.label, "items": self._links(group.items)} for group in NAVIGATION]
+
+    def _links(self, items: Iterable[Leaf | Branch]) -> list[dict[str, Any]]:
+        return [self._link(item) for item in items if isinstance(item, Branch) or self._has(item)]
+
+    def _link(self, item: Leaf | Branch) -> dict[str, Any]:
+        if isinstance(item, Branch):
+            return {"label": item.label, "icon": item.icon, "pages": self._links(item.pages)}
+        url = named_path(item.name)
+        here = self.here == url or (item.name != "recycle:overview" and self.here.startswith(url))
+        return {"label": item.label, "icon": item.icon, "url": url, "current": here}
+
+    def _has(self, page: Leaf) -> bool:
+        """Whether the page is there for who asks."""
+        if page.superuser:
+            return self.request.user.is_superuser
+        return page.right is None or self.may[page.right]
 
 
 def shell(request: HttpRequest) -> dict[str, Any]:

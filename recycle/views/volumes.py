@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpResponse, HttpResponseBase
 from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, pgettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
 
 from recycle.actions import Outcome
@@ -64,7 +64,7 @@ _EXPORT = (
 # What the list says around its rows, and the buttons over it: address, label, whether it deletes.
 _ABOUT = {
     "picture": "disk",
-    "group": gettext_lazy("Storage"),
+    "group": pgettext_lazy("navigation", "KEC"),
     "title": gettext_lazy("EBS Volume"),
     "tip": gettext_lazy(
         "A volume is attached to one instance of its own zone. When that moves to the recycle "
