@@ -154,7 +154,9 @@ POLICIES: dict[str, Policy] = {
         paid=_("For months, paid before."), deletable=False, keep_expired_for=timedelta(days=7)
     ),
     BillingMode.DAILY: Policy(
-        paid=_("By the day."), min_age=timedelta(hours=1), keep_for=timedelta(hours=2)
+        paid=_("By the day, settled monthly."),
+        min_age=timedelta(hours=1),
+        keep_for=timedelta(hours=2),
     ),
     BillingMode.HOURLY: Policy(paid=_("By the hour."), no_fees_upon_shutdown=True),
 }

@@ -47,10 +47,10 @@ TITLES: dict[str, Any] = {
     "delete_volumes": ngettext_lazy("Delete %(n)d EBS volume", "Delete %(n)d EBS volumes", N),
     # EIPs
     "create_address": _("Create EIP"),
-    "associate": ngettext_lazy("Associate %(n)d EIP", "Associate %(n)d EIPs", N),
-    "associate_address": _("Associate an EIP"),
-    "associate_with_balancer": _("Associate an EIP"),
-    "disassociate": ngettext_lazy("Disassociate %(n)d EIP", "Disassociate %(n)d EIPs", N),
+    "associate": ngettext_lazy("Bind %(n)d EIP", "Bind %(n)d EIPs", N),
+    "associate_address": _("Bind an EIP"),
+    "associate_with_balancer": _("Bind an EIP"),
+    "disassociate": ngettext_lazy("Unbind %(n)d EIP", "Unbind %(n)d EIPs", N),
     "delete_addresses": ngettext_lazy("Delete %(n)d EIP", "Delete %(n)d EIPs", N),
     # Load balancers
     "create_balancer": _("Create load balancer"),
@@ -63,16 +63,18 @@ TITLES: dict[str, Any] = {
     "register_instances": ngettext_lazy(
         "Register %(n)d instance with a listener", "Register %(n)d instances with a listener", N
     ),
-    "deregister": ngettext_lazy("Deregister %(n)d real server", "Deregister %(n)d real servers", N),
+    "deregister": ngettext_lazy(
+        "Deregister %(n)d backend server", "Deregister %(n)d backend servers", N
+    ),
     # Tags
     "create_tag": _("Create tag"),
-    "add_tags": ngettext_lazy("Add %(n)d tag to an instance", "Add %(n)d tags to an instance", N),
-    "add_tag": ngettext_lazy("Add a tag to %(n)d instance", "Add a tag to %(n)d instances", N),
+    "add_tags": ngettext_lazy("Bind %(n)d tag to an instance", "Bind %(n)d tags to an instance", N),
+    "add_tag": ngettext_lazy("Bind a tag to %(n)d instance", "Bind a tag to %(n)d instances", N),
     "remove_tags": ngettext_lazy(
-        "Remove %(n)d tag from an instance", "Remove %(n)d tags from an instance", N
+        "Unbind %(n)d tag from an instance", "Unbind %(n)d tags from an instance", N
     ),
     "take_off_tags": ngettext_lazy(
-        "Remove the tag from %(n)d instance", "Remove the tag from %(n)d instances", N
+        "Unbind the tag from %(n)d instance", "Unbind the tag from %(n)d instances", N
     ),
     "delete_tags": ngettext_lazy("Delete %(n)d tag", "Delete %(n)d tags", N),
 }
@@ -95,8 +97,10 @@ PROSPECTS: dict[Action, Any] = {
 }
 
 _ATTACHED = ngettext_lazy("Attached %(n)d EBS volume.", "Attached %(n)d EBS volumes.", N)
-_ASSOCIATED = ngettext_lazy("Associated %(n)d EIP.", "Associated %(n)d EIPs.", N)
-_REGISTERED = ngettext_lazy("Registered %(n)d real server.", "Registered %(n)d real servers.", N)
+_ASSOCIATED = ngettext_lazy("Bound %(n)d EIP.", "Bound %(n)d EIPs.", N)
+_REGISTERED = ngettext_lazy(
+    "Registered %(n)d backend server.", "Registered %(n)d backend servers.", N
+)
 
 # What was done, in one sentence.
 DONE: dict[str, Any] = {
@@ -146,7 +150,7 @@ DONE: dict[str, Any] = {
     "associate": _ASSOCIATED,
     "associate_address": _ASSOCIATED,
     "associate_with_balancer": _ASSOCIATED,
-    "disassociate": ngettext_lazy("Disassociated %(n)d EIP.", "Disassociated %(n)d EIPs.", N),
+    "disassociate": ngettext_lazy("Unbound %(n)d EIP.", "Unbound %(n)d EIPs.", N),
     "delete_addresses": ngettext_lazy("Deleted %(n)d EIP.", "Deleted %(n)d EIPs.", N),
     # Load balancers
     "create_balancer": _("Created the load balancer"),
@@ -158,17 +162,17 @@ DONE: dict[str, Any] = {
     "register": _REGISTERED,
     "register_instances": _REGISTERED,
     "deregister": ngettext_lazy(
-        "Deregistered %(n)d real server.", "Deregistered %(n)d real servers.", N
+        "Deregistered %(n)d backend server.", "Deregistered %(n)d backend servers.", N
     ),
     # Tags
     "create_tag": _("Created the tag"),
-    "add_tags": ngettext_lazy("Added %(n)d tag.", "Added %(n)d tags.", N),
+    "add_tags": ngettext_lazy("Bound %(n)d tag.", "Bound %(n)d tags.", N),
     "add_tag": ngettext_lazy(
-        "Added the tag to %(n)d instance.", "Added the tag to %(n)d instances.", N
+        "Bound the tag to %(n)d instance.", "Bound the tag to %(n)d instances.", N
     ),
-    "remove_tags": ngettext_lazy("Removed %(n)d tag.", "Removed %(n)d tags.", N),
+    "remove_tags": ngettext_lazy("Unbound %(n)d tag.", "Unbound %(n)d tags.", N),
     "take_off_tags": ngettext_lazy(
-        "Removed the tag from %(n)d instance.", "Removed the tag from %(n)d instances.", N
+        "Unbound the tag from %(n)d instance.", "Unbound the tag from %(n)d instances.", N
     ),
     "delete_tags": ngettext_lazy("Deleted %(n)d tag.", "Deleted %(n)d tags.", N),
 }

@@ -137,7 +137,7 @@ def test_it_goes_to_an_instance_or_to_a_load_balancer(
     client.force_login(oscar)
 
     for address, name in zip(addresses, ("web", "front"), strict=True):
-        assert "Associated 1 EIP." in send(client, "associate", address, other=name).text
+        assert "Bound 1 EIP." in send(client, "associate", address, other=name).text
 
     assert [holder_of(address) for address in addresses] == [instance, balancer]
 
@@ -165,7 +165,7 @@ def test_an_instance_takes_one(client, alice, make_address, instance):
 
     response = send(client, "associate", *addresses, other="web")
 
-    assert "Associated 1 EIP." in response.text
+    assert "Bound 1 EIP." in response.text
     assert "There is no room for another one." in response.text
     assert instance.elastic_ips.count() == 1
 
@@ -227,7 +227,7 @@ def test_it_is_disassociated_without_javascript(client, alice, make_address, ins
 
     response = send(client, "disassociate", address, headers={}, back="/addresses/")
 
-    assert "Disassociated 1 EIP." in client.get(response.url).text
+    assert "Unbound 1 EIP." in client.get(response.url).text
     assert holder_of(address) is None
 
 

@@ -242,7 +242,7 @@ def test_an_instance_is_registered_at_its_private_ip(client, oscar, listener, in
         8080,
         5,
     )
-    assert "Registered 1 real server." in response.text
+    assert "Registered 1 backend server." in response.text
 
 
 @pytest.mark.parametrize(
@@ -271,7 +271,7 @@ def test_several_instances_are_registered_with_a_listener_by_its_name(
 
     response = send(client, "register_instances", *instances, other=other, port="80", weight="1")
 
-    assert "Registered 2 real servers." in response.text
+    assert "Registered 2 backend servers." in response.text
     assert listener.real_servers.count() == 2
 
 
@@ -310,7 +310,7 @@ def test_a_real_server_is_deregistered_without_javascript(client, alice, server)
     response = send(client, "deregister", server, headers={}, back=page)
 
     assert response.url == page
-    assert "Deregistered 1 real server." in client.get(page).text
+    assert "Deregistered 1 backend server." in client.get(page).text
     assert not RealServer.objects.exists()
 
 

@@ -54,9 +54,9 @@ def test_a_person_binds_everything_from_the_page_of_an_instance(
 
     for label, typed in (
         ("Attach EBS volume", "dat"),
-        ("Associate EIP", "120"),
+        ("Bind EIP", "120"),
         ("Register with listener", "balancer"),
-        ("Add tag", "env"),
+        ("Bind tag", "env"),
     ):
         page.get_by_role("button", name="Bind").click()
         page.get_by_role("link", name=label).click()
@@ -139,11 +139,11 @@ def test_it_works_without_javascript(open_page, alice, rows):
     page = open_page(alice, java_script_enabled=False)
     page.goto("/tags/")
 
-    page.get_by_role("link", name="Add to instance").click()
+    page.get_by_role("link", name="Bind to instance").click()
     page.get_by_label("Instance: ID, name or private IP").fill("web-01")
     page.get_by_role("button", name="OK").click()
 
-    expect(page.get_by_text("Added 1 tag.")).to_be_visible()
+    expect(page.get_by_text("Bound 1 tag.")).to_be_visible()
     assert InstanceTag.objects.get().tag == Tag.objects.get()
 
 

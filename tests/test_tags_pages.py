@@ -124,7 +124,7 @@ def test_tags_are_added_to_an_instance(client, oscar, make_tag, instance):
     response = send(client, "add_tags", *tags, other="web")
 
     assert tags_of(instance) == ["env=prod", "team=search"]
-    assert "Added 1 tag." in response.text
+    assert "Bound 1 tag." in response.text
     assert "env=prod: It is there already." in response.text
 
 
@@ -137,7 +137,7 @@ def test_a_tag_is_added_to_several_instances(client, alice, make_tag, make_insta
 
     response = send(client, "add_tag", *instances, other=str(tag))
 
-    assert "Added the tag to 2 instances." in response.text
+    assert "Bound the tag to 2 instances." in response.text
     assert [tags_of(each) for each in instances] == [[str(tag)]] * 2
 
 
@@ -171,7 +171,7 @@ def test_tags_are_removed_from_an_instance(client, alice, make_tag, instance, ma
 
     assert tags_of(instance) == []
     assert tags_of(another) == ["env=prod"]
-    assert "Removed 1 tag." in response.text
+    assert "Unbound 1 tag." in response.text
     assert "team=search: It is not bound." in response.text
 
 
@@ -185,7 +185,7 @@ def test_a_tag_is_taken_off_the_instances_that_are_named_on_its_page(
 
     response = send(client, "take_off_tags", *on[:2], headers={}, back=page)
 
-    assert "Removed the tag from 2 instances." in client.get(response.url).text
+    assert "Unbound the tag from 2 instances." in client.get(response.url).text
     assert [tags_of(each) for each in instances] == [[], [], ["env=prod"]]
 
 

@@ -24,7 +24,7 @@ class Kind(models.TextChoices):
     EIP = "eip", _("EIP")
     LOAD_BALANCER = "load_balancer", _("Load balancer")
     LISTENER = "listener", _("Listener")
-    REAL_SERVER = "real_server", _("Real server")
+    REAL_SERVER = "real_server", _("Backend server")
     TAG = "tag", _("Tag")
     MEMBER = "member", _("Member")
     ACCOUNT = "account", _("Account")

@@ -150,8 +150,8 @@ class RealServer(models.Model):
     objects = OfInstanceQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("real server")
-        verbose_name_plural = _("real servers")
+        verbose_name = _("backend server")
+        verbose_name_plural = _("backend servers")
         constraints = [
             models.CheckConstraint(condition=PORT, name="real_server_port_in_range"),
             models.UniqueConstraint(

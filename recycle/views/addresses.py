@@ -58,7 +58,7 @@ def _holder_id(address: ElasticIP) -> UUID | None:
 
 
 def _status(address: ElasticIP) -> str:
-    return _("Associated") if _holder_id(address) else _("Not associated")
+    return _("Bound") if _holder_id(address) else _("Not bound")
 
 
 _EXPORT = (
@@ -82,18 +82,16 @@ _ABOUT = {
     "title": gettext_lazy("EIP"),
     "tip": gettext_lazy(
         "An EIP belongs to one instance or one load balancer of its region. When an instance "
-        "moves to the recycle bin, its EIP is disassociated and stays here; a restore does not "
-        "associate it again."
+        "moves to the recycle bin, its EIP is unbound and stays here; a restore does not bind "
+        "it again."
     ),
     "search": gettext_lazy("Address, ID or name"),
-    "empty": gettext_lazy(
-        "This account has no EIPs yet. Create one, then associate it with an instance."
-    ),
+    "empty": gettext_lazy("This account has no EIPs yet. Create one, then bind it to an instance."),
     "create": "recycle:create_address",
     "create_label": gettext_lazy("Create EIP"),
     "batch": [
-        ("recycle:associate", gettext_lazy("Associate"), False),
-        ("recycle:disassociate", gettext_lazy("Disassociate"), False),
+        ("recycle:associate", gettext_lazy("Bind"), False),
+        ("recycle:disassociate", gettext_lazy("Unbind"), False),
         ("recycle:delete_addresses", gettext_lazy("Delete"), True),
     ],
 }
@@ -157,7 +155,7 @@ def associate(request: Request) -> HttpResponse:
     details = AssociateForm(dialog.answers, scope=request.shell.scope, rows=dialog.rows)
     if not details.is_valid():
         note = _(
-            "With a running or stopped instance, or a load balancer, of the same region. Each "
+            "To a running or stopped instance, or a load balancer, of the same region. Each "
             "takes one EIP."
         )
         return ask(dialog, "associate", details, note=note, bound=_bound(dialog.rows))

@@ -61,7 +61,7 @@ _EXPORT = (
     (gettext_lazy("Type"), "get_type_display"),
     (gettext_lazy("EIP"), "eip"),
     (gettext_lazy("Listeners"), "listener_count"),
-    (gettext_lazy("Real servers"), "server_count"),
+    (gettext_lazy("Backend servers"), "server_count"),
     (gettext_lazy("VPC"), "vpc_id"),
     (gettext_lazy("Region"), "region_id"),
     (gettext_lazy("Created"), "created_at"),
@@ -74,7 +74,7 @@ _ABOUT = {
     "group": gettext_lazy("Network"),
     "title": gettext_lazy("Load Balancer"),
     "tip": gettext_lazy(
-        "A load balancer has listeners, and each listener its real servers. An instance that "
+        "A load balancer has listeners, and each listener its backend servers. An instance that "
         "moves to the recycle bin is deregistered; a restore does not register it again."
     ),
     "search": gettext_lazy("ID, name or EIP"),

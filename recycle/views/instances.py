@@ -30,7 +30,7 @@ BATCH = [
 MORE = [
     *((action.value, action.label) for action in (Action.PROTECT, Action.UNPROTECT)),
     ("register_instances", _("Register with listener")),
-    ("add_tag", _("Add tag")),
+    ("add_tag", _("Bind tag")),
 ]
 _EXPORT = (
     (_("Instance ID"), "pk"),

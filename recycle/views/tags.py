@@ -59,15 +59,15 @@ _ABOUT = {
     "title": gettext_lazy("Tag"),
     "tip": gettext_lazy(
         "A tag is a key, with a value if you like. An instance that moves to the recycle bin "
-        "loses its tags; a restore does not add them again."
+        "loses its tags; a restore does not bind them again."
     ),
     "search": gettext_lazy("Key or value"),
-    "empty": gettext_lazy("This account has no tags yet. Create one, then add it to instances."),
+    "empty": gettext_lazy("This account has no tags yet. Create one, then bind it to instances."),
     "create": "recycle:create_tag",
     "create_label": gettext_lazy("Create Tag"),
     "batch": [
-        ("recycle:add_tags", gettext_lazy("Add to instance"), False),
-        ("recycle:remove_tags", gettext_lazy("Remove from instance"), False),
+        ("recycle:add_tags", gettext_lazy("Bind to instance"), False),
+        ("recycle:remove_tags", gettext_lazy("Unbind from instance"), False),
         ("recycle:delete_tags", gettext_lazy("Delete"), True),
     ],
 }

@@ -72,8 +72,8 @@ class AddressFilter(ListForm):
         label=_("Status"),
         choices=[
             ("", _("All statuses")),
-            ("associate", _("Associated")),
-            ("disassociate", _("Not associated")),
+            ("associate", _("Bound")),
+            ("disassociate", _("Not bound")),
         ],
     )
     billing = forms.ChoiceField(required=False, label=_("Billing mode"), choices=BILLING_MODES)
