@@ -10,22 +10,30 @@ from recycle.admin.base import FixedAdmin, used
 from recycle.models import InstanceType, Region, Zone
 
 
+@admin.display(description=gettext_lazy("shown as"))
+def shown(place: Region | Zone) -> str:
+    """What the pages call it, in the language of who looks."""
+    return place.label
+
+
 @admin.register(Region)
 class RegionAdmin(FixedAdmin):
+    """Left without a name, a region or a zone goes by the one that it is known by."""
+
     fixed = ("code",)
     ordering = ("code",)
-    list_display = ("code", "name")
-    search_fields = ("code", "name_folded__contains")
+    list_display = ("code", shown, "name", "chinese_name")
+    search_fields = ("code", "name_folded__contains", "chinese_name_folded__contains")
 
 
 @admin.register(Zone)
 class ZoneAdmin(FixedAdmin):
     fixed = ("code", "region")
     ordering = ("code",)
-    list_display = ("code", "region", *(f"used_{limit}" for limit in ZONE_LIMITS))
+    list_display = ("code", shown, "region", *(f"used_{limit}" for limit in ZONE_LIMITS))
     list_filter = ("region",)
     list_select_related = ("region",)
-    search_fields = ("code",)
+    search_fields = ("code", "name_folded__contains", "chinese_name_folded__contains")
     used_vcpu_capacity = used(Limit.VCPU)
     used_memory_gb_capacity = used(Limit.MEMORY_GB)
 

@@ -58,8 +58,7 @@ class ListForm(FilterForm):
         self.now = scope.now
         self._choices("sort").choices = [("", ""), *((sort, sort) for sort in self.sorts)]
         if "zone" in self.fields:
-            zones = [(zone.pk, zone.pk) for zone in scope.zones]
-            self._choices("zone").choices = [("", _("All zones")), *zones]
+            self._choices("zone").choices = [("", _("All zones")), *scope.zone_choices()]
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data

@@ -35,6 +35,7 @@ class Offer:
 
     account: Account
     zones: Mapping[str, Zone]
+    zone_names: Mapping[str, str]
     types: Mapping[str, InstanceType]
     tags: Mapping[int, Tag]
     # What the chosen zone and its region have, and what can be made new there.
@@ -47,7 +48,7 @@ class Offer:
         """The choices of each field that depends on the account."""
         groups = [(key, f"{_short(key)} · VPC {_short(vpc)}") for key, vpc in self.groups.items()]
         return {
-            "zone": [(zone, zone) for zone in self.zones],
+            "zone": [(zone.pk, self.zone_names[zone.pk]) for zone in self.zones.values()],
             "instance_type": [(kind, kind) for kind in self.types],
             "subnet": [(key, subnet.label) for key, subnet in self.subnets.items()],
             "security_group": [*groups, (NEW, _("A new one"))],
@@ -80,6 +81,7 @@ def offered(scope: Scope, chosen: str | None) -> Offer:
     return Offer(
         account=account,
         zones=zones,
+        zone_names=scope.zone_names,
         types=_by_key(InstanceType.objects.order_by("family", "vcpu", "memory_gb", "name")),
         tags=_by_key(tags),
         subnets=subnets,

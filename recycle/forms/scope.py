@@ -8,6 +8,7 @@ from django import forms
 from django.utils.translation import gettext as _
 
 from recycle.models import Account, Instance, InstanceQuerySet, Region, User, Zone
+from recycle.places import region_name
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,23 @@ class Scope:
     @property
     def regions(self) -> list[Region]:
         return [self.region] if self.region else self.all_regions
+
+    @cached_property
+    def zone_names(self) -> dict[str, str]:
+        """What to call each zone: with its region, where those of several are shown."""
+        several = len(self.regions) > 1
+        return {zone.pk: zone.full_label if several else zone.label for zone in self.all_zones}
+
+    def region_name(self, code: str) -> str:
+        """What to call a region, also one that has no zone."""
+        found = (region.label for region in self.all_regions if region.pk == code)
+        return next(found, "") or region_name(code)
+
+    def zone_choices(self) -> list[tuple[str, str]]:
+        return [(zone.pk, self.zone_names[zone.pk]) for zone in self.zones]
+
+    def region_choices(self) -> list[tuple[str, str]]:
+        return [(region.pk, region.label) for region in self.regions]
 
     def instances(self) -> InstanceQuerySet:
         """The instances of the account, in every region."""

@@ -5,21 +5,32 @@ from django.db.models import F, Q
 from django.utils.translation import gettext_lazy as _
 
 from recycle.models.folded import FoldedField
+from recycle.places import region_name, with_region, zone_name
 from recycle.policy import NO_FEES_FAMILIES
 from recycle.text import check_text
 
 
 class Region(models.Model):
     code = models.CharField(_("code"), max_length=32, primary_key=True, validators=[check_text])
-    name = models.CharField(_("name"), max_length=64, validators=[check_text])
+    # Empty, or the code, where the region goes by the name that it is known by.
+    name = models.CharField(_("English name"), max_length=64, blank=True, validators=[check_text])
     name_folded = FoldedField("name")
+    chinese_name = models.CharField(
+        _("Chinese name"), max_length=64, null=True, blank=True, validators=[check_text]
+    )
+    chinese_name_folded = FoldedField("chinese_name")
 
     class Meta:
         verbose_name = _("region")
         verbose_name_plural = _("regions")
 
     def __str__(self) -> str:
-        return self.code
+        return _with_code(self.label, self.code)
+
+    @property
+    def label(self) -> str:
+        """What people read, in their language."""
+        return region_name(self.code, self.name, self.chinese_name)
 
 
 class Zone(models.Model):
@@ -27,6 +38,14 @@ class Zone(models.Model):
     region = models.ForeignKey(
         Region, models.PROTECT, related_name="zones", verbose_name=_("region")
     )
+    name = models.CharField(
+        _("English name"), max_length=64, null=True, blank=True, validators=[check_text]
+    )
+    name_folded = FoldedField("name")
+    chinese_name = models.CharField(
+        _("Chinese name"), max_length=64, null=True, blank=True, validators=[check_text]
+    )
+    chinese_name_folded = FoldedField("chinese_name")
     # What the zone can give; empty means no limit. What is used is summed up when it matters.
     vcpu_capacity = models.PositiveIntegerField(_("vCPU at most"), null=True, blank=True)
     memory_gb_capacity = models.PositiveIntegerField(
@@ -42,7 +61,21 @@ class Zone(models.Model):
         ]
 
     def __str__(self) -> str:
-        return self.code
+        return _with_code(self.label, self.code)
+
+    @property
+    def label(self) -> str:
+        """What people read within its region, in their language."""
+        return zone_name(self.code, self.region_id, self.name, self.chinese_name)
+
+    @property
+    def full_label(self) -> str:
+        """The same with its region, which has to be there."""
+        return with_region(self.label, self.region.label)
+
+
+def _with_code(label: str, code: str) -> str:
+    return code if label == code else f"{code} · {label}"
 
 
 class InstanceType(models.Model):

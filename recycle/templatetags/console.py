@@ -51,6 +51,24 @@ def icon(name: str, extra: str = "") -> SafeString:
     )
 
 
+@register.simple_tag(takes_context=True)
+def zone(context: template.Context, code: str) -> SafeString:
+    """What people call a zone."""
+    return place(code, context["request"].shell.scope.zone_names.get(code, code))
+
+
+@register.simple_tag(takes_context=True)
+def region(context: template.Context, code: str) -> SafeString:
+    """What people call a region."""
+    return place(code, context["request"].shell.scope.region_name(code))
+
+
+def place(code: str, name: str) -> SafeString:
+    """A list may cut it short; what it is in full, and its code, are the tooltip."""
+    title = code if name == code else f"{name} · {code}"
+    return format_html('<span class="place" title="{}">{}</span>', title, name)
+
+
 def disabled(label: object, reason: object) -> SafeString:
     """What cannot be done, and why."""
     return format_html(

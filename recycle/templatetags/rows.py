@@ -35,6 +35,7 @@ from recycle.templatetags.console import (
     disabled,
     icon,
     opens_dialog,
+    place,
     retention_change,
     retention_of,
     seconds_between,
@@ -98,7 +99,7 @@ class BinRow(NamedTuple):
     type: str
     size: str
     ip: str
-    zone: str
+    zone: SafeString
     deleted_at: str
     deleted: str
     since: str
@@ -151,6 +152,8 @@ class Common:
             "when": self.when,
             "ends": self.ends,
             "bin_rows": self.bin_rows,
+            "zone": self.zone,
+            "region": self.region,
             "size": self.size,
             "bound_words": self.bound_words,
             "since": lambda moment: time_since(moment, self._now, self.gettext),
@@ -179,7 +182,7 @@ class Common:
                 row.instance_type_id,
                 self.size(row),
                 row.private_ip,
-                row.zone_id,
+                self.zone(row.zone_id),
                 deleted.isoformat(),
                 self.when(deleted),
                 time_since(deleted, self._now, self.gettext),
@@ -221,6 +224,18 @@ class Common:
             _joined(servers and f"{servers} SLB", eips and f"{eips} EIP"),
             _joined(volumes and f"{volumes} EBS", counted),
         )
+
+    def zone(self, code: str) -> SafeString:
+        """As the tag of this name."""
+        names = self._shell.scope.zone_names
+        shown = self._once(("zone", code), lambda: place(code, names.get(code, code)))
+        return mark_safe(shown)  # noqa: S308 - it has been escaped
+
+    def region(self, code: str) -> SafeString:
+        """As the tag of this name."""
+        name = self._shell.scope.region_name
+        shown = self._once(("region", code), lambda: place(code, name(code)))
+        return mark_safe(shown)  # noqa: S308 - it has been escaped
 
     def when(self, moment: datetime, form: str = "%Y-%m-%d %H:%M:%S %Z") -> str:
         return moment.astimezone(self._zone).strftime(form)

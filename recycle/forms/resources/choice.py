@@ -48,7 +48,7 @@ class Choice:
         """How a row is written into the field."""
         return str(row) if str(row) == str(row.pk) else f"{row} · {row.pk}"
 
-    def about(self, row: Any) -> str:
+    def about(self, row: Any, scope: Scope) -> str:
         """What a suggestion says of a row beside its name."""
         raise NotImplementedError
 
@@ -71,7 +71,7 @@ class Choice:
         if near:
             rows = rows.filter(self.near(near))
         return sorted(
-            (self.written(row), self.about(row)) for row in rows.order_by("pk")[:SUGGESTED]
+            (self.written(row), self.about(row, scope)) for row in rows.order_by("pk")[:SUGGESTED]
         )
 
 
@@ -98,8 +98,8 @@ class InstanceChoice(Choice):
     def near(self, code: str) -> Q:
         return Q(zone=code) | Q(zone__region=code)
 
-    def about(self, row: Instance) -> str:
-        return f"{row.private_ip} · {row.zone_id}"
+    def about(self, row: Instance, scope: Scope) -> str:
+        return f"{row.private_ip} · {scope.zone_names[row.zone_id]}"
 
 
 class VolumeChoice(Choice):
@@ -111,8 +111,8 @@ class VolumeChoice(Choice):
     def near(self, code: str) -> Q:
         return Q(zone=code) | Q(zone__region=code)
 
-    def about(self, row: Volume) -> str:
-        return f"{row.type} · {row.size_gb} GB · {row.zone_id}"
+    def about(self, row: Volume, scope: Scope) -> str:
+        return f"{row.type} · {row.size_gb} GB · {scope.zone_names[row.zone_id]}"
 
 
 class AddressChoice(Choice):
@@ -130,16 +130,16 @@ class AddressChoice(Choice):
     def written(self, row: ElasticIP) -> str:
         return str(row)
 
-    def about(self, row: ElasticIP) -> str:
-        return f"{row.bandwidth_mbps} Mbps · {row.region_id}"
+    def about(self, row: ElasticIP, scope: Scope) -> str:
+        return f"{row.bandwidth_mbps} Mbps · {scope.region_name(row.region_id)}"
 
 
 class BalancerChoice(Choice):
     def rows(self, scope: Scope) -> QuerySet[Any, Any]:
         return LoadBalancer.objects.visible_to(scope.by).of(scope.account)
 
-    def about(self, row: LoadBalancer) -> str:
-        return f"{row.get_type_display()} · {row.region_id}"
+    def about(self, row: LoadBalancer, scope: Scope) -> str:
+        return f"{row.get_type_display()} · {scope.region_name(row.region_id)}"
 
 
 class ListenerChoice(Choice):
@@ -159,7 +159,7 @@ class ListenerChoice(Choice):
     def written(self, row: Listener) -> str:
         return f"{row.load_balancer} {row} · {row.pk}"
 
-    def about(self, row: Listener) -> str:
+    def about(self, row: Listener, scope: Scope) -> str:
         return str(row.get_method_display())
 
 
@@ -181,7 +181,7 @@ class TagChoice(Choice):
     def written(self, row: Tag) -> str:
         return str(row)
 
-    def about(self, row: Tag) -> str:
+    def about(self, row: Tag, scope: Scope) -> str:
         return ""
 
 

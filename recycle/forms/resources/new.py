@@ -46,7 +46,7 @@ class VolumeForm(NewForm):
     )
 
     def prepare(self) -> None:
-        self.offer("zone", [(zone.pk, zone.pk) for zone in self.scope.zones])
+        self.offer("zone", self.scope.zone_choices())
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
@@ -88,7 +88,7 @@ class AddressForm(NewForm):
     )
 
     def prepare(self) -> None:
-        self.offer("region", [(region.pk, region.pk) for region in self.scope.regions])
+        self.offer("region", self.scope.region_choices())
 
     def new(self) -> ElasticIP:
         """The row that was asked for, not saved; the action gives it an address."""
@@ -128,8 +128,9 @@ class BalancerForm(NewForm):
             .distinct()[:200]
         )
         self.region_of: dict[str, str] = {str(vpc): region for vpc, region in found}
-        labels = [(vpc, f"{vpc} · {region}") for vpc, region in self.region_of.items()]
-        self.offer("region", [(region.pk, region.pk) for region in self.scope.regions])
+        name = self.scope.region_name
+        labels = [(vpc, f"{vpc} · {name(region)}") for vpc, region in self.region_of.items()]
+        self.offer("region", self.scope.region_choices())
         self.offer("vpc_id", [("", _("Any")), *labels])
 
     def clean_vpc_id(self) -> UUID | None:

@@ -18,7 +18,6 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
-from django.utils.translation import gettext_noop
 from tqdm import tqdm
 
 from console import env
@@ -51,9 +50,9 @@ from recycle.policy import NO_FEES_FAMILIES, POLICIES, BillingMode, Role, may
 
 NAME = "Acme Research"
 REGIONS = {
-    "cn-beijing-6": (gettext_noop("Beijing"), "abc"),
-    "cn-shanghai-2": (gettext_noop("Shanghai"), "ab"),
-    "cn-guangzhou-1": (gettext_noop("Guangzhou"), "a"),
+    "cn-beijing-6": "abc",
+    "cn-shanghai-2": "ab",
+    "cn-guangzhou-1": "a",
 }
 # Family: memory in GB for each vCPU. The vendor's own figures are not public; these are ours.
 FAMILIES = {"N3": 4, "C4": 2, "S4": 4, "E1": 8, "I3": 4}
@@ -183,8 +182,8 @@ class Demo:
 
     def _catalogue(self) -> None:
         self.zones = []
-        for code, (name, letters) in REGIONS.items():
-            region, _ = Region.objects.get_or_create(code=code, defaults={"name": name})
+        for code, letters in REGIONS.items():
+            region, _ = Region.objects.get_or_create(code=code, defaults={"name": code})
             for letter in letters:
                 zone, _ = Zone.objects.get_or_create(
                     code=f"{code}{letter}", defaults={"region": region}
