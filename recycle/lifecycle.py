@@ -51,6 +51,11 @@ class ResourceAction(TextChoices):
     BIND = "bind", _("Bind")
     UNBIND = "unbind", _("Unbind")
     REMOVE = "remove", _("Delete")
+    # A listener.
+    ENABLE = "enable", _("Enable")
+    DISABLE = "disable", _("Disable")
+    # What a listener sends to a backend server, beside the others.
+    WEIGH = "weigh", _("Change weight")
     # A batch job.
     CANCEL = "cancel", _("Cancel")
 

@@ -33,5 +33,7 @@ DATA_DISKS = {
 BANDWIDTH_MBPS = (1, 15_000)
 # Of a listener, and of what stands behind it.
 PORTS = (1, 65_535)
+# How much of what a listener gets a backend server takes, beside the others.
+WEIGHTS = (1, 255)
 # Instances made by one request.
 MOST_AT_ONCE = 100

@@ -74,6 +74,7 @@ class Refusal(TextChoices):
     QUOTA = "quota", _("The account's quota is used up.")
     TAKEN = "taken", _("It is taken by another one.")
     ALREADY = "already", _("It is there already.")
+    AS_ASKED = "as_asked", _("It is as you want it already.")
     NOT_BOUND = "not_bound", _("It is not bound.")
     BOUND = "bound", _("Something is bound to it.")
     TOO_WIDE = (
@@ -209,6 +210,9 @@ NEEDED: dict[AnyAction, Role] = {
     ResourceAction.BIND: Role.OPERATOR,
     ResourceAction.UNBIND: Role.OPERATOR,
     ResourceAction.REMOVE: Role.OPERATOR,
+    ResourceAction.ENABLE: Role.OPERATOR,
+    ResourceAction.DISABLE: Role.OPERATOR,
+    ResourceAction.WEIGH: Role.OPERATOR,
     Right.RETENTION: Role.ADMINISTRATOR,
     Right.UNDO_OTHERS: Role.ADMINISTRATOR,
     # Whoever has asked for a job may stop it, even when they could not ask for it any more.

@@ -58,6 +58,13 @@ TITLES: dict[str, Any] = {
     "delete_balancers": ngettext_lazy(
         "Delete %(n)d load balancer", "Delete %(n)d load balancers", N
     ),
+    "enable_listeners": ngettext_lazy("Enable %(n)d listener", "Enable %(n)d listeners", N),
+    "disable_listeners": ngettext_lazy("Disable %(n)d listener", "Disable %(n)d listeners", N),
+    "weigh": ngettext_lazy(
+        "Change the weight of %(n)d backend server",
+        "Change the weight of %(n)d backend servers",
+        N,
+    ),
     "delete_listeners": ngettext_lazy("Delete %(n)d listener", "Delete %(n)d listeners", N),
     "register": _("Register an instance"),
     "register_instances": ngettext_lazy(
@@ -159,6 +166,13 @@ DONE: dict[str, Any] = {
         "Deleted %(n)d load balancer.", "Deleted %(n)d load balancers.", N
     ),
     "delete_listeners": ngettext_lazy("Deleted %(n)d listener.", "Deleted %(n)d listeners.", N),
+    "enable_listeners": ngettext_lazy("Enabled %(n)d listener.", "Enabled %(n)d listeners.", N),
+    "disable_listeners": ngettext_lazy("Disabled %(n)d listener.", "Disabled %(n)d listeners.", N),
+    "weigh": ngettext_lazy(
+        "Changed the weight of %(n)d backend server.",
+        "Changed the weight of %(n)d backend servers.",
+        N,
+    ),
     "register": _REGISTERED,
     "register_instances": _REGISTERED,
     "deregister": ngettext_lazy(

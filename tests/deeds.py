@@ -195,6 +195,12 @@ DEEDS: dict[str, Deed] = {
     "resources.balancers.register": Deed(
         BIND, lambda world: (world.listener, _instances(world)), {"port": 9090}
     ),
+    "resources.balancers.switch": _deed(
+        ResourceAction.DISABLE, lambda world: Listener.objects.order_by("pk"), on=False
+    ),
+    "resources.balancers.weigh": _deed(
+        ResourceAction.WEIGH, lambda world: RealServer.objects.order_by("pk"), weight=9
+    ),
     "resources.balancers.deregister": _deed(
         UNBIND, lambda world: RealServer.objects.order_by("pk")
     ),

@@ -5,7 +5,7 @@ from uuid import uuid4
 import pytest
 from django.urls import reverse
 
-from recycle.models import ElasticIP, Listener, LoadBalancer, RealServer
+from recycle.models import ElasticIP, Event, Listener, LoadBalancer, RealServer
 from tests.conftest import HTMX, SUBNET, send
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
@@ -90,7 +90,8 @@ def test_the_page_shows_listeners_and_real_servers(client, alice, server, instan
 
     page = client.get(reverse("recycle:balancer", args=[server.listener.load_balancer_id])).text
 
-    assert "HTTP:80 · http" in page
+    assert "HTTP:80" in page
+    assert ">http</a>" in page
     assert str(server) in page
     assert reverse("recycle:instance", args=[instance.pk]) in page
 
@@ -365,3 +366,80 @@ def test_of_a_real_server_it_is_said_behind_what_it_stands(client, alice, server
 
     about = f"{server} ({server.listener.load_balancer}, {server.listener})"
     assert about in client.get(reverse("recycle:log")).text
+
+
+# --- Listeners ------------------------------------------------------------------------------------
+
+
+def test_the_page_shows_what_stands_behind_one_listener_at_a_time(
+    client, alice, server, make_listener, make_instance
+):
+    balancer = server.listener.load_balancer
+    other = make_listener(load_balancer=balancer, name="mail", port=25)
+    client.force_login(alice)
+
+    def shown(*ids, **options):
+        name = "recycle:listener" if len(ids) == 2 else "recycle:balancer"
+        return client.get(reverse(name, args=ids), **options)
+
+    first = shown(balancer.pk, server.listener_id).text
+    second = shown(balancer.pk, other.pk).text
+    assert "mail" in first
+    assert str(server) in first
+    assert "http" in second
+    assert str(server) not in second
+    # Of what has gone, the load balancer is left.
+    gone = shown(balancer.pk, uuid4())
+    assert gone.url == reverse("recycle:balancer", args=[balancer.pk])
+    assert shown(uuid4(), other.pk).status_code == 404
+
+
+def test_a_strangers_listener_is_not_there(client, mallory, listener):
+    client.force_login(mallory)
+
+    page = client.get(reverse("recycle:listener", args=[listener.load_balancer_id, listener.pk]))
+
+    assert page.status_code == 404
+
+
+@pytest.mark.parametrize("headers", [{}, HTMX], ids=["plain", "htmx"])
+def test_a_listener_is_disabled_and_enabled(client, oscar, listener, headers):
+    client.force_login(oscar)
+
+    def switch(verb):
+        address = reverse(f"recycle:{verb}_listeners")
+        answer = {"ids": listener.pk, "confirmed": "1"}
+        response = client.post(address, answer, headers=headers, follow=True)
+        listener.refresh_from_db()
+        return response.text
+
+    assert "Disabled 1 listener." in switch("disable")
+    assert not listener.enabled
+    assert (
+        "Disabled" in client.get(reverse("recycle:balancer", args=[listener.load_balancer_id])).text
+    )
+    assert "It is as you want it already." in switch("disable")
+    assert "Enabled 1 listener." in switch("enable")
+    assert listener.enabled
+    assert list(Event.objects.order_by("id").values_list("action", "by_name", "resource_name")) == [
+        ("disable", "oscar", "HTTP:80"),
+        ("enable", "oscar", "HTTP:80"),
+    ]
+
+
+def test_a_backend_server_gets_another_weight(client, oscar, server, instance):
+    client.force_login(oscar)
+    address = reverse("recycle:weigh")
+    asked = client.get(address, {"ids": server.pk})
+
+    for wrong in ("0", "256", "x", ""):
+        answer = {"ids": server.pk, "confirmed": "1", "weight": wrong}
+        assert client.post(address, answer, headers=HTMX).status_code == 422
+    client.post(address, {"ids": server.pk, "confirmed": "1", "weight": "20"}, headers=HTMX)
+
+    assert 'value="1"' in asked.text
+    server.refresh_from_db()
+    assert server.weight == 20
+    event = Event.objects.get()
+    assert (event.action, event.instance_id) == ("weigh", instance.pk)
+    assert (event.detail["weight_before"], event.detail["weight"]) == (1, 20)

@@ -21,8 +21,8 @@ class LoadBalancerAdmin(BindingAdmin):
 class ListenerAdmin(BindingAdmin):
     fixed = ("load_balancer",)
     bound = ()
-    list_display = ("name", "load_balancer", "protocol", "port", "method")
-    list_filter = ("protocol",)
+    list_display = ("name", "load_balancer", "protocol", "port", "method", "enabled")
+    list_filter = ("protocol", "enabled")
     search_fields = ("name_folded__contains", "id", "load_balancer__name_folded__contains")
     list_select_related = ("load_balancer",)
     autocomplete_fields = ("load_balancer",)

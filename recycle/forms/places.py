@@ -58,6 +58,7 @@ PLAIN = frozenset(
         "volume",
         "address",
         "balancer",
+        "listener",
         "tag",
     )
 )

@@ -20,6 +20,7 @@ from recycle.inventory.words import (
     CHARGE_TYPES,
     CHARGES,
     LEAVING,
+    LISTENER_STATES,
     METHODS,
     NESTED_SERVERS,
     NO_RULES,
@@ -260,6 +261,7 @@ def _listener(fields: Fields, entry: Entry) -> None:
         "protocol": PROTOCOLS.get(protocol),
         "port": fields.number("ListenerPort", **PORT_RANGE),
         "method": fields.word("Method", METHODS, otherwise=Listener.Method.ROUND_ROBIN),
+        "enabled": fields.word("ListenerState", LISTENER_STATES, otherwise=True),
         "created_at": fields.moment("CreateTime"),
     }
 

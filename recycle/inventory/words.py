@@ -78,6 +78,8 @@ BARE_METAL = "epc"
 TYPES = {kind.value: kind for kind in LoadBalancer.Type}
 PROTOCOLS = {protocol.value: protocol for protocol in Listener.Protocol}
 METHODS = {method.value: method for method in Listener.Method}
+# Whether a listener is enabled.
+LISTENER_STATES = {"start": True, "stop": False}
 
 # The lists of the answers we read, and how real servers are nested in a listener.
 NESTED_SERVERS = ("RealServer", "RealServerSet")

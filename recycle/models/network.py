@@ -93,6 +93,7 @@ class Listener(models.Model):
     method = models.CharField(
         _("method"), max_length=24, choices=Method, default=Method.ROUND_ROBIN
     )
+    enabled = models.BooleanField(_("enabled"), default=True, db_default=True)
     created_at = models.DateTimeField(_("created"))
 
     objects = OfBalancerQuerySet.as_manager()

@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Model, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse, HttpResponseBase
+from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.http import require_GET, require_http_methods
@@ -25,6 +26,7 @@ from recycle.forms.resources import (
     RegisterForm,
     RegisterInstancesForm,
     RemoveForm,
+    WeightForm,
 )
 from recycle.http import Request
 from recycle.lifecycle import ResourceAction
@@ -165,19 +167,26 @@ def export(request: Request) -> HttpResponseBase:
 
 
 @require_GET
-def detail(request: Request, pk: UUID) -> HttpResponse:
+def detail(request: Request, pk: UUID, listener: UUID | None = None) -> HttpResponse:
+    """A load balancer with its listeners, and what stands behind one of them: the first, if none is
+    named.
+    """
     balancer = find(request, _counted(request), pk)
-    servers = RealServer.objects.select_related("instance").order_by("pk")[:SERVERS]
     listeners = list(
-        balancer.listeners.annotate(server_count=Count("real_servers"))
-        .prefetch_related(Prefetch("real_servers", servers, to_attr="servers"))
-        .order_by("port", "protocol")
+        balancer.listeners.annotate(server_count=Count("real_servers")).order_by("port", "protocol")
     )
-    also = [*listeners, *(server for listener in listeners for server in listener.servers)]
+    shown = next((each for each in listeners if listener in (None, each.pk)), None)
+    if shown is None and listener is not None:
+        # It has been deleted since.
+        return redirect("recycle:balancer", pk)
+    servers: list[RealServer] = []
+    if shown:
+        behind = shown.real_servers.select_related("instance").order_by("address", "port", "pk")
+        servers = list(behind[:SERVERS])
     kinds = [Kind.LOAD_BALANCER, Kind.LISTENER, Kind.REAL_SERVER]
-    return show_detail(
-        request, "balancers/detail.html", balancer, kinds, also, listeners=listeners, keep=()
-    )
+    also = [*listeners, *servers]
+    context = {"listeners": listeners, "shown": shown, "servers": servers, "keep": ()}
+    return show_detail(request, "balancers/detail.html", balancer, kinds, also, **context)
 
 
 @require_http_methods(["GET", "POST"])
@@ -231,6 +240,29 @@ def delete(request: Request) -> HttpResponse:
     rows = dialog.unchanged(bound) if details.unbinds else dialog.chosen
     outcome = balancers.remove(rows, unbind=details.unbinds, context=request.context)
     return report(dialog, "delete_balancers", outcome)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(ResourceAction.ENABLE, _HOME)
+def enable(request: Request) -> HttpResponse:
+    return _switch(request, "enable_listeners", on=True)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(ResourceAction.DISABLE, _HOME)
+def disable(request: Request) -> HttpResponse:
+    note = _("It answers nobody until it is enabled. What stands behind it stays registered.")
+    return _switch(request, "disable_listeners", on=False, note=note)
+
+
+def _switch(request: Request, name: str, *, on: bool, note: str = "") -> HttpResponse:
+    dialog = Dialog(request, _HOME, _listeners(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    details = DetailsForm(dialog.answers, scope=request.shell.scope)
+    if not details.is_valid():
+        return ask(dialog, name, details, note=note)
+    return report(dialog, name, balancers.switch(dialog.chosen, on=on, context=request.context))
 
 
 @require_http_methods(["GET", "POST"])
@@ -313,3 +345,20 @@ def deregister(request: Request) -> HttpResponse:
         return ask(dialog, "deregister", details, note=note, bound=bound)
     outcome = balancers.deregister(dialog.unchanged(bound), context=request.context)
     return report(dialog, "deregister", outcome)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(ResourceAction.WEIGH, _HOME)
+def weigh(request: Request) -> HttpResponse:
+    dialog = Dialog(request, _HOME, _servers(request))
+    if not dialog.is_valid():
+        return dialog.refuse()
+    weights = {server.weight for server in dialog.rows}
+    initial = {"weight": weights.pop() if len(weights) == 1 else None}
+    details = WeightForm(dialog.answers, scope=request.shell.scope, initial=initial)
+    if not details.is_valid():
+        note = _("Of what reaches the listener it takes a share as large as its weight.")
+        return ask(dialog, "weigh", details, note=note, bound=_bound_servers(dialog.rows))
+    weight = details.cleaned_data["weight"]
+    outcome = balancers.weigh(dialog.chosen, weight=weight, context=request.context)
+    return report(dialog, "weigh", outcome)

@@ -1,4 +1,6 @@
-"""Load balancers: create them and their listeners, register and deregister real servers, delete."""
+"""Load balancers: create them and their listeners, switch these on and off, register and deregister
+real servers and weigh them, delete.
+"""
 
 from collections.abc import Iterable, Sequence
 from operator import attrgetter
@@ -75,6 +77,43 @@ def create_listener(listener: Listener, *, context: Context, dry_run: bool = Fal
     return each(
         ResourceAction.CREATE,
         [listener],
+        step,
+        context=context,
+        dry_run=dry_run,
+        account_of=attrgetter("load_balancer.account_id"),
+    )
+
+
+def switch(
+    listeners: QuerySet[Listener], *, on: bool, context: Context, dry_run: bool = False
+) -> Outcome:
+    """Let listeners answer, or answer nobody; what stands behind them stays registered."""
+    action = ResourceAction.ENABLE if on else ResourceAction.DISABLE
+
+    def step(listener: Listener) -> No | None:
+        locked = look_up(
+            Listener.objects.select_related("load_balancer"), listener.pk, lock=not dry_run
+        )
+        if locked is None:
+            return No(Refusal.GONE)
+        if locked.enabled == on:
+            return No(Refusal.AS_ASKED)
+        if dry_run:
+            return None
+        Listener.objects.filter(pk=locked.pk).update(enabled=on)
+        record_one(
+            context,
+            action,
+            Kind.LISTENER,
+            locked,
+            account_id=locked.load_balancer.account_id,
+            load_balancer=str(locked.load_balancer),
+        )
+        return None
+
+    return each(
+        action,
+        listeners.select_related("load_balancer"),
         step,
         context=context,
         dry_run=dry_run,
@@ -172,6 +211,37 @@ def deregister(
     found = servers.select_related("instance", "listener__load_balancer")
     return each(
         ResourceAction.UNBIND,
+        found,
+        step,
+        context=context,
+        dry_run=dry_run,
+        account_of=attrgetter("instance.account_id"),
+    )
+
+
+def weigh(
+    servers: QuerySet[RealServer], *, weight: int, context: Context, dry_run: bool = False
+) -> Outcome:
+    """Let real servers take more or less beside the others behind their listener."""
+
+    def step(server: RealServer) -> No | None:
+        instance = look_up_instance(server.instance_id, lock=not dry_run)
+        locked = look_up(RealServer.objects.all(), server.pk, lock=not dry_run)
+        if locked is None or instance is None:
+            return No(Refusal.GONE)
+        if locked.weight == weight:
+            return No(Refusal.AS_ASKED)
+        if dry_run:
+            return None
+        RealServer.objects.filter(pk=locked.pk).update(weight=weight)
+        told = _server_event(context, ResourceAction.WEIGH, server, instance)
+        told.detail |= {"weight": weight, "weight_before": locked.weight}
+        record_all(context, [told])
+        return None
+
+    found = servers.select_related("instance", "listener__load_balancer")
+    return each(
+        ResourceAction.WEIGH,
         found,
         step,
         context=context,

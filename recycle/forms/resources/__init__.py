@@ -10,6 +10,7 @@ from recycle.forms.resources.bind import (
     RegisterForm,
     RegisterInstancesForm,
     TagInstanceForm,
+    WeightForm,
 )
 from recycle.forms.resources.choice import CHOICES, SuggestForm, suggest
 from recycle.forms.resources.details import (
@@ -59,5 +60,6 @@ __all__ = [
     "TagInstanceForm",
     "VolumeFilter",
     "VolumeForm",
+    "WeightForm",
     "suggest",
 ]

@@ -7,9 +7,7 @@ from django.utils.translation import gettext_lazy
 
 from recycle.forms.resources.choice import LABELS, ChoiceField
 from recycle.forms.resources.details import DetailsForm
-from recycle.offer import PORTS
-
-WEIGHTS = (1, 255)
+from recycle.offer import PORTS, WEIGHTS
 
 
 class BindForm(DetailsForm):
@@ -64,15 +62,23 @@ class AssociateWithBalancerForm(BindForm):
     place = "region_id"
 
 
+class WeightField(forms.IntegerField):
+    def __init__(self, **options: Any) -> None:
+        least, most = WEIGHTS
+        super().__init__(min_value=least, max_value=most, label=gettext_lazy("Weight"), **options)
+
+
+class WeightForm(DetailsForm):
+    weight = WeightField()
+
+
 class RegisterForm(BindForm):
     kind = "instance"
     place = "load_balancer.region_id"
     port = forms.IntegerField(
         min_value=PORTS[0], max_value=PORTS[1], label=gettext_lazy("Port of the instance")
     )
-    weight = forms.IntegerField(
-        min_value=WEIGHTS[0], max_value=WEIGHTS[1], initial=1, label=gettext_lazy("Weight")
-    )
+    weight = WeightField(initial=1)
 
 
 class RegisterInstancesForm(RegisterForm):
