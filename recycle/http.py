@@ -43,7 +43,7 @@ from recycle.models import (
     User,
 )
 from recycle.navigation import NAVIGATION, Branch, Leaf
-from recycle.policy import Role
+from recycle.policy import Reach, Role
 from recycle.waiting import waiting_at_most
 
 # What a proxy gives a request to be known by: nginx's $request_id has no dashes.
@@ -162,8 +162,10 @@ class Shell:
         memberships: list[Membership] = list(
             found.annotate(busy=Exists(jobs)).order_by("account__name")
         )
-        # The actions ask the user; what was just read need not be read again.
-        user.roles = {membership.account_id: Role(membership.role) for membership in memberships}
+        # The actions ask the user; what was just read need not be read again. The roles of somebody
+        # who is restricted stand elsewhere.
+        if not any(membership.restricted for membership in memberships):
+            user.roles = {each.account_id: Reach(Role(each.role)) for each in memberships}
         return memberships
 
     @property
@@ -185,13 +187,21 @@ class Shell:
 
     @property
     def role(self) -> Role:
-        return self.request.user.role_in(self.account.pk) if self.account else Role.NONE
+        """The role in the account, or in that project of it where the person may do most."""
+        return self.request.user.best_role_in(self.account.pk) if self.account else Role.NONE
+
+    def role_for(self, row: Any) -> Role:
+        """The role in the project of a row of the account."""
+        return self.request.user.role_in(row.account_id, row.project_number)
 
     @property
     def may(self) -> dict[str, bool]:
-        """For every action, by its value, whether the role allows it."""
-        role = self.role
-        return {action.value: policy.may(role, action) for action in policy.NEEDED}
+        """For every action, by its value, whether the role allows it, in some project at least."""
+        whole = self.request.user.role_in(self.account.pk) if self.account else Role.NONE
+        return {
+            action.value: policy.may(whole if action in policy.OF_ACCOUNT else self.role, action)
+            for action in policy.NEEDED
+        }
 
     @property
     def role_label(self) -> str:

@@ -56,6 +56,8 @@ class ResourceAction(TextChoices):
     DISABLE = "disable", _("Disable")
     # What a listener sends to a backend server, beside the others.
     WEIGH = "weigh", _("Change weight")
+    # To another project.
+    MOVE = "move", _("Move to project")
     # A batch job.
     CANCEL = "cancel", _("Cancel")
 
@@ -65,6 +67,8 @@ class Right(StrEnum):
 
     # The time of an account in the bin, and its rules.
     RETENTION = "retention"
+    # The projects of an account: to make, to rename and to disable them.
+    PROJECTS = "projects"
     # To undo what somebody else deleted.
     UNDO_OTHERS = "undo_others"
     # To cancel a batch job that somebody else has asked for, or to try again what failed in it.

@@ -34,6 +34,36 @@ class Role(IntegerChoices):
     SYSTEM = 100, _("System")
 
 
+# The number of the project that every account has.
+DEFAULT_PROJECT = 0
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a membership allows: its role in the whole account, or, where it is restricted, a role
+    in each of some projects.
+    """
+
+    role: Role
+    # By number; None means all.
+    projects: "dict[int, Role] | None" = None
+
+    def role_in(self, project: int | None) -> Role:
+        """None is the account as a whole."""
+        if self.projects is None:
+            return self.role
+        if project is None:
+            return Role.VIEWER if self.projects else Role.NONE
+        return self.projects.get(project, Role.NONE)
+
+    @property
+    def best(self) -> Role:
+        """The role in that project in which it allows most."""
+        if self.projects is None:
+            return self.role
+        return max(self.projects.values(), default=Role.NONE)
+
+
 NO_FEES_FAMILIES = ("N1", "N2", "N3", "C4", "S4")
 # No retention, and no extension of one, goes beyond this.
 LONGEST_KEEP = timedelta(days=30)
@@ -103,6 +133,7 @@ class Refusal(TextChoices):
     TOO_LARGE = "too_large", _("So much at once cannot be undone. Restore it from the recycle bin.")
     OVER = "over", _("The batch job is over already.")
     NOT_OVER = "not_over", _("The batch job is not over yet.")
+    DISABLED = "disabled", _("The project is disabled and takes nothing new.")
     NOTHING_FAILED = "nothing_failed", _("Nothing has failed in it.")
     RETRIED = "retried", _("What failed is being tried again already.")
 
@@ -215,10 +246,16 @@ NEEDED: dict[AnyAction, Role] = {
     ResourceAction.WEIGH: Role.OPERATOR,
     Right.RETENTION: Role.ADMINISTRATOR,
     Right.UNDO_OTHERS: Role.ADMINISTRATOR,
+    Right.PROJECTS: Role.ADMINISTRATOR,
+    ResourceAction.MOVE: Role.OPERATOR,
     # Whoever has asked for a job may stop it, even when they could not ask for it any more.
     ResourceAction.CANCEL: Role.VIEWER,
     Right.JOBS_OF_OTHERS: Role.ADMINISTRATOR,
 }
+
+
+# What concerns an account as a whole: nobody who is restricted to projects may do it.
+OF_ACCOUNT = frozenset({Right.RETENTION, Right.JOBS_OF_OTHERS, Right.PROJECTS})
 
 
 def may(role: Role, action: AnyAction) -> bool:

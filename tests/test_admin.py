@@ -305,15 +305,15 @@ def rested_on(model):
             if isinstance(each, Agreement) and owner is model:
                 names |= set(each.fields)
             if isinstance(each, Agreement) and each.target(owner)[0] is model:
-                names |= set(each.on)
+                names |= set(each.target_fields(owner)) - {model._meta.pk.name}
     return names
 
 
 def test_what_is_rested_on_is_found():
     assert rested_on(Zone) == {"code", "region"}
     assert rested_on(Region) == {"code"}
-    assert rested_on(Volume) == {"id", "instance", "account", "zone"}
-    assert rested_on(Instance) == {"id", "account", "zone", "instance_type"}
+    assert rested_on(Volume) == {"id", "instance", "account", "zone", "project_number"}
+    assert rested_on(Instance) == {"id", "account", "zone", "instance_type", "project_number"}
 
 
 @pytest.fixture

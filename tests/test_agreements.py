@@ -22,10 +22,13 @@ from recycle.models import (
     JobItem,
     Listener,
     LoadBalancer,
+    Project,
+    ProjectRole,
     RealServer,
     Volume,
 )
-from recycle.models.agreement import Agreement, Repeated
+from recycle.models.agreement import Agreement, InProject, Repeated
+from recycle.policy import Role
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -84,7 +87,11 @@ def disagreements():
 
 @pytest.fixture
 def bound(make_instance, bind, make_address, make_balancer, account, alice, now):
-    """One relationship of every kind, and a batch job that tries another one again."""
+    """One relationship of every kind, a batch job that tries another one again, and a role in a
+    project.
+    """
+    web = Project.objects.create(account=account, number=1, name="Web")
+    ProjectRole.objects.create(user=alice, project=web, role=Role.VIEWER)
     about = {"account": account, "action": Action.STOP, "by": alice}
     job = BatchJob.objects.create(created_at=now, turn_at=now, **about)
     BatchJob.objects.create(created_at=now, turn_at=now, retry_of=job, **about)
@@ -101,12 +108,21 @@ def others(other_zone, far_zone):
         "account": Account.objects.create(name="Another"),
         "zone": other_zone,
         "region": far_zone.region,
+        "project_number": 99,
     }
 
 
 def first(model, agreement):
     """A row that the agreement looks at."""
     return model.objects.exclude(**{agreement.relation: None}).order_by("pk")[0]
+
+
+def referred_to(row, agreement):
+    """The row that the agreement holds this one to, with what it calls the fields there."""
+    other, fields = agreement.other(type(row)), agreement.target_fields(type(row))
+    values = [getattr(row, row._meta.get_field(name).attname) for name in agreement.fields]
+    found = other.objects.get(**dict(zip(fields, values, strict=True)))
+    return found, dict(zip(agreement.fields, fields, strict=True))
 
 
 def change(row, **values):
@@ -123,24 +139,28 @@ def test_no_row_moves_away_from_the_one_it_refers_to(bound, others, model, agree
 
 @each_column
 def test_no_row_moves_away_from_those_that_refer_to_it(bound, others, model, agreement, name):
-    target = getattr(first(model, agreement), agreement.relation)
+    target, called = referred_to(first(model, agreement), agreement)
 
     with refused(agreement.name):
-        change(target, **{name: others[name]})
+        change(target, **{called[name]: others[name]})
 
 
 @each_agreement
 def test_no_row_refers_to_what_is_not_there(bound, model, agreement):
     row = first(model, agreement)
-    nothing = {"tag": -1, "zone": "nowhere"}.get(agreement.relation, uuid4())
+    nothing = {"tag": -1, "zone": "nowhere", "project": -1}.get(agreement.relation, uuid4())
+    values = {f"{agreement.relation}_id": nothing}
+    # The account has a key of its own beside that.
+    if isinstance(agreement, InProject):
+        values = {"project_number": -1}
 
     with refused(agreement.name):
-        change(row, **{f"{agreement.relation}_id": nothing})
+        change(row, **values)
 
 
 @each_agreement
 def test_what_is_referred_to_does_not_go_alone(bound, model, agreement):
-    target = getattr(first(model, agreement), agreement.relation)
+    target, _called = referred_to(first(model, agreement), agreement)
 
     with refused(agreement.name), connection.cursor() as cursor:
         pk = target._meta.pk
@@ -262,7 +282,7 @@ def test_an_agreement_refers_to_a_key(model, agreement):
         if isinstance(each, models.UniqueConstraint)
     ]
 
-    assert {other._meta.pk.name, *agreement.on} in keys
+    assert set(agreement.target_fields(model)) in keys
 
 
 # --- What a row repeats ---------------------------------------------------------------------------

@@ -22,6 +22,8 @@ from recycle.models import (
     Listener,
     LoadBalancer,
     Membership,
+    Project,
+    ProjectRole,
     RealServer,
     RetentionRule,
     Tag,
@@ -424,6 +426,25 @@ def test_an_item_of_a_job_has_a_known_outcome(job, now):
         JobItem.objects.create(
             job=job, instance_id=job.pk, name="web", changed_at=now, outcome="lost"
         )
+
+
+def test_the_projects_of_an_account_are_told_apart(account, alice, now):
+    make, project = Project.objects.create, Project.objects.get
+    make(account=account, number=1, name="Web")
+
+    with refused("project_number_once"):
+        make(account=account, number=1, name="Mail")
+    with refused("project_name_once_per_account"):
+        make(account=account, number=2, name="Web")
+    with refused("project_number_is_one"):
+        make(account=account, number=-1, name="Mail")
+    with refused("project_default_is_never_disabled"):
+        Project.objects.filter(pk=project(number=0).pk).update(disabled_at=now)
+    ProjectRole.objects.create(user=alice, project=project(number=1), role=Role.VIEWER)
+    with refused("project_role_once_per_user_and_project"):
+        ProjectRole.objects.create(user=alice, project=project(number=1), role=Role.OPERATOR)
+    with refused("project_role_is_known"):
+        ProjectRole.objects.create(user=alice, project=project(number=0), role=Role.SYSTEM)
 
 
 def test_every_constraint_is_tried_here():

@@ -38,7 +38,7 @@ def test_the_verbs_of_all_modules_are_looked_at_below():
 def test_a_verb_reads_all_that_the_rules_ask_of_its_instances(move):
     kind = cut_to((*ALWAYS, *move.columns))
     whole = Judged(
-        uuid4(), 1, "web", "", "cn-beijing-6a", "N3.2B", "", False, NOW, None, None, None, None,
+        uuid4(), 1, 0, "web", "", "cn-beijing-6a", "N3.2B", "", False, NOW, None, None, None, None,
         False, None, None,
     )  # fmt: skip
     for state, mode, role, protected, held, ends in product(

@@ -108,9 +108,14 @@ def _read(
 
 
 def _why_not(relationships: Relationships, former: Former, context: Context) -> No | None:
-    if not context.may(ResourceAction.BIND, former.instance.account_id):
+    if not _may_bind(former, context):
         return No(Refusal.ROLE)
     return relationships.why_not(former)
+
+
+def _may_bind(former: Former, context: Context) -> bool:
+    instance = former.instance
+    return context.may(ResourceAction.BIND, instance.account_id, instance.project_number)
 
 
 def configure(lines: Iterable[Line], *, context: Context, dry_run: bool = False) -> Outcome:
@@ -140,7 +145,7 @@ def _foretell(formers: Sequence[Former], context: Context) -> Iterator[Became]:
 
 def _bind(formers: Iterable[Former], context: Context) -> Iterator[Became]:
     for former in formers:
-        if not context.may(ResourceAction.BIND, former.instance.account_id):
+        if not _may_bind(former, context):
             tally_refused(ResourceAction.BIND, 1, context.edge)
             yield Refused(former.key, str(former), Refusal.ROLE)
         elif items := KINDS[former.kind].bind(former, context).items:

@@ -16,6 +16,7 @@ from django.db.models import F, Model, QuerySet
 from recycle.actions.context import Context
 from recycle.actions.counting import tallied
 from recycle.actions.outcome import Done, Outcome
+from recycle.actions.resources.base import project_of
 from recycle.actions.sessions import end_sessions
 from recycle.lifecycle import ResourceAction
 from recycle.models import (
@@ -104,6 +105,7 @@ def _record_in_account(
     )
     Event.objects.create(
         account_id=account_of(row),
+        project_number=project_of(row),
         at=context.now,
         batch=context.batch,
         action=action,

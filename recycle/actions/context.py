@@ -33,14 +33,23 @@ class Context:
         assert self.by is not None
         return self.by
 
-    def role_in(self, account_id: int) -> Role:
-        """The role of who acts, in the account at this moment."""
-        if self.by is None:
-            return Role.SYSTEM if self.edge in UNATTENDED else Role.NONE
-        return self.by.role_in(account_id)
+    def role_in(self, account_id: int, project: int | None = None) -> Role:
+        """The role of who acts, at this moment: in a project of the account, or, with None, in the
+        account as a whole.
+        """
+        return self._nobody if self.by is None else self.by.role_in(account_id, project)
 
-    def may(self, action: AnyAction, account_id: int) -> bool:
-        return may(self.role_in(account_id), action)
+    def may(self, action: AnyAction, account_id: int, project: int | None = None) -> bool:
+        return may(self.role_in(account_id, project), action)
+
+    def could(self, action: AnyAction, account_id: int) -> bool:
+        """Whether it is allowed in any project of the account."""
+        best = self._nobody if self.by is None else self.by.best_role_in(account_id)
+        return may(best, action)
+
+    @property
+    def _nobody(self) -> Role:
+        return Role.SYSTEM if self.edge in UNATTENDED else Role.NONE
 
     @property
     def signature(self) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from recycle.actions.counting import tallied
 from recycle.actions.limits import Limit, Quota, Room
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.resources.addresses import free_public
-from recycle.actions.resources.base import event, look_up
+from recycle.actions.resources.base import event, look_up, why_not_in_project
 from recycle.actions.resources.volumes import MOUNT_POINTS
 from recycle.lifecycle import ResourceAction, State
 from recycle.models import (
@@ -36,7 +36,8 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import MOST_TAGS, POLICIES, Refusal
+from recycle.models.project import project_label
+from recycle.policy import DEFAULT_PROJECT, MOST_TAGS, POLICIES, Refusal
 from recycle.terms import term
 
 # How often an order is tried when somebody who holds no lock of ours takes an address.
@@ -67,6 +68,8 @@ class Order:
 
     account: Account
     zone: Zone
+    # What is made is in it: the instances, their volumes and their new addresses.
+    project_number: int = DEFAULT_PROJECT
     instance_type: InstanceType
     billing_mode: str
     # How long a subscription is paid for; other billing modes have no term.
@@ -137,16 +140,22 @@ def _judge(order: Order, context: Context, *, lock_rows: bool) -> tuple[Outcome,
     """
     outcome = Outcome(ResourceAction.CREATE, context.batch)
     refuse = outcome.refused.append
-    if not context.may(ResourceAction.CREATE, order.account.pk):
-        refuse(Refused(order.account.pk, order.account.name, Refusal.ROLE))
+    account, project = order.account, order.project_number
+    if not context.may(ResourceAction.CREATE, account.pk, project):
+        refuse(Refused(account.pk, account.name, Refusal.ROLE))
         return outcome, order, []
+    if no := why_not_in_project(account.pk, project):
+        refuse(Refused(account.pk, project_label(project), no.refusal, Blocker.of(no.blocker)))
     if order.address:
         address = _address(order, lock_rows=lock_rows)
-        if refused := _why_not_address(order, address):
+        if refused := _why_not_address(order, address, context):
             refuse(refused)
         order = replace(order, address=address)
     order, missing = _tags(order, lock_rows=lock_rows)
     outcome.refused += [Refused(tag.pk, str(tag), Refusal.GONE) for tag in missing]
+    if order.new_tags and not context.may(ResourceAction.CREATE, account.pk):
+        # The tags of an account are there for all of its projects.
+        refuse(Refused(order.token, str(Limit.TAGS.label), Refusal.ROLE))
     outcome.refused += Room([order.zone.pk], lock=lock_rows).shorts(
         order.zone.pk, order.instance_type, order.count
     )
@@ -180,11 +189,13 @@ def _address(order: Order, *, lock_rows: bool) -> ElasticIP | None:
     return look_up(rows, order.address.pk, lock=lock_rows)
 
 
-def _why_not_address(order: Order, address: ElasticIP | None) -> Refused | None:
+def _why_not_address(order: Order, address: ElasticIP | None, context: Context) -> Refused | None:
     assert order.address
     key, name = order.address.pk, str(order.address)
     if address is None or address.account_id != order.account.pk:
         return Refused(key, name, Refusal.GONE)
+    if not context.may(ResourceAction.BIND, address.account_id, address.project_number):
+        return Refused(key, name, Refusal.ROLE)
     if taker := address.instance or address.load_balancer:
         return Refused(key, name, Refusal.TAKEN, Blocker.of(taker))
     if address.region_id != order.zone.region_id:
@@ -257,6 +268,7 @@ def _make(order: Order, context: Context) -> Outcome:
         Instance(
             id=pk,
             account=order.account,
+            project_number=order.project_number,
             zone=order.zone,
             instance_type=order.instance_type,
             name=done.name,
@@ -310,6 +322,7 @@ class _Log:
                 action=ResourceAction.CREATE,
                 instance_id=instance.pk,
                 instance_name=instance.name,
+                project_number=instance.project_number,
                 to_state=instance.state,
                 reason=context.reason,
                 **context.signature,
@@ -343,6 +356,7 @@ def _make_volumes(order: Order, instances: Sequence[Instance], now: datetime, lo
             instance,
             Volume(
                 account=order.account,
+                project_number=order.project_number,
                 zone=order.zone,
                 name=f"{instance.name[:40]}-data-{number}",
                 type=disk.type,
@@ -373,6 +387,7 @@ def _make_addresses(order: Order, instances: Sequence[Instance], now: datetime, 
     made = [
         ElasticIP(
             account=order.account,
+            project_number=order.project_number,
             region_id=order.zone.region_id,
             address=address,
             bandwidth_mbps=order.bandwidth_mbps,

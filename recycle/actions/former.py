@@ -153,8 +153,12 @@ class FormerRealServers(Relationships):
 
     @staticmethod
     def bind(former: Former, context: Context) -> Outcome:
+        seen = Listener.objects.visible_to(context.person).select_related("load_balancer")
+        listener = seen.filter(pk=former.id).first()
+        if listener is None:
+            return Outcome(ResourceAction.BIND, context.batch)
         return balancers.register(
-            Listener(pk=former.id),
+            listener,
             Instance.objects.visible_to(context.person).filter(pk=former.instance.pk),
             port=former.detail["port"],
             weight=former.detail["weight"],

@@ -108,7 +108,7 @@ def request_job(
     Costs one statement for however many instances; what is there now is what the job is about.
     """
     job = _new(order, context)
-    if not context.may(order.action, order.account.pk):
+    if not context.could(order.action, order.account.pk):
         refused = _refused(ResourceAction.CREATE, job, Refusal.ROLE, context)
         return _counted(refused, context, dry_run=dry_run)
     if dry_run:
@@ -215,7 +215,7 @@ def _why_not_touch(job: BatchJob, context: Context) -> Refusal | None:
 def _why_not_retry(job: BatchJob, context: Context) -> Refusal | None:
     if refusal := _why_not_touch(job, context):
         return refusal
-    if not context.may(Action(job.action), job.account_id):
+    if not context.could(Action(job.action), job.account_id):
         return Refusal.ROLE
     if not job.is_over:
         return Refusal.NOT_OVER
@@ -234,6 +234,7 @@ def _record(job: BatchJob, action: ResourceAction, context: Context) -> None:
         resource_id=str(job.pk),
         resource_name=str(job),
         reason=context.reason,
+        project_number=None,
         **context.signature,
     )
 
@@ -405,9 +406,9 @@ def _carry_out(job: BatchJob, items: Sequence[Selected], now: datetime) -> Resul
         became[ItemOutcome.DONE, done.action.value].append(UUID(str(done.id)))
     for refused in outcome.refused:
         became[ItemOutcome.REFUSED, refused.refusal.value].append(UUID(str(refused.id)))
-    role = context.role_in(job.account_id)
     for instance in locked:
         if instance.pk in changed:
+            role = context.role_in(job.account_id, instance.project_number)
             # Somebody else was quicker. Where that is the reason, it is the better one.
             why = why_not(move.action, instance, role=role, now=now) or Refusal.CHANGED
             became[ItemOutcome.REFUSED, why.value].append(instance.pk)

@@ -21,6 +21,7 @@ class Judged(NamedTuple):
     # What is done with each of them, and said of it.
     pk: UUID
     account_id: int
+    project_number: int
     name: str
     state: str
     # What some verbs look at.
@@ -43,7 +44,7 @@ class Judged(NamedTuple):
 
     @staticmethod
     def read(rows: InstanceQuerySet, columns: tuple[str, ...] = ()) -> list["Judged"]:
-        """These instances, in their order, with these columns beside the first four; one that a
+        """These instances, in their order, with these columns beside the first five; one that a
         join of the caller's names twice, once.
         """
         names = tuple(dict.fromkeys((*ALWAYS, *columns)))
@@ -51,7 +52,7 @@ class Judged(NamedTuple):
         return list(map(cut_to(names)._make, {row[0]: row for row in found}.values()))
 
 
-ALWAYS = Judged._fields[:4]
+ALWAYS = Judged._fields[:5]
 
 
 SHARED = {"__slots__": (), "family": Judged.family}

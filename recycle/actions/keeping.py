@@ -174,6 +174,7 @@ def _record(
         batch=context.batch,
         reason=context.reason,
         action=ResourceAction.UPDATE,
+        project_number=None,
         **context.signature,
         detail={"retention": {**tag, "before": before, "after": after}},
     )

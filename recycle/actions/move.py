@@ -64,7 +64,7 @@ class Move:
         """
 
     def refuses(self, instance: Judged) -> Refusal | None:
-        role = self.context.role_in(instance.account_id)
+        role = self.context.role_in(instance.account_id, instance.project_number)
         return why_not(self.action, instance, role=role, now=self.context.now)
 
     def changes(self, instance: Judged, target: State) -> Changes:
@@ -215,6 +215,7 @@ def record(
         "instance_id": F("pk"),
         "instance_name": F("name"),
         "instance_name_folded": F("name_folded"),
+        "project_number": F("project_number"),
         "from_state": _by_source(sources, {source: source for source in sources}),
         "to_state": _by_source(sources, targets),
         "by_id": Cast(Value(by and by.pk), BigIntegerField()),

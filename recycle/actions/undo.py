@@ -97,7 +97,10 @@ def undo(batch: UUID, *, context: Context, dry_run: bool = False) -> Outcome:
 def _why_not(events: list[Event], context: Context) -> Refusal | None:
     first = events[0]
     mine = first.by_id == context.person.pk
-    if not mine and not context.may(Right.UNDO_OTHERS, first.account_id):
+    projects = {event.project_number for event in events}
+    if not mine and not all(
+        context.may(Right.UNDO_OTHERS, first.account_id, project) for project in projects
+    ):
         return Refusal.NOT_YOURS
     if context.now > first.at + UNDO_FOR + ON_ITS_WAY:
         return Refusal.TOO_LATE

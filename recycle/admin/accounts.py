@@ -108,6 +108,7 @@ class AccountAdmin(ConsoleAdmin):
         else:
             obj.keep_for = None
             obj.save()
+            obj.add_default_project()
         if "keep_for" in form.changed_data:
             keep(Account.objects.filter(pk=obj.pk), keep_for, context=context_of(request))
 

@@ -7,6 +7,7 @@ from recycle.models.instance import Instance, InstanceQuerySet
 from recycle.models.job import BatchJob, JobItem, JobState
 from recycle.models.network import ElasticIP, Listener, LoadBalancer, RealServer
 from recycle.models.origin import Edge, Origin
+from recycle.models.project import Project, ProjectRole
 from recycle.models.session import Session, SessionQuerySet
 from recycle.models.storage import Volume
 from recycle.models.sweep import Sweep
@@ -32,6 +33,8 @@ __all__ = [
     "LoadBalancer",
     "Membership",
     "Origin",
+    "Project",
+    "ProjectRole",
     "RealServer",
     "Region",
     "RetentionRule",

@@ -53,8 +53,16 @@ class Agreement(models.BaseConstraint):
 
     def target(self, model: type[models.Model]) -> tuple[type[models.Model], list[str]]:
         """The model referred to, and its columns in the order of ours."""
-        other: type[models.Model] = _field(model, self.relation).remote_field.model
-        return other, [other._meta.pk.column, *(_field(other, name).column for name in self.on)]
+        other = self.other(model)
+        return other, [_field(other, name).column for name in self.target_fields(model)]
+
+    def other(self, model: type[models.Model]) -> type[models.Model]:
+        found: type[models.Model] = _field(model, self.relation).remote_field.model
+        return found
+
+    def target_fields(self, model: type[models.Model]) -> list[str]:
+        """The fields of the row referred to, in the order of ours."""
+        return [self.other(model)._meta.pk.name, *self.on]
 
     def constraint_sql(self, model: Any, schema_editor: Any) -> str:
         quote = schema_editor.quote_name
@@ -87,11 +95,27 @@ class Agreement(models.BaseConstraint):
         if None in values:
             return
         other, _columns = self.target(model)
-        same = dict(zip(["pk", *names[1:]], values, strict=True))
+        same = dict(zip(self.target_fields(model), values, strict=True))
         if not other._base_manager.using(using).filter(**same).exists():
             raise ValidationError(
                 self.get_violation_error_message(), code=self.violation_error_code
             )
+
+
+class InProject(Agreement):
+    """The row's project is one of its account: a foreign key over the account and the number by
+    which it knows its projects.
+    """
+
+    def __init__(self, *, name: str, **kwargs: Any) -> None:
+        fixed = {"relation": "account", "on": ("project_number",)}
+        super().__init__(name=name, **{**kwargs, **fixed})
+
+    def other(self, model: type[models.Model]) -> type[models.Model]:
+        return super().other(model)._meta.apps.get_model("recycle", "Project")
+
+    def target_fields(self, model: type[models.Model]) -> list[str]:
+        return ["account", "number"]
 
 
 class Repeated(models.ForeignKey):  # type: ignore[type-arg]

@@ -13,7 +13,8 @@ from recycle.lifecycle import LIVING, Action, ResourceAction, State
 from recycle.models.changes import changes_in_words
 from recycle.models.folded import FoldedField
 from recycle.models.origin import Edge
-from recycle.models.tenancy import Account, OwnedQuerySet, User
+from recycle.models.tenancy import Account, InProjectQuerySet, User
+from recycle.policy import DEFAULT_PROJECT
 from recycle.text import check_text
 
 
@@ -29,6 +30,7 @@ class Kind(models.TextChoices):
     MEMBER = "member", _("Member")
     ACCOUNT = "account", _("Account")
     JOB = "job", _("Batch job")
+    PROJECT = "project", _("Project")
 
 
 # The model whose fields an edit changed, by the kind of its event. An instance's have no kind.
@@ -43,10 +45,28 @@ MODELS = {
     Kind.MEMBER: "membership",
     Kind.ACCOUNT: "account",
     Kind.JOB: "batchjob",
+    Kind.PROJECT: "project",
 }
 
 
-class EventQuerySet(OwnedQuerySet["Event"]):
+# What belongs to a project, beside instances.
+IN_PROJECTS = (
+    "",
+    Kind.VOLUME,
+    Kind.EIP,
+    Kind.LOAD_BALANCER,
+    Kind.LISTENER,
+    Kind.REAL_SERVER,
+)
+
+
+class EventQuerySet(InProjectQuerySet["Event"]):
+    def within(self, user: User) -> Q:
+        # What the release before writes about the account says no project, as if it were the first.
+        about = Q(kind__in=IN_PROJECTS) | Q(kind=Kind.TAG, instance_id__isnull=False)
+        account = Q(kind="", instance_id=None)
+        return super().within(user) & about & ~account
+
     def cancelling(self) -> Self:
         """Events that carry the relationships they cancelled. A purge from the bin cancels none."""
         return self.filter(
@@ -69,6 +89,10 @@ class Event(models.Model):
     instance_id = models.UUIDField(_("instance ID"), null=True, blank=True)
     instance_name = models.CharField(_("instance"), max_length=64, blank=True)
     instance_name_folded = FoldedField("instance_name")
+    # Where that was at the time; null where it was in two at once, or is of the account as a whole.
+    project_number = models.BigIntegerField(
+        _("project"), null=True, db_default=DEFAULT_PROJECT, editable=False
+    )
     from_state = models.CharField(_("from"), max_length=16, choices=State, blank=True)
     to_state = models.CharField(_("to"), max_length=16, choices=State, blank=True)
     kind = models.CharField(_("resource"), max_length=16, choices=Kind, blank=True, db_default="")

@@ -15,11 +15,12 @@ from django.utils.translation import pgettext_lazy
 
 from recycle.labels import retention_label
 from recycle.lifecycle import IN_USE, LIVING, WAITING, State
+from recycle.models.agreement import InProject
 from recycle.models.catalogue import InstanceType, Zone
 from recycle.models.folded import FoldedField
 from recycle.models.retried import Retried, RetriedQuerySet
-from recycle.models.tenancy import Account, OwnedQuerySet, User
-from recycle.policy import EXPIRING, WITHOUT_FEES, BillingMode, RetentionKind
+from recycle.models.tenancy import Account, InProjectQuerySet, User
+from recycle.policy import DEFAULT_PROJECT, EXPIRING, WITHOUT_FEES, BillingMode, RetentionKind
 from recycle.text import check_text
 
 # The status of what is stopped with no fees. Any other status is the state.
@@ -47,7 +48,7 @@ NEXT_FORGETTING = Coalesce("retry_at", "purged_at")
 
 
 class InstanceQuerySet(  # type: ignore[override]
-    OwnedQuerySet["Instance"], RetriedQuerySet["Instance"]
+    InProjectQuerySet["Instance"], RetriedQuerySet["Instance"]
 ):
     def with_status(self, status: str) -> Self:
         """Instances whose status is this one of `statuses_of`."""
@@ -105,6 +106,9 @@ class Instance(Retried):
     # are.
     account = models.ForeignKey(
         Account, models.PROTECT, related_name="instances", verbose_name=_("account"), db_index=False
+    )
+    project_number = models.BigIntegerField(
+        _("project"), default=DEFAULT_PROJECT, db_default=DEFAULT_PROJECT, editable=False
     )
     zone = models.ForeignKey(
         Zone, models.PROTECT, related_name="instances", verbose_name=_("zone"), db_index=False
@@ -247,6 +251,7 @@ class Instance(Retried):
             models.UniqueConstraint(
                 fields=["id", "account", "zone"], name="instance_with_account_and_zone"
             ),
+            InProject(name="instance_in_a_project_of_its_account"),
         ]
         indexes = [
             # The sweep: due_for_purge, over all accounts. What may not go is not even looked at.

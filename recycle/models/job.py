@@ -47,6 +47,10 @@ LEFT_ALONE = (ItemOutcome.REFUSED, ItemOutcome.FAILED)
 class BatchJobQuerySet(  # type: ignore[override]
     OwnedQuerySet["BatchJob"], RetriedQuerySet["BatchJob"]
 ):
+    def within(self, user: User) -> Q:
+        """A job may be about all projects: those are seen that the user has asked for."""
+        return Q(by=user, account__in=list(user.restrictions))
+
     def unfinished(self) -> Self:
         """Jobs that workers still have to do something for."""
         return self.filter(state__one_of=UNFINISHED)

@@ -6,13 +6,18 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from recycle.models.agreement import Agreement, Repeated
+from recycle.models.agreement import Agreement, InProject, Repeated
 from recycle.models.catalogue import Region, Zone
 from recycle.models.folded import FoldedField
 from recycle.models.instance import Instance
-from recycle.models.tenancy import Account, OfBalancerQuerySet, OfInstanceQuerySet, OwnedQuerySet
+from recycle.models.tenancy import (
+    Account,
+    BehindListenerQuerySet,
+    InProjectQuerySet,
+    OfBalancerQuerySet,
+)
 from recycle.offer import PORTS
-from recycle.policy import BillingMode
+from recycle.policy import DEFAULT_PROJECT, BillingMode
 from recycle.text import check_text
 
 PORT = Q(port__gte=PORTS[0], port__lte=PORTS[1])
@@ -31,6 +36,9 @@ class LoadBalancer(models.Model):
         verbose_name=_("account"),
         db_index=False,
     )
+    project_number = models.BigIntegerField(
+        _("project"), default=DEFAULT_PROJECT, db_default=DEFAULT_PROJECT, editable=False
+    )
     region = models.ForeignKey(
         Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False
     )
@@ -40,7 +48,7 @@ class LoadBalancer(models.Model):
     vpc_id = models.UUIDField("VPC", null=True, blank=True)
     created_at = models.DateTimeField(_("created"))
 
-    objects = OwnedQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("load balancer")
@@ -55,6 +63,7 @@ class LoadBalancer(models.Model):
             models.UniqueConstraint(
                 fields=["id", "account", "region"], name="load_balancer_with_account_and_region"
             ),
+            InProject(name="load_balancer_in_a_project_of_its_account"),
         ]
 
     def __str__(self) -> str:
@@ -148,7 +157,7 @@ class RealServer(models.Model):
     port = models.PositiveIntegerField(_("port"))
     weight = models.PositiveSmallIntegerField(_("weight"), default=1)
 
-    objects = OfInstanceQuerySet.as_manager()
+    objects = BehindListenerQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("backend server")
@@ -189,6 +198,9 @@ class ElasticIP(models.Model):
         verbose_name=_("account"),
         db_index=False,
     )
+    project_number = models.BigIntegerField(
+        _("project"), default=DEFAULT_PROJECT, db_default=DEFAULT_PROJECT, editable=False
+    )
     region = models.ForeignKey(
         Region, models.PROTECT, related_name="+", verbose_name=_("region"), db_index=False
     )
@@ -220,7 +232,7 @@ class ElasticIP(models.Model):
     )
     created_at = models.DateTimeField(_("created"))
 
-    objects = OwnedQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("elastic IP")
@@ -235,6 +247,7 @@ class ElasticIP(models.Model):
                 condition=Q(instance=None) | Q(load_balancer=None),
                 name="elastic_ip_bound_to_one_thing",
             ),
+            InProject(name="elastic_ip_in_a_project_of_its_account"),
             # Otherwise the database would not look: it compares nothing while a column is null.
             models.CheckConstraint(
                 condition=Q(instance=None, zone=None)

@@ -6,12 +6,12 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
-from recycle.models.agreement import Agreement
+from recycle.models.agreement import Agreement, InProject
 from recycle.models.catalogue import Zone
 from recycle.models.folded import FoldedField
 from recycle.models.instance import Instance
-from recycle.models.tenancy import Account, OwnedQuerySet
-from recycle.policy import BillingMode
+from recycle.models.tenancy import Account, InProjectQuerySet
+from recycle.policy import DEFAULT_PROJECT, BillingMode
 from recycle.text import check_text
 
 
@@ -21,6 +21,9 @@ class Volume(models.Model):
     id = models.UUIDField("ID", primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(
         Account, models.PROTECT, related_name="volumes", verbose_name=_("account"), db_index=False
+    )
+    project_number = models.BigIntegerField(
+        _("project"), default=DEFAULT_PROJECT, db_default=DEFAULT_PROJECT, editable=False
     )
     zone = models.ForeignKey(
         Zone, models.PROTECT, related_name="+", verbose_name=_("zone"), db_index=False
@@ -45,13 +48,14 @@ class Volume(models.Model):
     mount_point = models.CharField(_("mount point"), max_length=32, blank=True)
     created_at = models.DateTimeField(_("created"))
 
-    objects = OwnedQuerySet.as_manager()
+    objects = InProjectQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("EBS volume")
         verbose_name_plural = _("EBS volumes")
         constraints = [
             models.CheckConstraint(condition=Q(size_gb__gte=1), name="volume_has_a_size"),
+            InProject(name="volume_in_a_project_of_its_account"),
             Agreement(
                 relation="instance", on=("account", "zone"), name="volume_agrees_with_its_instance"
             ),

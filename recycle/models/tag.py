@@ -9,7 +9,7 @@ from recycle.models.agreement import Agreement, Repeated
 from recycle.models.catalogue import Zone
 from recycle.models.folded import FoldedField
 from recycle.models.instance import Instance
-from recycle.models.tenancy import Account, OfInstanceQuerySet, OwnedQuerySet
+from recycle.models.tenancy import Account, OfAllQuerySet, OfInstanceQuerySet
 from recycle.text import check_text
 
 
@@ -22,7 +22,7 @@ class Tag(models.Model):
     key_folded = FoldedField("key")
     value_folded = FoldedField("value")
 
-    objects = OwnedQuerySet.as_manager()
+    objects = OfAllQuerySet.as_manager()
 
     class Meta:
         verbose_name = _("tag")

@@ -3,19 +3,19 @@
 from collections.abc import Collection
 from datetime import timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Self, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
-from django.db import models
+from django.db import models, transaction
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from recycle.labels import tag_label
 from recycle.models.folded import FoldedField
-from recycle.policy import LONGEST_KEEP, Role
+from recycle.policy import DEFAULT_PROJECT, LONGEST_KEEP, Reach, Role
 from recycle.text import check_text
 
 if TYPE_CHECKING:
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 
 Owned = TypeVar("Owned", bound=models.Model)
+
+# The roles that people are given.
+ROLES = [(role.value, role.label) for role in (Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR)]
 
 
 def check_time_zone(name: str) -> None:
@@ -33,6 +36,15 @@ def check_time_zone(name: str) -> None:
         raise ValidationError(
             _("There is no such time zone. Give one such as Asia/Shanghai.")
         ) from None
+
+
+class AccountQuerySet(models.QuerySet["Account"]):
+    def create(self, **fields: Any) -> "Account":
+        """A new account, with its Default Project."""
+        with transaction.atomic():
+            account = super().create(**fields)
+            account.add_default_project()
+        return account
 
 
 class Account(models.Model):
@@ -65,6 +77,8 @@ class Account(models.Model):
         validators=[check_time_zone],
     )
 
+    objects = AccountQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("account")
         verbose_name_plural = _("accounts")
@@ -83,6 +97,10 @@ class Account(models.Model):
     def billing_zone(self) -> ZoneInfo:
         return ZoneInfo(self.billing_time_zone or settings.BILLING_TIME_ZONE)
 
+    def add_default_project(self) -> None:
+        """Whoever saves a new account by other ways than `create` calls it, in the transaction."""
+        self.projects.create(number=DEFAULT_PROJECT)
+
 
 class OwnedQuerySet(models.QuerySet[Owned]):
     """Rows that belong to an account: their own, or that of `owner`, a path to it."""
@@ -90,21 +108,60 @@ class OwnedQuerySet(models.QuerySet[Owned]):
     owner = "account"
 
     def visible_to(self, user: "User") -> Self:
-        """Rows of the accounts the user belongs to."""
-        return self.filter(
-            **{f"{self.owner}__in": Membership.objects.filter(user=user).values("account")}
-        )
+        """Rows of the accounts the user belongs to; where the membership is restricted, of its
+        projects alone.
+        """
+        whole = Membership.objects.filter(user=user, restricted=False).values("account")
+        seen = Q(**{f"{self.owner}__in": whole})
+        # Nearly nobody is restricted, and nobody else pays for it.
+        return self.filter(seen | self.within(user) if user.restrictions else seen)
+
+    def within(self, user: "User") -> Q:
+        """What a restricted user sees: nothing, unless the rows say how they belong to projects."""
+        return Q(pk__in=[])
 
     def of(self, account: Account | None) -> Self:
         return self.filter(**{self.owner: account})
 
 
-class OfBalancerQuerySet(OwnedQuerySet[Owned]):
+class InProjectQuerySet(OwnedQuerySet[Owned]):
+    """Rows that belong to a project of their account: their own, or those of `projects`, paths to
+    them. All of these have to be seen.
+    """
+
+    projects: ClassVar[tuple[str, ...]] = ("project_number",)
+
+    def within(self, user: "User") -> Q:
+        seen = Q(pk__in=[])
+        for account, projects in user.restrictions.items():
+            each = Q(**{self.owner: account})
+            for path in self.projects:
+                each &= Q(**{f"{path}__in": list(projects)})
+            seen |= each
+        return seen
+
+
+class OfBalancerQuerySet(InProjectQuerySet[Owned]):
     owner = "load_balancer__account"
+    projects = ("load_balancer__project_number",)
 
 
-class OfInstanceQuerySet(OwnedQuerySet[Owned]):
+class OfInstanceQuerySet(InProjectQuerySet[Owned]):
     owner = "instance__account"
+    projects: ClassVar[tuple[str, ...]] = ("instance__project_number",)
+
+
+class BehindListenerQuerySet(OfInstanceQuerySet[Owned]):
+    projects = ("instance__project_number", "listener__load_balancer__project_number")
+
+
+class OfAllQuerySet(OwnedQuerySet[Owned]):
+    """Rows that all members of an account share, whatever projects they are restricted to."""
+
+    def within(self, user: "User") -> Q:
+        return Q(
+            account__in=[account for account, projects in user.restrictions.items() if projects]
+        )
 
 
 class RetentionRule(models.Model):
@@ -158,20 +215,51 @@ class User(AbstractUser):
     last_name_folded = FoldedField("last_name")
 
     @cached_property
-    def roles(self) -> "Mapping[int, Role]":
-        """Role by account id, read once per request: rights are those of the moment."""
+    def roles(self) -> "Mapping[int, Reach]":
+        """What the memberships allow, by account id, read once per request: rights are those of the
+        moment.
+        """
+        found = {
+            account: Reach(Role(role), {} if restricted else None)
+            for account, role, restricted in self.memberships.values_list(
+                "account_id", "role", "restricted"
+            )
+        }
+        if any(reach.projects is not None for reach in found.values()):
+            roles = self.project_roles.values_list("account_id", "project__number", "role")
+            for account, number, role in roles:
+                projects = found[account].projects if account in found else None
+                if projects is not None:
+                    projects[number] = Role(role)
+        return found
+
+    @property
+    def restrictions(self) -> "dict[int, Mapping[int, Role]]":
+        """The projects of the restricted memberships, by account id; nearly always none."""
         return {
-            account: Role(role)
-            for account, role in self.memberships.values_list("account_id", "role")
+            account: reach.projects
+            for account, reach in self.roles.items()
+            if reach.projects is not None
         }
 
-    def role_in(self, account_id: int) -> Role:
+    def role_in(self, account_id: int, project: int | None = None) -> Role:
+        """The role in a project of the account. None is the account as a whole, for what belongs to
+        no project.
+        """
+        if reach := self._reach(account_id):
+            return reach.role_in(project)
+        return Role.NONE
+
+    def best_role_in(self, account_id: int) -> Role:
+        """The role in that project of the account in which the user may do most."""
+        reach = self._reach(account_id)
+        return reach.best if reach else Role.NONE
+
+    def _reach(self, account_id: int) -> Reach | None:
         # Work that somebody has asked for may begin after they were deactivated.
         if not self.is_active:
-            return Role.NONE
-        if self.is_superuser:
-            return Role.ADMINISTRATOR
-        return self.roles.get(account_id, Role.NONE)
+            return None
+        return Reach(Role.ADMINISTRATOR) if self.is_superuser else self.roles.get(account_id)
 
 
 class Membership(models.Model):
@@ -181,12 +269,9 @@ class Membership(models.Model):
     account = models.ForeignKey(
         Account, models.CASCADE, related_name="memberships", verbose_name=_("account")
     )
-    role = models.PositiveSmallIntegerField(
-        _("role"),
-        choices=[
-            (role.value, role.label) for role in (Role.VIEWER, Role.OPERATOR, Role.ADMINISTRATOR)
-        ],
-    )
+    role = models.PositiveSmallIntegerField(_("role"), choices=ROLES)
+    # Then the role counts no more, but one in each project that is given: see `ProjectRole`.
+    restricted = models.BooleanField(_("restricted to projects"), default=False, db_default=False)
 
     class Meta:
         verbose_name = _("membership")
@@ -202,4 +287,5 @@ class Membership(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user} · {self.account} · {Role(self.role).label}"
+        role = _("Restricted to projects") if self.restricted else Role(self.role).label
+        return f"{self.user} · {self.account} · {role}"

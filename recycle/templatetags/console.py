@@ -98,7 +98,9 @@ def operation(
     done.
     """
     request, label = context["request"], Action(action).label
-    reason = policy.why_not(Action(action), instance, role=request.shell.role, now=request.now)
+    reason = policy.why_not(
+        Action(action), instance, role=request.shell.role_for(instance), now=request.now
+    )
     if reason is not None:
         return disabled(label, refusal_label(reason, instance))
     link = dialog_link(reverse(f"recycle:{action}"), request.shell.address, [instance.pk])

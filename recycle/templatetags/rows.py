@@ -123,10 +123,7 @@ class Common:
         self._zone = get_current_timezone()
         self.gettext, self.ngettext = cache(gettext), cache(ngettext)
         self._made: dict[Hashable, str] = {}
-
-    @cached_property
-    def _role(self) -> Role:
-        return self._shell.role
+        self._roles: dict[tuple[int, int], Role] = {}
 
     @cached_property
     def _may(self) -> dict[str, bool]:
@@ -263,7 +260,8 @@ class Common:
     def operation(self, instance: Instance, action: str, extra: str = "") -> SafeString:
         """As the tag of this name: the link to the dialog of an action, or why it is none."""
         verb = _VERBS[action]
-        reason = policy.why_not(verb, instance, role=self._role, now=self._now)
+        role = self._role_in(instance)
+        reason = policy.why_not(verb, instance, role=role, now=self._now)
         if reason is None:
             return mark_safe(self._dialog(action, verb.label, extra, instance.pk))  # noqa: S308
         why = ("off", action, reason, instance.billing_mode)
@@ -287,6 +285,12 @@ class Common:
     def _of(self, pk: Any, key: Hashable, make: Callable[[Any], str]) -> str:
         place = _KEYS[type(pk)]
         return self._once(key, lambda: make(place)).replace(place, str(pk))
+
+    def _role_in(self, instance: Any) -> Role:
+        project = instance.account_id, instance.project_number
+        if project not in self._roles:
+            self._roles[project] = self._shell.role_for(instance)
+        return self._roles[project]
 
     def _once(self, key: Hashable, make: Callable[[], str]) -> str:
         made = self._made.get(key)

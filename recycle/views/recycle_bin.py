@@ -49,7 +49,7 @@ QUARANTINE_EXPORT = (
 
 # What the bin shows of an instance, or asks to say what may be done to it.
 SHOWN = (
-    *("name", "state", "no_fees", "billing_mode"),
+    *("account", "project_number", "name", "state", "no_fees", "billing_mode"),
     *("instance_type", "image_name", "private_ip", "zone"),
     *("recycled_at", "recycled_by_name", "purge_at", "retention_kind", "retention_subject"),
     *("protected", "held_at", "held_by", "hold_reason"),

@@ -17,6 +17,7 @@ from recycle.actions.resources.base import (
     look_up_instance,
     record_one,
     why_not_bind,
+    why_not_in,
     why_not_unbind,
 )
 from recycle.lifecycle import ResourceAction
@@ -54,6 +55,8 @@ def create(address: ElasticIP, *, context: Context, dry_run: bool = False) -> Ou
     def step(address: ElasticIP) -> No | None:
         if Quota(address.account_id, lock=not dry_run).left_for(ElasticIP) < 1:
             return No(Refusal.QUOTA)
+        if no := why_not_in(address):
+            return no
         if dry_run:
             return None
         address.address = address.address or free_public(1)[0]
@@ -94,7 +97,8 @@ def associate(
             _associate(locked, taker, context)
         return None
 
-    return each(ResourceAction.BIND, addresses, step, context=context, dry_run=dry_run)
+    bind = ResourceAction.BIND
+    return each(bind, addresses, step, context=context, dry_run=dry_run, other=target)
 
 
 def why_not_associate(
@@ -125,7 +129,7 @@ def _associate(address: ElasticIP, taker: Instance | LoadBalancer | None, contex
     else:
         address.load_balancer = taker
         address.save(update_fields=["load_balancer"])
-        about = {"load_balancer": str(taker)}
+        about = {"load_balancer": str(taker), "beside": taker}
     account_id = address.account_id
     record_one(context, ResourceAction.BIND, Kind.EIP, address, account_id=account_id, **about)
 
@@ -167,7 +171,8 @@ def _why_not_disassociate(
 
 def _disassociate(address: ElasticIP | None, instance: Instance | None, context: Context) -> None:
     assert address is not None
-    detail = {"load_balancer": str(address.load_balancer)} if address.load_balancer else {}
+    balancer = address.load_balancer
+    detail = {"load_balancer": str(balancer)} if balancer else {}
     address.instance = address.load_balancer = None
     address.save(update_fields=["instance", "zone", "load_balancer"])
     record_one(
@@ -177,6 +182,7 @@ def _disassociate(address: ElasticIP | None, instance: Instance | None, context:
         address,
         account_id=address.account_id,
         instance=instance,
+        beside=balancer,
         **detail,
     )
 

@@ -22,6 +22,7 @@ from recycle.actions.resources.base import (
     record_all,
     record_one,
     why_not_bind,
+    why_not_in,
     why_not_unbind,
     why_not_unbind_all,
 )
@@ -36,6 +37,8 @@ def create(balancer: LoadBalancer, *, context: Context, dry_run: bool = False) -
     def step(balancer: LoadBalancer) -> No | None:
         if Quota(balancer.account_id, lock=not dry_run).left_for(LoadBalancer) < 1:
             return No(Refusal.QUOTA)
+        if no := why_not_in(balancer):
+            return no
         if dry_run:
             return None
         balancer.save(force_insert=True)
@@ -187,7 +190,8 @@ def register(
         record_all(context, [_server_event(context, ResourceAction.BIND, server, target)])
         return None
 
-    return each(ResourceAction.BIND, instances, step, context=context, dry_run=dry_run)
+    bind = ResourceAction.BIND
+    return each(bind, instances, step, context=context, dry_run=dry_run, other=listener)
 
 
 def deregister(
@@ -386,6 +390,7 @@ def _unbind_addresses(
                 Kind.EIP,
                 address,
                 account_id=balancer.account_id,
+                beside=balancer,
                 load_balancer=str(balancer),
             )
             for address in addresses

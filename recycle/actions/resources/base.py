@@ -20,8 +20,19 @@ from recycle.actions.context import Context
 from recycle.actions.counting import tallied
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.lifecycle import IN_USE, LIVING, AnyAction, ResourceAction
-from recycle.models import Event, Instance, Kind
-from recycle.policy import WRONG_STATE, Refusal
+from recycle.models import (
+    ElasticIP,
+    Event,
+    Instance,
+    InstanceTag,
+    Kind,
+    Listener,
+    LoadBalancer,
+    Project,
+    RealServer,
+    Volume,
+)
+from recycle.policy import DEFAULT_PROJECT, WRONG_STATE, Refusal
 
 logger = logging.getLogger(__name__)
 
@@ -48,17 +59,20 @@ def each(
     dry_run: bool,
     account_of: Callable[[Item], int] = attrgetter("account_id"),
     needs: AnyAction | None = None,
+    other: Model | None = None,
 ) -> Outcome:
     """Carry out `step` on every item, each in a transaction of its own; a step that says No has
     written nothing. In a dry run there is no transaction, and the step does not write either.
 
-    Who acts needs the role for `needs` in the account of the item; None is the action itself.
+    Who acts needs the role for `needs` in the account and project of the item, and of the `other`
+    one that it is bound to; None is the action itself.
     """
     outcome = Outcome(action, context.batch)
     for item in items:
         # A tag gets its number when it is saved.
         key, name = item.pk or 0, str(item)
-        if not context.may(needs or action, account_of(item)):
+        account, projects = account_of(item), projects_of(item, other)
+        if not all(context.may(needs or action, account, project) for project in projects):
             outcome.refused.append(Refused(key, name, Refusal.ROLE))
             continue
         try:
@@ -112,6 +126,21 @@ def look_up(rows: QuerySet[Item], pk: Any, *, lock: bool) -> Item | None:
     return rows.filter(pk=pk).first()
 
 
+def why_not_in(row: Instance | Volume | ElasticIP | LoadBalancer) -> No | None:
+    """Why something new cannot be in its project."""
+    return why_not_in_project(row.account_id, row.project_number)
+
+
+def why_not_in_project(account_id: int, number: int) -> No | None:
+    """Why a project takes nothing new. The one that every account has always does."""
+    if number == DEFAULT_PROJECT:
+        return None
+    project = Project.objects.filter(account=account_id, number=number).first()
+    if project is None:
+        return No(Refusal.GONE)
+    return No(Refusal.DISABLED, project) if project.disabled_at else None
+
+
 def why_not_bind(instance: Instance) -> No | None:
     """Only what is running or stopped can be bound."""
     return None if instance.state in IN_USE else No(WRONG_STATE[instance.state], instance)
@@ -142,6 +171,32 @@ def why_not_unbind_all(
     return None
 
 
+def projects_of(*rows: Model | None) -> set[int | None]:
+    """The projects that these rows are in, by themselves or by what they are a part of; None alone
+    where all of them belong to the account as a whole.
+    """
+    found: set[int | None] = set()
+    for row in rows:
+        match row:
+            case Instance() | Volume() | ElasticIP() | LoadBalancer():
+                found.add(row.project_number)
+            case Listener():
+                found.add(row.load_balancer.project_number)
+            case InstanceTag():
+                found.add(row.instance.project_number)
+            case RealServer():
+                found |= projects_of(row.instance, row.listener)
+    return found or {None}
+
+
+def project_of(*rows: Model | None) -> int | None:
+    """The project whose members are told of something that is about these rows: None where they are
+    in several, since then it would name what is not for all of them.
+    """
+    found = projects_of(*rows)
+    return found.pop() if len(found) == 1 else None
+
+
 def event(
     context: Context,
     action: ResourceAction,
@@ -150,8 +205,10 @@ def event(
     *,
     account_id: int,
     instance: Instance | None = None,
+    beside: Model | None = None,
     **detail: Any,
 ) -> Event:
+    """The event of an item; `beside` is what it names without being about it."""
     return Event(
         account_id=account_id,
         at=context.now,
@@ -159,6 +216,7 @@ def event(
         action=action,
         instance_id=instance.pk if instance else None,
         instance_name=instance.name if instance else "",
+        project_number=project_of(resource, instance, beside),
         kind=kind,
         resource_id=str(resource.pk),
         resource_name=str(resource),
@@ -176,6 +234,7 @@ def record_one(
     *,
     account_id: int,
     instance: Instance | None = None,
+    beside: Model | None = None,
     **detail: Any,
 ) -> None:
     """Write the event of one item, in the transaction of what it tells."""
@@ -183,7 +242,14 @@ def record_one(
         context,
         [
             event(
-                context, action, kind, resource, account_id=account_id, instance=instance, **detail
+                context,
+                action,
+                kind,
+                resource,
+                account_id=account_id,
+                instance=instance,
+                beside=beside,
+                **detail,
             )
         ],
     )

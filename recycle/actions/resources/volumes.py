@@ -14,6 +14,7 @@ from recycle.actions.resources.base import (
     look_up_instance,
     record_one,
     why_not_bind,
+    why_not_in,
     why_not_unbind,
 )
 from recycle.lifecycle import ResourceAction
@@ -30,6 +31,8 @@ def create(volume: Volume, *, context: Context, dry_run: bool = False) -> Outcom
 
     def step(volume: Volume) -> No | None:
         quota = Quota(volume.account_id, lock=not dry_run)
+        if no := why_not_in(volume):
+            return no
         if quota.left_for(Volume) < 1 or quota.gb_left() < volume.size_gb:
             return No(Refusal.QUOTA)
         if dry_run:
@@ -115,7 +118,8 @@ def attach(
         )
         return None
 
-    return each(ResourceAction.BIND, volumes, step, context=context, dry_run=dry_run)
+    bind = ResourceAction.BIND
+    return each(bind, volumes, step, context=context, dry_run=dry_run, other=instance)
 
 
 def detach(volumes: QuerySet[Volume], *, context: Context, dry_run: bool = False) -> Outcome:
