@@ -39,11 +39,13 @@ from recycle.models import (
     InstanceQuerySet,
     Membership,
     Origin,
+    Project,
     Region,
     User,
 )
+from recycle.models.project import project_label
 from recycle.navigation import NAVIGATION, Branch, Leaf
-from recycle.policy import Reach, Role
+from recycle.policy import DEFAULT_PROJECT, Reach, Role
 from recycle.waiting import waiting_at_most
 
 # What a proxy gives a request to be known by: nginx's $request_id has no dashes.
@@ -157,10 +159,12 @@ class Shell:
     def memberships(self) -> list[Membership]:
         user = self.request.user
         jobs = BatchJob.objects.filter(account=OuterRef("account")).unfinished()
+        more = Project.objects.filter(account=OuterRef("account"))
+        more = more.exclude(number=DEFAULT_PROJECT, name="")
         found = Membership.objects.filter(user=user).select_related("account")
         # Most pages have nothing to show of jobs, and are told so beside what they ask anyway.
         memberships: list[Membership] = list(
-            found.annotate(busy=Exists(jobs)).order_by("account__name")
+            found.annotate(busy=Exists(jobs), divided=Exists(more)).order_by("account__name")
         )
         # The actions ask the user; what was just read need not be read again. The roles of somebody
         # who is restricted stand elsewhere.
@@ -232,7 +236,11 @@ class Shell:
         request = self.request
         # The address decides; without a word there, what was chosen last.
         code = request.GET.get("region", request.session.get("region", ""))
-        return Scope(request.user, self.account, request.now, code)
+        # The number of a project means another one in another account.
+        chosen = "" if self._other else request.session.get("project", "")
+        number = request.GET.get("project", chosen)
+        divided = getattr(self.membership, "divided", True)
+        return Scope(request.user, self.account, request.now, code, number, divided)
 
     @property
     def regions(self) -> list[Region]:
@@ -242,6 +250,26 @@ class Shell:
     def region(self) -> Region | None:
         """The region that the page is about; None means all regions."""
         return self.scope.region
+
+    @property
+    def projects(self) -> list[Project]:
+        """The projects to choose from; none where there is nothing to choose."""
+        return self.scope.projects if self.scope.has_projects else []
+
+    @property
+    def project(self) -> Project | None:
+        """The project that the page is about; None means all projects."""
+        return self.scope.project
+
+    @property
+    def sees_all(self) -> bool:
+        """Whether the person is restricted to no projects of the account."""
+        return self.account is None or self.account.pk not in self.request.user.restrictions
+
+    def project_label(self, number: int) -> str:
+        """What a project of the account is called."""
+        found = (each.name for each in self.scope.projects if each.number == number)
+        return project_label(number, next(found, ""))
 
     def instances(self) -> InstanceQuerySet:
         """The instances of the chosen account, in every region."""
@@ -253,6 +281,8 @@ class Shell:
         if not getattr(self.membership, "busy", False):
             return None
         jobs = BatchJob.objects.of(self.account).unfinished()
+        if not self.sees_all:
+            jobs = jobs.visible_to(self.request.user)
         worked = F("done") + F("refused") + F("failed")
         found = jobs.aggregate(count=Count("pk"), total=Sum("total"), worked=Sum(worked))
         return Running(**found) if found["count"] else None
@@ -354,8 +384,8 @@ def address_of(request: HttpRequest) -> str | None:
 
 
 class ConsoleMiddleware:
-    """Gives the request its moment and its shell, remembers the region, and speaks the browser's
-    time zone.
+    """Gives the request its moment and its shell, remembers region and project, and speaks the
+    browser's time zone.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
@@ -377,7 +407,7 @@ class ConsoleMiddleware:
             response = self.get_response(request)
         # Only a page is somewhere to go on from. What an open one asks for is its own affair.
         if not wants_piece(request) and not response.streaming:
-            self._remember_region(request)
+            self._remember(request)
         # The same address answers with a page or with a piece of it: no cache may take one for the
         # other.
         patch_vary_headers(response, ["HX-Request"])
@@ -398,16 +428,18 @@ class ConsoleMiddleware:
             request.now = clock.now()
             request.context = replace(request.context, now=request.now)
 
-    def _remember_region(self, request: Request) -> None:
+    def _remember(self, request: Request) -> None:
+        """Keep the region and the project that the address chose for the pages to come."""
         match = request.resolver_match
         if match is None or not getattr(match.func, "login_required", True):
             return  # a public page has nobody to remember it for, and asks no session
-        code = request.GET.get("region")
-        if code is None or request.session.get("region") == code:
-            return
-        anonymous: bool = request.user.is_anonymous
-        if not anonymous and (code == "" or request.shell.region):
-            _keep_region(request.session, code)
+        for name in ("region", "project"):
+            code = request.GET.get(name)
+            if code is None or request.session.get(name) == code:
+                continue
+            anonymous: bool = request.user.is_anonymous
+            if not anonymous and (code == "" or getattr(request.shell, name)):
+                _keep(request.session, name, code)
 
 
 def _keep_fresh(response: HttpResponseBase) -> None:
@@ -420,12 +452,12 @@ def _keep_fresh(response: HttpResponseBase) -> None:
         patch_cache_control(response, private=True, no_cache=True, no_store=True)
 
 
-def _keep_region(session: SessionBase, code: str) -> None:
+def _keep(session: SessionBase, name: str, code: str) -> None:
     """Remember where the next page starts, unless somebody else writes for so long that this page
     would have to wait.
     """
     alone = not session.modified
-    session["region"] = code
+    session[name] = code
     if not alone:
         return
     try:

@@ -69,6 +69,7 @@ NAVIGATION = (
         (
             Leaf(_("Operation Log"), "log", "recycle:log"),
             Leaf(_("Batch Jobs"), "batch", "recycle:jobs"),
+            Leaf(pgettext_lazy("navigation", "Project"), "team", "recycle:projects"),
             Leaf(_("Audit Log"), "account", "recycle:audit", superuser=True),
         ),
     ),

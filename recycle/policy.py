@@ -133,6 +133,7 @@ class Refusal(TextChoices):
     TOO_LARGE = "too_large", _("So much at once cannot be undone. Restore it from the recycle bin.")
     OVER = "over", _("The batch job is over already.")
     NOT_OVER = "not_over", _("The batch job is not over yet.")
+    DEFAULT_PROJECT = "default_project", _("The Default Project is always there.")
     DISABLED = "disabled", _("The project is disabled and takes nothing new.")
     NOTHING_FAILED = "nothing_failed", _("Nothing has failed in it.")
     RETRIED = "retried", _("What failed is being tried again already.")

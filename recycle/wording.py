@@ -84,6 +84,15 @@ TITLES: dict[str, Any] = {
         "Unbind the tag from %(n)d instance", "Unbind the tag from %(n)d instances", N
     ),
     "delete_tags": ngettext_lazy("Delete %(n)d tag", "Delete %(n)d tags", N),
+    # Projects
+    "create_project": _("Create project"),
+    "rename_project": _("Rename the project"),
+    "disable_projects": ngettext_lazy("Disable %(n)d project", "Disable %(n)d projects", N),
+    "enable_projects": ngettext_lazy("Enable %(n)d project", "Enable %(n)d projects", N),
+    "move_instances": ngettext_lazy("Move %(n)d instance", "Move %(n)d instances", N),
+    "move_volumes": ngettext_lazy("Move %(n)d EBS volume", "Move %(n)d EBS volumes", N),
+    "move_addresses": ngettext_lazy("Move %(n)d EIP", "Move %(n)d EIPs", N),
+    "move_balancers": ngettext_lazy("Move %(n)d load balancer", "Move %(n)d load balancers", N),
 }
 
 # The head of the group of instances that it will be done to.
@@ -189,6 +198,15 @@ DONE: dict[str, Any] = {
         "Unbound the tag from %(n)d instance.", "Unbound the tag from %(n)d instances.", N
     ),
     "delete_tags": ngettext_lazy("Deleted %(n)d tag.", "Deleted %(n)d tags.", N),
+    # Projects
+    "create_project": _("Created the project"),
+    "rename_project": _("Renamed the project."),
+    "disable_projects": ngettext_lazy("Disabled %(n)d project.", "Disabled %(n)d projects.", N),
+    "enable_projects": ngettext_lazy("Enabled %(n)d project.", "Enabled %(n)d projects.", N),
+    "move_instances": ngettext_lazy("Moved %(n)d instance.", "Moved %(n)d instances.", N),
+    "move_volumes": ngettext_lazy("Moved %(n)d EBS volume.", "Moved %(n)d EBS volumes.", N),
+    "move_addresses": ngettext_lazy("Moved %(n)d EIP.", "Moved %(n)d EIPs.", N),
+    "move_balancers": ngettext_lazy("Moved %(n)d load balancer.", "Moved %(n)d load balancers.", N),
 }
 
 

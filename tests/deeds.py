@@ -38,6 +38,7 @@ from recycle.models import (
     JobState,
     Listener,
     LoadBalancer,
+    Project,
     RealServer,
     RetentionRule,
     Session,
@@ -172,6 +173,15 @@ DEEDS: dict[str, Deed] = {
     "keeping.remove_rules": _deed(
         Right.RETENTION, lambda world: RetentionRule.objects.order_by("pk")
     ),
+    "projects.create": _deed(Right.PROJECTS, lambda world: world.new_project),
+    "projects.rename": Deed(
+        Right.PROJECTS, lambda world: (Project.objects.filter(name="Web"), "Mail"), {}
+    ),
+    "projects.disable": _deed(Right.PROJECTS, lambda world: Project.objects.order_by("pk")),
+    "projects.enable": _deed(Right.PROJECTS, lambda world: Project.objects.order_by("pk")),
+    "projects.move": Deed(
+        ResourceAction.MOVE, lambda world: (_instances(world), Project.objects.get(name="Web")), {}
+    ),
     "resources.volumes.create": _deed(CREATE, lambda world: world.new_volume),
     "resources.volumes.attach": Deed(
         BIND, lambda world: (Volume.objects.order_by("pk"), world.full), {}
@@ -301,6 +311,8 @@ def world(
             session_key=f"key-{number}", session_data="", expire_date=end, user=person
         )
     RetentionRule.objects.create(account=account, key="env", keep_for=2 * DAY)
+    Project.objects.create(account=account, number=1, name="Web")
+    Project.objects.create(account=account, number=2, name="Old", disabled_at=now)
     file = tmp_path / "inventory.json"
     file.write_text(json.dumps({"InstancesSet": [an_instance()]}))
     with ExitStack() as stack:
@@ -328,6 +340,7 @@ def world(
                 name="new",
                 count=2,
             ),
+            new_project=Project(account=account, name="New"),
             new_rule=RetentionRule(account=account, key="team", keep_for=3 * DAY),
             new_volume=make_volume(new=True),
             new_address=make_address(new=True, address=""),

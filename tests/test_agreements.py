@@ -22,13 +22,11 @@ from recycle.models import (
     JobItem,
     Listener,
     LoadBalancer,
-    Project,
     ProjectRole,
     RealServer,
     Volume,
 )
 from recycle.models.agreement import Agreement, InProject, Repeated
-from recycle.policy import Role
 
 pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
@@ -87,11 +85,7 @@ def disagreements():
 
 @pytest.fixture
 def bound(make_instance, bind, make_address, make_balancer, account, alice, now):
-    """One relationship of every kind, a batch job that tries another one again, and a role in a
-    project.
-    """
-    web = Project.objects.create(account=account, number=1, name="Web")
-    ProjectRole.objects.create(user=alice, project=web, role=Role.VIEWER)
+    """One relationship of every kind, and a batch job that tries another one again."""
     about = {"account": account, "action": Action.STOP, "by": alice}
     job = BatchJob.objects.create(created_at=now, turn_at=now, **about)
     BatchJob.objects.create(created_at=now, turn_at=now, retry_of=job, **about)
@@ -148,7 +142,7 @@ def test_no_row_moves_away_from_those_that_refer_to_it(bound, others, model, agr
 @each_agreement
 def test_no_row_refers_to_what_is_not_there(bound, model, agreement):
     row = first(model, agreement)
-    nothing = {"tag": -1, "zone": "nowhere", "project": -1}.get(agreement.relation, uuid4())
+    nothing = {"tag": -1, "zone": "nowhere"}.get(agreement.relation, uuid4())
     values = {f"{agreement.relation}_id": nothing}
     # The account has a key of its own beside that.
     if isinstance(agreement, InProject):
@@ -205,7 +199,7 @@ def test_nothing_is_made_across_two_regions(bound, far_zone, make_instance):
 
 
 # Rows that say nothing of an account themselves and refer to one row alone: nothing can disagree.
-OF_ONE = {JobItem}
+OF_ONE = {JobItem, ProjectRole}
 
 
 def foreign_keys():

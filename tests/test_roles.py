@@ -186,6 +186,13 @@ PAGES: dict[str, AnyAction] = {
         ResourceAction.CREATE,
     ),
     **dict.fromkeys(
+        ("create_project", "rename_project", "disable_projects", "enable_projects"),
+        Right.PROJECTS,
+    ),
+    **dict.fromkeys(
+        ("move_instances", "move_volumes", "move_addresses", "move_balancers"), ResourceAction.MOVE
+    ),
+    **dict.fromkeys(
         (
             "attach",
             "attach_volume",

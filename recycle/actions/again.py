@@ -13,14 +13,14 @@ from typing import Any
 from django.db.models import OuterRef, Subquery, TextChoices
 from django.utils.translation import gettext_lazy as _
 
-from recycle.actions.bindings import described
+from recycle.actions.bindings import described, seen
 from recycle.actions.context import Context
 from recycle.actions.counting import tally_refused
 from recycle.actions.former import KINDS, Former, Relationships
 from recycle.actions.outcome import Became, Blocker, Done, Outcome, Refused
-from recycle.actions.resources.base import No
+from recycle.actions.resources.base import No, blocker_of
 from recycle.lifecycle import ResourceAction, State
-from recycle.models import Event, InstanceQuerySet, Kind
+from recycle.models import Event, InstanceQuerySet, Kind, User
 from recycle.policy import Refusal
 
 
@@ -81,7 +81,7 @@ def plan(
     )
     for row in rows:
         row.state = as_if or row.state
-    formers = list(_formers(rows))
+    formers = list(_formers(rows, context.person))
     facts = _read(rows, formers, context)
     # The same, with each line of the plan carried out before the next is asked.
     ahead = {kind: each.copy() for kind, each in facts.items()}
@@ -91,9 +91,9 @@ def plan(
         later = None if no else _why_not(ahead[former.kind], former, context)
         if no is None and later is None:
             ahead[former.kind].pretend(former)
-        refusal, blocker = (no.refusal, Blocker.of(no.blocker)) if no else (None, None)
+        refusal, blocker = (no.refusal, blocker_of(no, context)) if no else (None, None)
         lines.append(
-            Line(former, refusal, blocker, rival=Blocker.of(later.blocker) if later else None)
+            Line(former, refusal, blocker, rival=blocker_of(later, context) if later else None)
         )
     return _with_ends(lines)
 
@@ -137,7 +137,7 @@ def _foretell(formers: Sequence[Former], context: Context) -> Iterator[Became]:
     facts = _read(rows, formers, context)
     for former in formers:
         if no := _why_not(facts[former.kind], former, context):
-            yield Refused(former.key, str(former), no.refusal, Blocker.of(no.blocker))
+            yield Refused(former.key, str(former), no.refusal, blocker_of(no, context))
         else:
             facts[former.kind].pretend(former)
             yield Done(former.key, str(former), ResourceAction.BIND)
@@ -166,12 +166,14 @@ def _last_cancelled() -> Subquery:
     )
 
 
-def _formers(rows: Sequence[Any]) -> Iterator[Former]:
+def _formers(rows: Sequence[Any], by: User) -> Iterator[Former]:
     events = Event.objects.in_bulk([row.cancelled for row in rows if row.cancelled])
+    details = seen([event.detail for event in events.values()], by)
+    former = dict(zip(events, details, strict=True))
     for row in rows:
         if event := events.get(row.cancelled):
             for kind, relationships in KINDS.items():
-                found = event.detail.get(relationships.found_in) or []
+                found = former[event.pk].get(relationships.found_in) or []
                 for each in sorted(found, key=_order):
                     yield Former(row, event, kind, each)
 

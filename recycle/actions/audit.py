@@ -30,6 +30,8 @@ from recycle.models import (
     Listener,
     LoadBalancer,
     Membership,
+    Project,
+    ProjectRole,
     Tag,
     User,
     Volume,
@@ -44,7 +46,7 @@ logger = logging.getLogger(__name__)
 FieldChanges = dict[str, tuple[Any, Any]]
 
 # The fields of a membership that its event tells in columns of its own.
-SAID = frozenset({"id", "user", "account"})
+SAID = frozenset({"id", "user", "account", "project"})
 
 # What belongs to one account: the kind of its events, and how its account is found. An event about
 # an instance has no kind, because it has columns of its own for it.
@@ -56,6 +58,8 @@ OF_ACCOUNT: dict[type[Model], tuple[str, Callable[[Any], int]]] = {
     Listener: (Kind.LISTENER, lambda row: row.load_balancer.account_id),
     Tag: (Kind.TAG, lambda row: row.account_id),
     Membership: (Kind.MEMBER, lambda row: row.account_id),
+    Project: (Kind.PROJECT, lambda row: row.account_id),
+    ProjectRole: (Kind.MEMBER, lambda row: row.project.account_id),
     Account: (Kind.ACCOUNT, lambda row: row.pk),
 }
 
@@ -98,10 +102,16 @@ def _record_in_account(
         named = row.user
         if action is ResourceAction.REMOVE:
             changes = {"role": (row.role, None)}
+    said = str(named)
+    if isinstance(row, ProjectRole):
+        # So is one in a project, with the project's name.
+        named, said = row.user, f"{row.user} · {row.project}"
+        if action is ResourceAction.REMOVE:
+            changes = {"role": (row.role, None)}
     about: dict[str, Any] = (
         {"instance_id": row.pk, "instance_name": row.name}
         if isinstance(row, Instance)
-        else {"kind": kind, "resource_id": str(named.pk), "resource_name": str(named)}
+        else {"kind": kind, "resource_id": str(named.pk), "resource_name": said}
     )
     Event.objects.create(
         account_id=account_of(row),
@@ -127,7 +137,7 @@ def changes_of(
 ) -> FieldChanges:
     """Return what a form changed in the fields that the model keeps, without any secret."""
     kept = {field.name for field in model._meta.concrete_fields} - SECRETS
-    if model is Membership:
+    if model in (Membership, ProjectRole):
         kept -= SAID
     pairs = {name: (before.get(name), after.get(name)) for name in names if name in kept}
     return {name: (old, new) for name, (old, new) in pairs.items() if _plain(old) != _plain(new)}

@@ -4,11 +4,12 @@ at a time.
 
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import UUID
 
 from django.db.models import Func, OuterRef, QuerySet, Subquery
 from django.db.models.functions import JSONObject
 
-from recycle.models import ElasticIP, InstanceTag, RealServer, Volume
+from recycle.models import ElasticIP, InstanceTag, Listener, RealServer, User, Volume
 from recycle.models.sql import Dashed, Ids, JSONList, Truth
 
 
@@ -20,12 +21,18 @@ def _listed(rows: QuerySet[Any], **fields: str | Func) -> Subquery:
     return Subquery(bound.annotate(listed=JSONList(JSONObject(**fields))).values("listed"))
 
 
-def described() -> JSONObject:
-    """Every relationship of the outer instance, as an event keeps it when they are cancelled."""
+def described(by: User | None = None) -> JSONObject:
+    """Every relationship of the outer instance, as an event keeps it when they are cancelled; only
+    what `by` sees, where that is somebody who is restricted to projects.
+    """
+    eips, volumes, servers = ElasticIP.objects.all(), Volume.objects.all(), RealServer.objects.all()
+    if by is not None and by.restrictions:
+        eips, volumes = eips.visible_to(by), volumes.visible_to(by)
+        servers = servers.visible_to(by)
     return JSONObject(
-        eips=_listed(ElasticIP.objects.all(), id=Dashed("id"), address="address"),
+        eips=_listed(eips, id=Dashed("id"), address="address"),
         volumes=_listed(
-            Volume.objects.all(),
+            volumes,
             id=Dashed("id"),
             name="name",
             type="type",
@@ -34,7 +41,7 @@ def described() -> JSONObject:
             mount_point="mount_point",
         ),
         real_servers=_listed(
-            RealServer.objects.all(),
+            servers,
             id=Dashed("id"),
             listener=Dashed("listener_id"),
             listener_name="listener__name",
@@ -61,6 +68,34 @@ KNOWN_BY = {
 
 # The relationships of one instance by kind, as `described` tells them.
 Described = Mapping[str, Sequence[Mapping[str, Any]] | None]
+
+
+def seen(former: Sequence[Described | None], by: User | None) -> list[Described]:
+    """Of former relationships, of several instances, what `by` sees: for somebody who is restricted
+    to projects that which is still there and in theirs, and tags. Costs three statements then.
+    """
+    if by is None or not by.restrictions:
+        return [each or {} for each in former]
+    ids: dict[str, set[UUID]] = {}
+    for kind, rows in (
+        ("eips", ElasticIP.objects.visible_to(by)),
+        ("volumes", Volume.objects.visible_to(by)),
+        ("real_servers", Listener.objects.visible_to(by)),
+    ):
+        named = {_id(kind, each) for bound in former for each in (bound or {}).get(kind) or ()}
+        ids[kind] = set(rows.filter(pk__among=named).values_list("pk", flat=True))
+    return [
+        {
+            kind: [each for each in found or () if kind not in ids or _id(kind, each) in ids[kind]]
+            for kind, found in (bound or {}).items()
+            if kind in KNOWN_BY
+        }
+        for bound in former
+    ]
+
+
+def _id(kind: str, each: Mapping[str, Any]) -> UUID:
+    return UUID(each["listener" if kind == "real_servers" else "id"])
 
 
 def missing(former: Described, present: Described) -> dict[str, list[Mapping[str, Any]]]:

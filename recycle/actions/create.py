@@ -21,7 +21,13 @@ from recycle.actions.counting import tallied
 from recycle.actions.limits import Limit, Quota, Room
 from recycle.actions.outcome import Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.resources.addresses import free_public
-from recycle.actions.resources.base import event, look_up, why_not_in_project
+from recycle.actions.resources.base import (
+    No,
+    blocker_of,
+    event,
+    look_up,
+    why_not_in_project,
+)
 from recycle.actions.resources.volumes import MOUNT_POINTS
 from recycle.lifecycle import ResourceAction, State
 from recycle.models import (
@@ -164,13 +170,16 @@ def _judge(order: Order, context: Context, *, lock_rows: bool) -> tuple[Outcome,
         # It was sent twice. This is asked under the lock: of two at once, one is first.
         outcome.refused = [Refused(order.token, order.name, Refusal.ALREADY)]
         return outcome, order, []
-    outcome.refused += quota.shorts(
+    shorts = quota.shorts(
         instances=order.count,
         addresses=order.count if order.bandwidth_mbps else 0,
         volumes=order.count * len(order.disks),
         gb=order.count * sum(disk.size_gb for disk in order.disks),
         tags=len(order.new_tags),
     )
+    # How much is left tells somebody who sees some projects only what is in the others.
+    seen = context.by is None or account.pk not in context.by.restrictions
+    outcome.refused += shorts if seen else [replace(short, left=None) for short in shorts]
     if len(order.tags) + len(order.new_tags) > MOST_TAGS:
         refuse(Refused(order.token, str(Limit.TAGS.label), Refusal.TOO_MANY))
     private = list(islice(_free_private(order), order.count))
@@ -197,7 +206,7 @@ def _why_not_address(order: Order, address: ElasticIP | None, context: Context) 
     if not context.may(ResourceAction.BIND, address.account_id, address.project_number):
         return Refused(key, name, Refusal.ROLE)
     if taker := address.instance or address.load_balancer:
-        return Refused(key, name, Refusal.TAKEN, Blocker.of(taker))
+        return Refused(key, name, Refusal.TAKEN, blocker_of(No(Refusal.TAKEN, taker), context))
     if address.region_id != order.zone.region_id:
         return Refused(key, name, Refusal.OTHER_REGION)
     # One address goes to one instance.

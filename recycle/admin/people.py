@@ -19,7 +19,7 @@ from recycle.actions import Context, audit
 from recycle.admin.base import BoundedLookups, ConsoleAdmin, FoldedSearch
 from recycle.lifecycle import ResourceAction
 from recycle.logged import LoggedAdmin, context_of
-from recycle.models import Membership, User
+from recycle.models import Membership, ProjectRole, User
 
 
 class MembershipForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -37,6 +37,14 @@ class MembershipInline(admin.TabularInline):  # type: ignore[type-arg]
     form = MembershipForm
     extra = 1
     autocomplete_fields = ("user", "account")
+
+
+class ProjectRoleInline(admin.TabularInline):  # type: ignore[type-arg]
+    """What a member may do in projects, where their membership is restricted."""
+
+    model = ProjectRole
+    extra = 0
+    autocomplete_fields = ("project",)
 
 
 class SetPasswordForm(AdminPasswordChangeForm):  # type: ignore[type-arg]
@@ -75,7 +83,7 @@ class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoAdmin):  # type
     # These are history as well.
     readonly_fields = ("last_login", "date_joined")
     filter_horizontal = ()
-    inlines = (MembershipInline,)
+    inlines = (MembershipInline, ProjectRoleInline)
     actions = ("deactivate",)
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
@@ -116,8 +124,8 @@ class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoAdmin):  # type
 @admin.register(Membership)
 class MembershipAdmin(ConsoleAdmin):
     form = MembershipForm
-    list_display = ("user", "account", "role")
-    list_filter = ("role",)
+    list_display = ("user", "account", "role", "restricted")
+    list_filter = ("role", "restricted")
     search_fields = ("user__username_folded__contains", "account__name_folded__contains")
     autocomplete_fields = ("user", "account")
     list_select_related = ("user", "account")

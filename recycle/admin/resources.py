@@ -1,9 +1,20 @@
-"""Volumes, addresses, load balancers and tags. The actions alone change what is bound."""
+"""Volumes, addresses, load balancers, projects and tags. The actions alone change what is bound."""
 
 from django.contrib import admin
+from django.db.models import Model
+from django.http import HttpRequest
 
-from recycle.admin.base import BindingAdmin, ReadOnlyAdmin
-from recycle.models import ElasticIP, InstanceTag, Listener, LoadBalancer, RealServer, Tag, Volume
+from recycle.admin.base import BindingAdmin, FixedAdmin, ReadOnlyAdmin
+from recycle.models import (
+    ElasticIP,
+    InstanceTag,
+    Listener,
+    LoadBalancer,
+    Project,
+    RealServer,
+    Tag,
+    Volume,
+)
 
 
 @admin.register(LoadBalancer)
@@ -72,6 +83,24 @@ class VolumeAdmin(BindingAdmin):
     list_select_related = ("account", "zone", "instance")
     bound = ("instance", "delete_with_instance", "mount_point")
     fixed = ("account", "zone")
+
+
+@admin.register(Project)
+class ProjectAdmin(FixedAdmin):
+    """Made and disabled on the pages; never deleted, since what is in one keeps it."""
+
+    fixed = ("account",)
+    fields = ("name", "account")
+    list_display = ("label", "number", "account", "disabled_at", "created_at")
+    list_filter = ("account",)
+    search_fields = ("name_folded__contains", "account__name_folded__contains")
+    list_select_related = ("account",)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
+        return False
 
 
 @admin.register(Tag)

@@ -14,8 +14,10 @@ from django.utils.translation import gettext_lazy
 from recycle.actions.create import UNNAMED, Disk, Order, numbered
 from recycle.actions.resources.volumes import MOST_VOLUMES
 from recycle.forms.offer import NEW, Offer
+from recycle.forms.resources.projects import offer_projects
 from recycle.forms.scope import Scope, check_account
 from recycle.forms.text import TextField
+from recycle.lifecycle import ResourceAction
 from recycle.offer import (
     BANDWIDTH_MBPS,
     DATA_DISKS,
@@ -60,6 +62,9 @@ def filled_in(data: QueryDict, scope: Scope, offer: Offer) -> QueryDict:
         "token": str(uuid4()),
         "scope": str(scope),
     }
+    if allowed := scope.projects_for(ResourceAction.CREATE):
+        likeliest = next((each for each in allowed if each == scope.project), allowed[0])
+        defaults["project"] = str(likeliest.number)
     for name, value in defaults.items():
         data.setdefault(name, value)
     return data
@@ -116,6 +121,7 @@ class CreateForm(forms.Form):
     )
     tags = forms.TypedMultipleChoiceField(required=False, coerce=int, label=gettext_lazy("Tags"))
     new_tags = forms.CharField(required=False, max_length=4_000, label=gettext_lazy("New tags"))
+    project = forms.TypedChoiceField(coerce=int, label=gettext_lazy("Project"))
     name = TextField(
         required=False, min_length=2, max_length=LONGEST_NAME, label=gettext_lazy("Name")
     )
@@ -138,6 +144,7 @@ class CreateForm(forms.Form):
         # Without script the zone may have changed while the network shows the old one's.
         self.zone_changed = data.get("shown_zone", "") != data.get("zone", "")
         super().__init__(with_likeliest_network(data, offer) if self.zone_changed else data)
+        self.likeliest_project = offer_projects(self, scope, ResourceAction.CREATE)
         for name, choices in offer.choices().items():
             field = self.fields[name]
             assert isinstance(field, forms.ChoiceField)
@@ -241,6 +248,7 @@ class CreateForm(forms.Form):
         subnet = offer.subnets[data["subnet"]]
         return Order(
             account=offer.account,
+            project_number=data.get("project", self.likeliest_project),
             zone=offer.zones[data["zone"]],
             instance_type=offer.types[data["instance_type"]],
             billing_mode=data["billing_mode"],

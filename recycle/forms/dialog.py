@@ -68,8 +68,8 @@ class SelectionDialogForm(DialogForm):
         if shown and shown != present:
             raise ValidationError(
                 _(
-                    "You have switched the account or region in another window. Nothing was "
-                    "changed."
+                    "You have switched the account, the region or the project in another window. "
+                    "Nothing was changed."
                 ),
                 code="scope",
             )

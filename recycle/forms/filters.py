@@ -7,6 +7,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 from django.http import QueryDict
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from recycle.forms.scope import Scope
 
@@ -21,7 +22,11 @@ class FilterForm(forms.Form):
     # Whether what it shows is narrowed by the region.
     by_region: ClassVar[bool] = True
 
+    # Whether it is narrowed by the project.
+    by_project: ClassVar[bool] = True
+
     region = forms.ChoiceField(required=False, widget=forms.HiddenInput)
+    project = forms.ChoiceField(required=False, label=gettext_lazy("Project"))
 
     data: QueryDict
 
@@ -30,7 +35,14 @@ class FilterForm(forms.Form):
         data = data.copy()
         if "region" not in data and scope.region:
             data["region"] = scope.region.pk
+        if "project" not in data and scope.project:
+            data["project"] = str(scope.project.number)
         super().__init__(data)
+        if not (self.by_project and scope.has_projects):
+            del self.fields["project"]
+        else:
+            projects = [(str(each.number), each.label) for each in scope.projects]
+            self._choices("project").choices = [("", _("All projects")), *projects]
         regions = [(region.pk, region.pk) for region in scope.all_regions]
         self._choices("region").choices = [("", ""), *regions]
 
@@ -54,10 +66,12 @@ class FilterForm(forms.Form):
         said: dict[str, Any] = {
             name: self.as_text(name, values[name])
             for name in self.fields
-            if name != "region"
+            if name not in ("region", "project")
             and values.get(name) not in (None, "", False, [], self.implied.get(name))
         }
         # Without a word, a page begins where the session says: "all regions" has to be said.
+        if "project" in self.fields and "project" in values:
+            said = {"project": values["project"]} | said
         return (
             {"region": values["region"]} | said if self.by_region and "region" in values else said
         )
@@ -76,6 +90,7 @@ class PlanFilter(FilterForm):
     """Configure again: whose relationships, by the request that acted on them or one by one."""
 
     by_region = False
+    by_project = False
 
     batch = forms.UUIDField(required=False)
     skip = forms.IntegerField(required=False, min_value=0, max_value=1_000_000)

@@ -16,6 +16,7 @@ class JobFilter(ListForm):
     """Batch jobs are of all regions: the instances of one may lie in several."""
 
     by_region = False
+    by_project = False
     default_sort = "-created_at"
     sorts = ("-created_at", "created_at")
 
@@ -48,6 +49,7 @@ class ResultFilter(ListForm):
     """Everything that became of a job, in the order of the work."""
 
     by_region = False
+    by_project = False
     default_sort = "id"
     sorts = ("id",)
 

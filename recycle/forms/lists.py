@@ -156,6 +156,8 @@ class InstanceListForm(ListForm):
             rows = rows.filter(zone__region=data["region"])
         if data["zone"]:
             rows = rows.filter(zone=data["zone"])
+        if data.get("project"):
+            rows = rows.filter(project_number=data["project"])
         if data["billing"]:
             rows = rows.filter(billing_mode=data["billing"])
         if text := data["q"].strip():
@@ -171,6 +173,7 @@ class InstanceFilter(InstanceListForm):
         "ip": gettext_lazy("Private IP / EIP"),
         "billing": gettext_lazy("Billing mode"),
         "zone": gettext_lazy("Zone"),
+        "project": gettext_lazy("Project"),
         "tags": gettext_lazy("Tags"),
         "created": gettext_lazy("Created"),
     }
@@ -302,6 +305,7 @@ class LogFilter(ListForm):
     """The Operation Log. It is not divided by region: its instances may be gone."""
 
     by_region = False
+    by_project = False
     default_sort = "-at"
     sorts = ("-at", "at")
 

@@ -21,7 +21,13 @@ from recycle.forms.lists import (
     LogFilter,
     QuarantineFilter,
 )
-from recycle.forms.resources.lists import AddressFilter, BalancerFilter, TagFilter, VolumeFilter
+from recycle.forms.resources.lists import (
+    AddressFilter,
+    BalancerFilter,
+    ProjectFilter,
+    TagFilter,
+    VolumeFilter,
+)
 from recycle.forms.scope import Scope
 
 # A longer address is none of ours: the longest filter there is stays below it, in any script.
@@ -44,6 +50,7 @@ FILTERED: dict[str, type[FilterForm]] = {
     "recycle:addresses": AddressFilter,
     "recycle:balancers": BalancerFilter,
     "recycle:tags": TagFilter,
+    "recycle:projects": ProjectFilter,
 }
 NAMES = {form: name for name, form in FILTERED.items()}
 # The pages without one.

@@ -7,8 +7,10 @@ from functools import cached_property
 from django import forms
 from django.utils.translation import gettext as _
 
-from recycle.models import Account, Instance, InstanceQuerySet, Region, User, Zone
+from recycle.lifecycle import AnyAction
+from recycle.models import Account, Instance, InstanceQuerySet, Project, Region, User, Zone
 from recycle.places import region_name
+from recycle.policy import DEFAULT_PROJECT, may
 
 
 @dataclass(frozen=True)
@@ -25,10 +27,17 @@ class Scope:
     now: datetime
     # The region's code. One that is not known means all regions, as the empty one does.
     code: str = ""
+    # The project's number, as the code.
+    number: str = ""
+    # False where it is known that the account has no project but the one that each has.
+    divided: bool = True
 
     def __str__(self) -> str:
-        """As a page says what it was made for: "account:region", the latter empty for all."""
-        return f"{self.account.pk if self.account else ''}:{self.region.pk if self.region else ''}"
+        """As a page says what it was made for: "account:region", the latter empty for all, and
+        ":project" where one is chosen.
+        """
+        said = f"{self.account.pk if self.account else ''}:{self.region.pk if self.region else ''}"
+        return f"{said}:{self.project.number}" if self.project else said
 
     @cached_property
     def all_zones(self) -> list[Zone]:
@@ -69,6 +78,35 @@ class Scope:
 
     def region_choices(self) -> list[tuple[str, str]]:
         return [(region.pk, region.label) for region in self.regions]
+
+    @cached_property
+    def projects(self) -> list[Project]:
+        """The projects of the account that are seen, that which each account has first."""
+        if self.account is None:
+            return []
+        if not self.divided:
+            return [Project(account=self.account, number=DEFAULT_PROJECT)]
+        return list(Project.objects.visible_to(self.by).of(self.account).order_by("number"))
+
+    @property
+    def has_projects(self) -> bool:
+        """Whether there is anything to choose."""
+        return len(self.projects) > 1
+
+    @property
+    def project(self) -> Project | None:
+        """The project that is asked about; None for all projects."""
+        return next((each for each in self.projects if str(each.number) == self.number), None)
+
+    def projects_for(self, action: AnyAction) -> list[Project]:
+        """The projects that take something new, and in which the action is allowed."""
+        assert self.account
+        account = self.account.pk
+        return [
+            project
+            for project in self.projects
+            if project.disabled_at is None and may(self.by.role_in(account, project.number), action)
+        ]
 
     def instances(self) -> InstanceQuerySet:
         """The instances of the account, in every region."""

@@ -41,12 +41,13 @@ from recycle.models import (
     Volume,
 )
 from recycle.offer import PORTS
-from recycle.policy import POLICIES, BillingMode
+from recycle.policy import DEFAULT_PROJECT, POLICIES, BillingMode
 
 ZONE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-[a-z0-9]*[a-z]")
 # What the models have where an answer says nothing.
 SYSTEM_DISK_GB, LINE = 20, "BGP"
 PORT_RANGE = {"least": PORTS[0], "most": PORTS[1]}
+LARGEST_PROJECT = 2**63 - 1
 DISKS_ALONE = "data disks without an EBS volume of their own"
 
 
@@ -72,6 +73,8 @@ class Entry:
     # What an instance says of itself: its shape, its network interfaces, and its disks, with
     # whether they go with it.
     region: str = ""
+    # What its project is called, where it says that.
+    project: str = ""
     shape: tuple[int | None, int | None] = (None, None)
     interfaces: list[UUID] = field(default_factory=list)
     disks: dict[UUID, bool | None] = field(default_factory=dict)
@@ -99,6 +102,7 @@ class Entry:
             self.notes,
             dict(self.unread),
             self.region,
+            self.project,
             self.shape,
             self.interfaces,
             self.disks,
@@ -169,6 +173,7 @@ def _instance(fields: Fields, entry: Entry) -> None:
     state = State.ACTIVE if said in LEAVING else states.word("Name", STATES, otherwise=State.ACTIVE)
     entry.values = {
         "id": entry.id,
+        "project_number": _project(fields, entry),
         "zone_id": zone,
         "instance_type_id": _type(fields),
         "name": fields.text("InstanceName", longest=64, required=True),
@@ -217,6 +222,18 @@ def _having(name: str, fields: Fields, primary: Fields | None) -> Fields:
     return primary if primary and name not in fields and name in primary else fields
 
 
+def _project(fields: Fields, entry: Entry) -> int:
+    """The number of its project, which some answers write as a text."""
+    entry.project = fields.text("ProjectName", longest=64)
+    if not isinstance(fields.values.get("ProjectId"), str):
+        return fields.whole("ProjectId", most=LARGEST_PROJECT) or DEFAULT_PROJECT
+    text = fields.text("ProjectId", longest=18)
+    if text and not (text.isdecimal() and text.isascii()):
+        fields.wrong("ProjectId", f"{as_shown(text)} is not a whole number")
+        return DEFAULT_PROJECT
+    return int(text or DEFAULT_PROJECT)
+
+
 def _zone(fields: Fields) -> str:
     name = "AvailabilityZone" if "AvailabilityZone" in fields else "AvailabilityZoneName"
     zone = fields.text(name, longest=32, required=True)
@@ -238,6 +255,7 @@ def _load_balancer(fields: Fields, entry: Entry) -> None:
     _tags_of_its_own(fields, entry)
     entry.values = {
         "id": entry.id,
+        "project_number": _project(fields, entry),
         "name": fields.text("LoadBalancerName", longest=64, required=True),
         "type": fields.word("Type", TYPES, otherwise=LoadBalancer.Type.PUBLIC),
         "vpc_id": fields.reference("VpcId"),
@@ -290,6 +308,7 @@ def _elastic_ip(fields: Fields, entry: Entry) -> None:
     bandwidth = fields.whole("BandWidth")
     entry.values = {
         "id": entry.id,
+        "project_number": _project(fields, entry),
         "address": fields.address("PublicIp"),
         "bandwidth_mbps": 1 if bandwidth is None else bandwidth,
         "line": fields.text("LineId", longest=36) or LINE,
@@ -334,6 +353,7 @@ def _volume(fields: Fields, entry: Entry) -> None:
         mount_point = attachment.text("MountPoint", longest=32)
     entry.values = {
         "id": entry.id,
+        "project_number": _project(fields, entry),
         "zone_id": _zone(fields),
         "name": fields.text("VolumeName", longest=50),
         "type": fields.text("VolumeType", longest=32, required=True),

@@ -6,7 +6,6 @@ import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
 
-import recycle.models.agreement
 import recycle.models.folded
 import recycle.text
 
@@ -148,20 +147,6 @@ class Migration(migrations.Migration):
         ),
         migrations.AddField(
             model_name="projectrole",
-            name="account",
-            field=recycle.models.agreement.Repeated(
-                db_constraint=False,
-                db_index=False,
-                editable=False,
-                of="project",
-                on_delete=django.db.models.deletion.DO_NOTHING,
-                related_name="+",
-                to="recycle.account",
-                verbose_name="account",
-            ),
-        ),
-        migrations.AddField(
-            model_name="projectrole",
             name="user",
             field=models.ForeignKey(
                 db_index=False,
@@ -175,7 +160,6 @@ class Migration(migrations.Migration):
             model_name="projectrole",
             name="project",
             field=models.ForeignKey(
-                db_constraint=False,
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="roles",
                 to="recycle.project",
@@ -186,12 +170,6 @@ class Migration(migrations.Migration):
             model_name="project",
             constraint=models.UniqueConstraint(
                 fields=("account", "number"), name="project_number_once"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="project",
-            constraint=models.UniqueConstraint(
-                fields=("id", "account"), name="project_with_account"
             ),
         ),
         migrations.AddConstraint(
@@ -227,12 +205,6 @@ class Migration(migrations.Migration):
             model_name="projectrole",
             constraint=models.CheckConstraint(
                 condition=models.Q(("role__in", [10, 20, 30])), name="project_role_is_known"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="projectrole",
-            constraint=recycle.models.agreement.Agreement(
-                name="project_role_agrees_with_its_project", on=("account",), relation="project"
             ),
         ),
         migrations.AlterField(

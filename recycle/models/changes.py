@@ -10,6 +10,8 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db.models import Field, Model
 from django.utils.translation import gettext as _
 
+from recycle.models.project import project_label
+
 # Their values are in no log, whatever they are: neither in the clear nor hashed.
 SECRETS = frozenset({"password"})
 
@@ -40,5 +42,8 @@ def _words(field: "Field[Any, Any] | None", value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return _("yes") if value else _("no")
+    if field and field.name == "project_number" and isinstance(value, int):
+        # It had no name.
+        return project_label(value)
     labels = dict(field.flatchoices) if field else {}
     return str(labels.get(value, value))

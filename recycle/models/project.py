@@ -7,7 +7,6 @@ from django.db.models import Q
 from django.utils.text import format_lazy
 from django.utils.translation import gettext_lazy as _
 
-from recycle.models.agreement import Agreement, Repeated
 from recycle.models.folded import FoldedField
 from recycle.models.tenancy import ROLES, Account, OwnedQuerySet, User
 from recycle.policy import DEFAULT_PROJECT, Role
@@ -56,8 +55,6 @@ class Project(models.Model):
         constraints = [
             # What the agreements of all that is in a project refer to.
             models.UniqueConstraint(fields=["account", "number"], name="project_number_once"),
-            # What the agreement of a role in a project refers to.
-            models.UniqueConstraint(fields=["id", "account"], name="project_with_account"),
             models.UniqueConstraint(
                 fields=["account", "name"],
                 condition=~Q(name=""),
@@ -97,13 +94,8 @@ class ProjectRole(models.Model):
         User, models.CASCADE, related_name="project_roles", verbose_name=_("user"), db_index=False
     )
     project = models.ForeignKey(
-        Project,
-        models.CASCADE,
-        related_name="roles",
-        verbose_name=_("project"),
-        db_constraint=False,
+        Project, models.CASCADE, related_name="roles", verbose_name=_("project")
     )
-    account = Repeated(Account, of="project", verbose_name=_("account"))
     role = models.PositiveSmallIntegerField(_("role"), choices=ROLES)
 
     class Meta:
@@ -116,9 +108,6 @@ class ProjectRole(models.Model):
             models.CheckConstraint(
                 condition=Q(role__in=[role for role, _label in ROLES]),
                 name="project_role_is_known",
-            ),
-            Agreement(
-                relation="project", on=("account",), name="project_role_agrees_with_its_project"
             ),
         ]
 

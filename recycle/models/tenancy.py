@@ -120,6 +120,22 @@ class OwnedQuerySet(models.QuerySet[Owned]):
         """What a restricted user sees: nothing, unless the rows say how they belong to projects."""
         return Q(pk__in=[])
 
+    def with_seen(self, user: "User", *relations: str) -> Self:
+        """With the rows that these relations lead to, as far as the user sees them; None instead of
+        any other one.
+        """
+        if not user.restrictions:
+            return self.select_related(*relations)
+        others: dict[str, Any] = {
+            name: self.model._meta.get_field(name).related_model for name in relations
+        }
+        return self.prefetch_related(
+            *(
+                models.Prefetch(name, other._default_manager.visible_to(user))
+                for name, other in others.items()
+            )
+        )
+
     def of(self, account: Account | None) -> Self:
         return self.filter(**{self.owner: account})
 
@@ -226,7 +242,7 @@ class User(AbstractUser):
             )
         }
         if any(reach.projects is not None for reach in found.values()):
-            roles = self.project_roles.values_list("account_id", "project__number", "role")
+            roles = self.project_roles.values_list("project__account", "project__number", "role")
             for account, number, role in roles:
                 projects = found[account].projects if account in found else None
                 if projects is not None:

@@ -108,6 +108,13 @@ def operation(
 
 
 @register.simple_tag(takes_context=True)
+def project_of(context: dict[str, Any], row: Any) -> str:
+    """What the project of a row is called."""
+    label: str = context["request"].shell.project_label(row.project_number)
+    return label
+
+
+@register.simple_tag(takes_context=True)
 def dialog(
     context: dict[str, Any],
     action: str,

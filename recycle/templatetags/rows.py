@@ -146,6 +146,7 @@ class Common:
             "dialog": self.dialog,
             "label": self.label,
             "kept": self.kept,
+            "project": self.project,
             "when": self.when,
             "ends": self.ends,
             "bin_rows": self.bin_rows,
@@ -248,6 +249,11 @@ class Common:
         time = instance.purge_at - since if instance.purge_at and since else None
         key = ("kept", instance.state, instance.retention_kind, instance.retention_subject, time)
         return self._once(key, lambda: instance.kept)
+
+    def project(self, row: Any) -> str:
+        """What its project is called."""
+        number = row.project_number
+        return self._once(("project", number), lambda: self._shell.project_label(number))
 
     def address(self, name: str, pk: Any) -> str:
         return self._pattern(name, type(pk)).replace(_KEYS[type(pk)], str(pk))

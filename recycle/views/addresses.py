@@ -46,7 +46,7 @@ _HOME = "recycle:addresses"
 
 def _rows(request: Request) -> OwnedQuerySet[ElasticIP]:
     rows = ElasticIP.objects.visible_to(request.user).of(request.shell.account)
-    return rows.select_related("instance", "load_balancer")
+    return rows.with_seen(request.user, "instance", "load_balancer")
 
 
 def _holder(address: ElasticIP) -> Instance | LoadBalancer | None:
@@ -54,11 +54,13 @@ def _holder(address: ElasticIP) -> Instance | LoadBalancer | None:
 
 
 def _holder_id(address: ElasticIP) -> UUID | None:
-    return address.instance_id or address.load_balancer_id
+    holder = _holder(address)
+    return holder.pk if holder else None
 
 
 def _status(address: ElasticIP) -> str:
-    return _("Bound") if _holder_id(address) else _("Not bound")
+    bound = address.instance_id or address.load_balancer_id
+    return _("Bound") if bound else _("Not bound")
 
 
 _EXPORT = (
@@ -71,6 +73,7 @@ _EXPORT = (
     (gettext_lazy("Bound to"), _holder),
     (gettext_lazy("Billing mode"), "get_billing_mode_display"),
     (gettext_lazy("Region"), "region_id"),
+    (gettext_lazy("Project ID"), "project_number"),
     (gettext_lazy("Created"), "created_at"),
 )
 
@@ -92,6 +95,7 @@ _ABOUT = {
     "batch": [
         ("recycle:associate", gettext_lazy("Bind"), False),
         ("recycle:disassociate", gettext_lazy("Unbind"), False),
+        ("recycle:move_addresses", ResourceAction.MOVE.label, False),
         ("recycle:delete_addresses", gettext_lazy("Delete"), True),
     ],
 }
@@ -124,8 +128,8 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
 def menu(request: Request, pk: UUID) -> HttpResponse:
     address = find(request, _rows(request), pk)
     page = reverse("recycle:address", args=[pk])
-    delete = "recycle:delete_addresses"
-    return unfold(request, "resources/_menu.html", page, row=address, delete=delete)
+    others = {"delete": "recycle:delete_addresses", "move": "recycle:move_addresses"}
+    return unfold(request, "resources/_menu.html", page, row=address, **others)
 
 
 @require_http_methods(["GET", "POST"])

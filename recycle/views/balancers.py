@@ -7,7 +7,16 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from django.db.models import Count, Model, OuterRef, QuerySet, Subquery
+from django.db.models import (
+    Count,
+    Model,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    prefetch_related_objects,
+)
 from django.db.models.functions import Coalesce
 from django.http import HttpResponse, HttpResponseBase
 from django.shortcuts import redirect
@@ -66,6 +75,7 @@ _EXPORT = (
     (gettext_lazy("Backend servers"), "server_count"),
     (gettext_lazy("VPC"), "vpc_id"),
     (gettext_lazy("Region"), "region_id"),
+    (gettext_lazy("Project ID"), "project_number"),
     (gettext_lazy("Created"), "created_at"),
 )
 
@@ -86,7 +96,10 @@ _ABOUT = {
     ),
     "create": "recycle:create_balancer",
     "create_label": gettext_lazy("Create Load Balancer"),
-    "batch": [("recycle:delete_balancers", gettext_lazy("Delete"), True)],
+    "batch": [
+        ("recycle:move_balancers", ResourceAction.MOVE.label, False),
+        ("recycle:delete_balancers", gettext_lazy("Delete"), True),
+    ],
 }
 
 
@@ -99,8 +112,12 @@ def _counted(request: Request) -> QuerySet[Any, Any]:
     listeners = (
         Listener.objects.filter(load_balancer=OuterRef("pk")).order_by().values("load_balancer")
     )
-    servers = RealServer.objects.filter(listener__load_balancer=OuterRef("pk")).order_by()
-    bound = ElasticIP.objects.filter(load_balancer=OuterRef("pk")).order_by("pk")
+    user = request.user
+    servers, bound = RealServer.objects.all(), ElasticIP.objects.all()
+    if user.restrictions:
+        servers, bound = servers.visible_to(user), bound.visible_to(user)
+    servers = servers.filter(listener__load_balancer=OuterRef("pk")).order_by()
+    bound = bound.filter(load_balancer=OuterRef("pk")).order_by("pk")
     return _rows(request).annotate(
         eip=Subquery(bound.values("address")[:1]),
         eip_id=Subquery(bound.values("pk")[:1]),
@@ -125,14 +142,15 @@ def _servers(request: Request) -> OfInstanceQuerySet[RealServer]:
     return rows.select_related("instance", "listener__load_balancer")
 
 
-def _bound(rows: Sequence[LoadBalancer]) -> Bound:
+def _bound(request: Request, rows: Sequence[LoadBalancer]) -> Bound:
     """The EIPs of load balancers and the instances behind them."""
     found: dict[Any, dict[Any, Model]] = defaultdict(dict)
-    for address in ElasticIP.objects.filter(load_balancer__in=rows).order_by("pk"):
+    eips = ElasticIP.objects.visible_to(request.user).filter(load_balancer__in=rows)
+    for address in eips.order_by("pk"):
         found[address.load_balancer_id][address.pk] = address
-    servers = RealServer.objects.filter(listener__load_balancer__in=rows).select_related(
-        "instance", "listener"
-    )
+    servers = RealServer.objects.visible_to(request.user)
+    servers = servers.filter(listener__load_balancer__in=rows)
+    servers = servers.select_related("instance", "listener")
     for server in servers.order_by("pk")[:BOUND]:
         found[server.listener.load_balancer_id][server.instance_id] = server.instance
     return {pk: list(each.values()) for pk, each in found.items()}
@@ -172,8 +190,15 @@ def detail(request: Request, pk: UUID, listener: UUID | None = None) -> HttpResp
     named.
     """
     balancer = find(request, _counted(request), pk)
+    user, counted = request.user, Q()
+    if user.restrictions:
+        counted = Q(real_servers__in=RealServer.objects.visible_to(user))
+        seen = ElasticIP.objects.visible_to(user)
+        prefetch_related_objects([balancer], Prefetch("elastic_ips", seen))
     listeners = list(
-        balancer.listeners.annotate(server_count=Count("real_servers")).order_by("port", "protocol")
+        balancer.listeners.annotate(server_count=Count("real_servers", filter=counted)).order_by(
+            "port", "protocol"
+        )
     )
     shown = next((each for each in listeners if listener in (None, each.pk)), None)
     if shown is None and listener is not None:
@@ -181,7 +206,10 @@ def detail(request: Request, pk: UUID, listener: UUID | None = None) -> HttpResp
         return redirect("recycle:balancer", pk)
     servers: list[RealServer] = []
     if shown:
-        behind = shown.real_servers.select_related("instance").order_by("address", "port", "pk")
+        behind = shown.real_servers.all()
+        if user.restrictions:
+            behind = behind.visible_to(user)
+        behind = behind.select_related("instance").order_by("address", "port", "pk")
         servers = list(behind[:SERVERS])
     kinds = [Kind.LOAD_BALANCER, Kind.LISTENER, Kind.REAL_SERVER]
     also = [*listeners, *servers]
@@ -232,7 +260,7 @@ def delete(request: Request) -> HttpResponse:
     dialog = Dialog(request, _HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
-    bound = _bound(dialog.rows)
+    bound = _bound(request, dialog.rows)
     details = RemoveForm(dialog.answers, scope=request.shell.scope, bound=bool(bound))
     if not details.is_valid():
         note = _("Its listeners go with it. This cannot be undone.")

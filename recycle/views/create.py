@@ -57,7 +57,7 @@ def create(request: Request) -> HttpResponse:
         "outcome": outcome,
         "order": order,
         "now": request.now,
-        **(_amounts(order) if order else {}),
+        **(_amounts(order, whole=request.shell.sees_all) if order else {}),
     }
     return render(request, template, context, status=422 if orders else 200)
 
@@ -83,7 +83,7 @@ def _answer(request: Request, order: Order, outcome: Outcome) -> HttpResponse | 
     return None
 
 
-def _amounts(order: Order) -> dict[str, Any]:
+def _amounts(order: Order, *, whole: bool) -> dict[str, Any]:
     """What the order takes of the account's quota, beside what is used already."""
     account = with_account_use(Account.objects.filter(pk=order.account.pk)).get()
     disks = sum(disk.size_gb for disk in order.disks)
@@ -97,7 +97,8 @@ def _amounts(order: Order) -> dict[str, Any]:
     names = order.names()
     return {
         "billing_mode": BillingMode(order.billing_mode).label,
-        "quota": [_line(use, taken.get(use.limit, 0)) for use in uses(account)],
+        # What all projects use together would tell somebody what those of others do.
+        "quota": [_line(use, taken.get(use.limit, 0)) for use in uses(account)] if whole else [],
         "first_name": names[0] if order.name else f"{UNNAMED}…",
         "last_name": names[-1] if order.name and order.count > 1 else "",
         "volumes": order.count * len(order.disks),

@@ -10,14 +10,14 @@ from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.http import require_GET
 
-from recycle.actions.bindings import described, missing
+from recycle.actions.bindings import described, missing, seen
 from recycle.actions.resources.base import why_not_bind
 from recycle.forms import BinFilter, InstanceFilter
 from recycle.http import Request
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Event, InstanceQuerySet
 from recycle.policy import Refusal
-from recycle.views.lists import show_list, stream_csv
+from recycle.views.lists import offered, show_list, stream_csv
 from recycle.views.scope import find
 from recycle.views.unfolding import unfold
 
@@ -31,6 +31,7 @@ MORE = [
     *((action.value, action.label) for action in (Action.PROTECT, Action.UNPROTECT)),
     ("register_instances", _("Register with listener")),
     ("add_tag", _("Bind tag")),
+    ("move_instances", ResourceAction.MOVE.label),
 ]
 _EXPORT = (
     (_("Instance ID"), "pk"),
@@ -44,6 +45,7 @@ _EXPORT = (
     (_("Billing mode"), "get_billing_mode_display"),
     (_("Expires"), "expires_at"),
     (_("Zone"), "zone_id"),
+    (_("Project ID"), "project_number"),
     (_("Created"), "created_at"),
 )
 
@@ -51,7 +53,7 @@ _EXPORT = (
 @require_GET
 def index(request: Request) -> HttpResponse:
     form = InstanceFilter(request.GET, scope=request.shell.scope)
-    rows = with_types(request.shell.instances()).annotate(bound=described())
+    rows = with_types(request.shell.instances()).annotate(bound=described(request.user))
     in_bin = _also_in_bin(request, form)
     return show_list(
         request,
@@ -78,6 +80,7 @@ def with_holds(request: Request, verbs: list[tuple[str, Any]]) -> list[tuple[str
     A verb is the name of its dialog's address, and its label.
     """
     holds = [(action.value, action.label) for action in (Action.HOLD, Action.UNHOLD)]
+    verbs = offered(request, verbs)
     return [*verbs, *holds] if request.shell.may[Action.HOLD] else verbs
 
 
@@ -102,7 +105,7 @@ def export(request: Request) -> HttpResponseBase:
 def detail(request: Request, pk: UUID) -> HttpResponse:
     """Show one instance of the chosen account, wherever it is: in use, in the bin, or gone."""
     rows = request.shell.instances().select_related("instance_type", "account")
-    instance = find(request, rows.annotate(bound=described()), pk)
+    instance = find(request, rows.annotate(bound=described(request.user)), pk)
     if instance.state == State.RECYCLED:
         request.shell.here = reverse("recycle:bin")
     events = list(
@@ -115,6 +118,7 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
         .order_by("-id")
         .first()
     )
+    former = seen([cancelled.detail if cancelled else None], request.user)
     no = why_not_bind(instance)
     may_bind = request.shell.may[ResourceAction.BIND]
     why_not = Refusal.ROLE if not may_bind else no.refusal if no else None
@@ -126,7 +130,7 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
         "why_not_bind": why_not.label if why_not else "",
         "events": events,
         "cancelled": cancelled,
-        "former": missing(cancelled.detail, instance.bound) if cancelled else {},
+        "former": missing(former[0], instance.bound) if cancelled else {},
         "now": request.now,
     }
     return render(request, "instances/detail.html", context)
@@ -146,5 +150,5 @@ def former(request: Request, pk: UUID) -> HttpResponse:
     page = f"{reverse('recycle:instance', args=[pk])}#former"
     entries = Event.objects.visible_to(request.user).filter(instance_id=pk, action=Action.RECYCLE)
     entry = entries.order_by("-id").first()
-    bound = entry.detail if entry else {}
+    [bound] = seen([entry.detail if entry else None], request.user)
     return unfold(request, "_former.html", page, bound=bound, key=pk, again=instance)

@@ -17,8 +17,10 @@ from django.utils import timezone, translation
 from django.utils.translation import get_language
 from django.utils.translation import gettext as _
 
+from recycle.actions.bindings import seen
 from recycle.forms import FilteredPage, ListForm
 from recycle.http import Request, is_head, pick
+from recycle.models import User
 from recycle.reading import reading_in_chunks
 from recycle.views.scope import find_batch
 
@@ -52,14 +54,22 @@ def show_list(
     template = pick(request, page=f"{folder}/index.html", partial=partial)
     for error in dict.fromkeys(str(error) for errors in form.errors.values() for error in errors):
         messages.error(request, error)
-    shown = _columns_of(request, name, form)
+    hidden = set() if request.shell.projects else {"project"}
+    shown = _columns_of(request, name, form) - hidden
+    if not request.shell.sees_all:
+        hide_former(page.rows, request.user)
+    if "about" in context:
+        batch = offered(request, context["about"]["batch"])
+        context["about"] = {**context["about"], "batch": batch}
     context |= {
         "list_name": name,
         "form": form,
         "place": place,
         "page": page,
         "columns": shown,
-        "all_columns": [(key, label, key in shown) for key, label in form.columns.items()],
+        "all_columns": [
+            (key, label, key in shown) for key, label in form.columns.items() if key not in hidden
+        ],
         # What a download takes of the address: everything that matches, in this order.
         "exported": place.query(size=None, cursor=None),
         "partial": partial,
@@ -71,6 +81,24 @@ def show_list(
         "keep": request.session.pop("keep", []) if "keep" in request.session else [],
     }
     return render(request, template, context, status=400 if form.errors else 200)
+
+
+def hide_former(rows: Sequence[Any], user: User) -> None:
+    """Leave out of rows what their instances were bound to and the user does not see: of entries in
+    the bin, and of events.
+    """
+    for name in ("former", "detail"):
+        having = [row for row in rows if getattr(row, name, None)]
+        found = seen([getattr(row, name) for row in having], user)
+        for row, bound in zip(having, found, strict=True):
+            setattr(row, name, {**getattr(row, name), **bound})
+
+
+def offered(request: Request, verbs: Sequence[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """These verbs, each the name of its dialog's address first; nothing is moved where there is
+    only one project.
+    """
+    return [verb for verb in verbs if request.shell.projects or "move_" not in verb[0]]
 
 
 def _columns_of(request: Request, name: str, form: ListForm) -> set[str]:

@@ -6,6 +6,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 from django.views.decorators.http import require_GET
 
+from recycle.actions.bindings import seen
 from recycle.forms import LogFilter
 from recycle.http import Request, pick
 from recycle.models import Event
@@ -57,7 +58,8 @@ def event(request: Request, pk: int) -> HttpResponse:
     """Show the relationships that an event cancelled."""
     found = find(request, _events(request), pk)
     template = pick(request, page="log/event.html", partial="_former.html")
-    context = {"event": found, "bound": found.detail, "key": pk, "title": _("Operation Log")}
+    [bound] = seen([found.detail], request.user)
+    context = {"event": found, "bound": bound, "key": pk, "title": _("Operation Log")}
     return render(request, template, context)
 
 

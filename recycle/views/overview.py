@@ -47,6 +47,8 @@ def index(request: Request) -> HttpResponse:
     rows = request.shell.instances()
     if request.shell.region:
         rows = rows.filter(zone__region=request.shell.region)
+    if request.shell.project:
+        rows = rows.filter(project_number=request.shell.project.number)
     days = form.cleaned_data.get("span") == "7d"
     bars = _forecast(request.user, rows, request.now, days=days)
     sweep = Sweep.objects.filter(name="purge_due").first()
@@ -83,7 +85,8 @@ def _quota(request: Request) -> dict[str, Any]:
     The capacity of a zone is not shown: all accounts share it, and its use would tell theirs.
     """
     account = request.shell.account
-    if account is None:
+    # What all projects use together would tell what those of others do.
+    if account is None or not request.shell.sees_all:
         return {}
     return {"quota": uses(with_account_use(Account.objects.filter(pk=account.pk)).get())}
 

@@ -29,6 +29,8 @@ def account(request: Request) -> HttpResponse:
     if chosen not in {str(account.pk) for account in request.shell.accounts}:
         raise Http404
     request.session["account"] = int(chosen)
+    # A number that means another one there.
+    request.session.pop("project", None)
     request.shell = Shell(request)
     # What an address filtered belongs to the account that was left, unless it leads to this one.
     onward = own_address(request.POST.get("next", ""), request.shell.scope)

@@ -53,7 +53,11 @@ def _outdated(request: Request) -> HttpResponse | None:
         if not piece:
             # A link may well lead to another region.
             return None
-        sentence = _("You have switched the region in another window.")
+        sentence = (
+            _("You have switched the project in another window.")
+            if shown.split(":")[1:2] == present.split(":")[1:2]
+            else _("You have switched the region in another window.")
+        )
     elif account in {str(each.pk) for each in request.shell.accounts}:
         sentence = _("You have switched the account in another window.")
     else:

@@ -78,9 +78,12 @@ def _rows(request: Request) -> OwnedQuerySet[Tag]:
 
 
 def _counted(request: Request) -> QuerySet[Any, Any]:
-    on = InstanceTag.objects.filter(tag=OuterRef("pk")).order_by().values("tag")
+    on = InstanceTag.objects.all()
+    if request.user.restrictions:
+        on = on.visible_to(request.user)
+    counted = on.filter(tag=OuterRef("pk")).order_by().values("tag")
     return _rows(request).annotate(
-        instance_count=Coalesce(Subquery(on.annotate(n=Count("pk")).values("n")), 0)
+        instance_count=Coalesce(Subquery(counted.annotate(n=Count("pk")).values("n")), 0)
     )
 
 
@@ -89,9 +92,9 @@ def _on(request: Request) -> OfInstanceQuerySet[InstanceTag]:
     return rows.select_related("instance", "tag")
 
 
-def _bound(rows: Sequence[Tag]) -> Bound:
+def _bound(request: Request, rows: Sequence[Tag]) -> Bound:
     found: dict[Any, list[Model]] = defaultdict(list)
-    on = InstanceTag.objects.filter(tag__in=rows).select_related("instance")
+    on = _on(request).filter(tag__in=rows)
     for instance_tag in on.order_by("pk")[:BOUND]:
         found[instance_tag.tag_id].append(instance_tag.instance)
     return found
@@ -215,7 +218,7 @@ def delete(request: Request) -> HttpResponse:
     dialog = Dialog(request, _HOME, _rows(request))
     if not dialog.is_valid():
         return dialog.refuse()
-    bound = _bound(dialog.rows)
+    bound = _bound(request, dialog.rows)
     details = RemoveForm(dialog.answers, scope=request.shell.scope, bound=bool(bound))
     if not details.is_valid():
         return ask(dialog, "delete_tags", details, bound=bound, danger=True)

@@ -53,12 +53,13 @@ _EXPORT = (
     (gettext_lazy("Status"), _status),
     (gettext_lazy("Type"), "type"),
     (gettext_lazy("Size (GB)"), "size_gb"),
-    (gettext_lazy("Instance ID"), "instance_id"),
+    (gettext_lazy("Instance ID"), lambda volume: volume.instance and volume.instance.pk),
     (gettext_lazy("Instance"), "instance"),
     (gettext_lazy("Mount point"), "mount_point"),
     (gettext_lazy("Delete with the instance"), "delete_with_instance"),
     (gettext_lazy("Billing mode"), "get_billing_mode_display"),
     (gettext_lazy("Zone"), "zone_id"),
+    (gettext_lazy("Project ID"), "project_number"),
     (gettext_lazy("Created"), "created_at"),
 )
 # What the list says around its rows, and the buttons over it: address, label, whether it deletes.
@@ -80,15 +81,15 @@ _ABOUT = {
     "batch": [
         ("recycle:attach", gettext_lazy("Attach"), False),
         ("recycle:detach", gettext_lazy("Detach"), False),
+        ("recycle:move_volumes", ResourceAction.MOVE.label, False),
         ("recycle:delete_volumes", gettext_lazy("Delete"), True),
     ],
 }
 
 
 def _rows(request: Request) -> OwnedQuerySet[Volume]:
-    return (
-        Volume.objects.visible_to(request.user).of(request.shell.account).select_related("instance")
-    )
+    rows = Volume.objects.visible_to(request.user).of(request.shell.account)
+    return rows.with_seen(request.user, "instance")
 
 
 def _bound(rows: Sequence[Volume]) -> Bound:
@@ -118,8 +119,8 @@ def detail(request: Request, pk: UUID) -> HttpResponse:
 def menu(request: Request, pk: UUID) -> HttpResponse:
     volume = find(request, _rows(request), pk)
     page = reverse("recycle:volume", args=[pk])
-    delete = "recycle:delete_volumes"
-    return unfold(request, "resources/_menu.html", page, row=volume, delete=delete)
+    others = {"delete": "recycle:delete_volumes", "move": "recycle:move_volumes"}
+    return unfold(request, "resources/_menu.html", page, row=volume, **others)
 
 
 @require_http_methods(["GET", "POST"])

@@ -19,6 +19,7 @@ from recycle.actions.inventory.catalogue import ensure_regions, ensure_types, en
 from recycle.actions.inventory.imported import Imported
 from recycle.actions.inventory.renewal import RenewUntil
 from recycle.actions.move import carry_out
+from recycle.actions.resources.base import record_one
 from recycle.clock import clock
 from recycle.inventory import DISKS_ALONE, LISTINGS, Entry, Listing, Notes, Problem, Topic, kept
 from recycle.lifecycle import LIVING, ResourceAction, State
@@ -27,15 +28,17 @@ from recycle.models import (
     ElasticIP,
     Instance,
     InstanceTag,
+    Kind,
     Listener,
     LoadBalancer,
+    Project,
     RealServer,
     Tag,
     Volume,
     Zone,
 )
 from recycle.models.sql import insert_rows
-from recycle.policy import MOST_TAGS, Refusal, end_of_expired
+from recycle.policy import DEFAULT_PROJECT, MOST_TAGS, Refusal, end_of_expired
 
 T = TypeVar("T")
 
@@ -96,6 +99,8 @@ class Import:
         self.accept_ended = accept_ended
         # Where the instances of these files stand; more than one cannot be guessed from.
         self.regions: set[str] = set()
+        # The numbers of the projects that are known to be there.
+        self.projects: set[int] = {DEFAULT_PROJECT}
         self.writers: dict[str, Callable[[Listing, list[Entry]], None]] = {
             "InstancesSet": self._instances,
             "LoadBalancerDescriptions": self._load_balancers,
@@ -155,7 +160,35 @@ class Import:
             else:
                 entry.row = kind.model(**entry.values) if not kind.anonymous else None
                 entries.append(entry)
-        self.writers[kind.key](kind, self._missing(kind, entries))
+        missing = self._missing(kind, entries)
+        self._ensure_projects(missing)
+        self.writers[kind.key](kind, missing)
+
+    def _ensure_projects(self, entries: list[Entry]) -> None:
+        """Make the projects that these are in. What is here already keeps its name."""
+        wanted = {
+            entry.row.project_number: entry.project
+            for entry in entries
+            if hasattr(entry.row, "project_number")
+        }
+        if not wanted.keys() - self.projects:
+            return
+        here = Project.objects.filter(account=self.account)
+        self.projects |= set(here.values_list("number", flat=True))
+        names = set(here.values_list("name", flat=True))
+        for number in sorted(wanted.keys() - self.projects):
+            # Two of one name would not be told apart.
+            name = "" if wanted[number] in names else wanted[number]
+            names.add(name)
+            project = Project.objects.create(account=self.account, number=number, name=name)
+            record_one(
+                replace(self.context, reason=BY_IMPORT),
+                ResourceAction.CREATE,
+                Kind.PROJECT,
+                project,
+                account_id=self.account.pk,
+            )
+            self.projects.add(number)
 
     def conclude(self) -> None:
         """Move the ends of what was renewed, and tell what only the whole can tell."""

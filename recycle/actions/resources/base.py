@@ -91,8 +91,18 @@ def each(
         if no is None:
             outcome.done.append(Done(key or item.pk or 0, name, action))
         else:
-            outcome.refused.append(Refused(key, name, no.refusal, Blocker.of(no.blocker)))
+            outcome.refused.append(Refused(key, name, no.refusal, blocker_of(no, context)))
     return outcome if dry_run else tallied(outcome, context.edge)
+
+
+def blocker_of(no: No, context: Context) -> Blocker | None:
+    """What stands in the way, unless it is in a project that who acts does not see."""
+    row, by = no.blocker, context.by
+    if row is not None and by is not None and by.restrictions:
+        account = getattr(row, "account_id", None)
+        if account is None or not all(by.role_in(account, each) for each in projects_of(row)):
+            return None
+    return Blocker.of(row)
 
 
 def look_up_instance(pk: UUID | None, *, lock: bool) -> Instance | None:

@@ -22,6 +22,7 @@ from recycle.forms.resources.lists import (
     FILTERS,
     AddressFilter,
     BalancerFilter,
+    ProjectFilter,
     TagFilter,
     VolumeFilter,
 )
@@ -33,6 +34,7 @@ from recycle.forms.resources.new import (
     TagForm,
     VolumeForm,
 )
+from recycle.forms.resources.projects import MoveForm, ProjectForm
 
 __all__ = [
     "CHOICES",
@@ -49,7 +51,10 @@ __all__ = [
     "BalancerForm",
     "DetailsForm",
     "ListenerForm",
+    "MoveForm",
     "NewForm",
+    "ProjectFilter",
+    "ProjectForm",
     "RegisterForm",
     "RegisterInstancesForm",
     "RemoveForm",

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from recycle.forms.lists import ListForm
 from recycle.forms.search import address_begins, has, has_tag, id_begins
-from recycle.models import ElasticIP, LoadBalancer, Tag, Volume
+from recycle.models import ElasticIP, Instance, LoadBalancer, Project, Tag, Volume
 from recycle.offer import DATA_DISKS
 from recycle.policy import BillingMode
 
@@ -16,13 +16,29 @@ BILLING_MODES = [("", _("All billing modes")), *BillingMode.choices]
 FREE = Q(instance=None, load_balancer=None)
 
 
-class VolumeFilter(ListForm):
+class BoundListForm(ListForm):
+    """The list of what is bound to something."""
+
+    def _bound_to(self, text: str, *relations: str) -> Q:
+        """What one of these relations leads to has such a name, and is seen."""
+        if not self.scope.by.restrictions:
+            return has(text, *(f"{relation}__name" for relation in relations))
+        found = Q(pk__in=[])
+        for relation, model in (("instance", Instance), ("load_balancer", LoadBalancer)):
+            if relation in relations:
+                seen = model._default_manager.visible_to(self.scope.by).filter(has(text, "name"))
+                found |= Q(**{f"{relation}__in": seen})
+        return found
+
+
+class VolumeFilter(BoundListForm):
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "name", "-name")
     columns = {
         "type": _("Type / Size"),
         "instance": _("Instance"),
         "billing": _("Billing mode / Zone"),
+        "project": _("Project"),
         "created": _("Created"),
     }
 
@@ -41,6 +57,8 @@ class VolumeFilter(ListForm):
 
     def narrow(self, rows: QuerySet[Volume]) -> QuerySet[Volume]:
         data = self.cleaned_data
+        if data.get("project"):
+            rows = rows.filter(project_number=data["project"])
         if data["region"]:
             rows = rows.filter(zone__region=data["region"])
         if data["status"]:
@@ -53,17 +71,19 @@ class VolumeFilter(ListForm):
             if value:
                 rows = rows.filter(**{field: value})
         if text := data["q"].strip():
-            rows = rows.filter(id_begins(text) | has(text, "name", "instance__name"))
+            found = id_begins(text) | has(text, "name") | self._bound_to(text, "instance")
+            rows = rows.filter(found)
         return rows
 
 
-class AddressFilter(ListForm):
+class AddressFilter(BoundListForm):
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "address", "-address")
     columns = {
         "bandwidth": _("Bandwidth / Line"),
         "bound": _("Bound to"),
         "billing": _("Billing mode / Region"),
+        "project": _("Project"),
         "created": _("Created"),
     }
 
@@ -80,6 +100,8 @@ class AddressFilter(ListForm):
 
     def narrow(self, rows: QuerySet[ElasticIP]) -> QuerySet[ElasticIP]:
         data = self.cleaned_data
+        if data.get("project"):
+            rows = rows.filter(project_number=data["project"])
         if data["region"]:
             rows = rows.filter(region=data["region"])
         if data["status"]:
@@ -87,7 +109,7 @@ class AddressFilter(ListForm):
         if data["billing"]:
             rows = rows.filter(billing_mode=data["billing"])
         if text := data["q"].strip():
-            bound = has(text, "instance__name", "load_balancer__name")
+            bound = self._bound_to(text, "instance", "load_balancer")
             rows = rows.filter(id_begins(text) | address_begins("address", text) | bound)
         return rows
 
@@ -100,6 +122,7 @@ class BalancerFilter(ListForm):
         "address": _("EIP"),
         "listeners": _("Listeners"),
         "region": _("Region / VPC"),
+        "project": _("Project"),
         "created": _("Created"),
     }
 
@@ -109,22 +132,26 @@ class BalancerFilter(ListForm):
 
     def narrow(self, rows: QuerySet[LoadBalancer]) -> QuerySet[LoadBalancer]:
         data = self.cleaned_data
+        if data.get("project"):
+            rows = rows.filter(project_number=data["project"])
         if data["region"]:
             rows = rows.filter(region=data["region"])
         if data["type"]:
             rows = rows.filter(type=data["type"])
         if text := data["q"].strip():
-            bound = ElasticIP.objects.filter(
-                address_begins("address", text), load_balancer=OuterRef("pk")
-            )
+            eips = ElasticIP.objects.all()
+            if self.scope.by.restrictions:
+                eips = eips.visible_to(self.scope.by)
+            bound = eips.filter(address_begins("address", text), load_balancer=OuterRef("pk"))
             rows = rows.filter(id_begins(text) | has(text, "name") | Exists(bound))
         return rows
 
 
 class TagFilter(ListForm):
-    """Tags belong to no region."""
+    """Tags belong to no region, and to no project."""
 
     by_region = False
+    by_project = False
     default_sort = "key"
     sorts = ("key", "-key")
 
@@ -134,9 +161,22 @@ class TagFilter(ListForm):
         return rows
 
 
+class ProjectFilter(ListForm):
+    by_region = False
+    by_project = False
+    default_sort = "number"
+    sorts = ("number", "-number", "name", "-name")
+
+    def narrow(self, rows: QuerySet[Project]) -> QuerySet[Project]:
+        if text := self.cleaned_data["q"].strip():
+            rows = rows.filter(has(text, "name"))
+        return rows
+
+
 FILTERS: dict[str, Any] = {
     "volumes": VolumeFilter,
     "addresses": AddressFilter,
     "balancers": BalancerFilter,
     "tags": TagFilter,
+    "projects": ProjectFilter,
 }

@@ -8,7 +8,9 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from recycle.forms.resources.details import DetailsForm
+from recycle.forms.resources.projects import offer_projects
 from recycle.forms.text import TextField
+from recycle.lifecycle import ResourceAction
 from recycle.models import Account, ElasticIP, Listener, LoadBalancer, Tag, Volume
 from recycle.offer import BANDWIDTH_MBPS, DATA_DISKS, PORTS
 from recycle.policy import BillingMode
@@ -25,7 +27,21 @@ class NewForm(DetailsForm):
         return self.scope.account
 
 
-class VolumeForm(NewForm):
+class InProjectForm(NewForm):
+    """A new one, in a project where the person may make it."""
+
+    project = forms.TypedChoiceField(coerce=int, label=gettext_lazy("Project"))
+
+    def prepare(self) -> None:
+        self.likeliest = offer_projects(self, self.scope, ResourceAction.CREATE)
+
+    @property
+    def project_number(self) -> int:
+        number: int = self.cleaned_data.get("project", self.likeliest)
+        return number
+
+
+class VolumeForm(InProjectForm):
     zone = forms.ChoiceField(label=gettext_lazy("Zone"))
     type = forms.ChoiceField(
         label=gettext_lazy("Type"),
@@ -46,6 +62,7 @@ class VolumeForm(NewForm):
     )
 
     def prepare(self) -> None:
+        super().prepare()
         self.offer("zone", self.scope.zone_choices())
 
     def clean(self) -> dict[str, Any]:
@@ -66,6 +83,7 @@ class VolumeForm(NewForm):
         return Volume(
             pk=data["token"],
             account=self.account,
+            project_number=self.project_number,
             zone_id=data["zone"],
             name=data["name"],
             type=data["type"],
@@ -75,7 +93,7 @@ class VolumeForm(NewForm):
         )
 
 
-class AddressForm(NewForm):
+class AddressForm(InProjectForm):
     region = forms.ChoiceField(label=gettext_lazy("Region"))
     bandwidth_mbps = forms.IntegerField(
         label=gettext_lazy("Bandwidth (Mbps)"),
@@ -88,6 +106,7 @@ class AddressForm(NewForm):
     )
 
     def prepare(self) -> None:
+        super().prepare()
         self.offer("region", self.scope.region_choices())
 
     def new(self) -> ElasticIP:
@@ -96,6 +115,7 @@ class AddressForm(NewForm):
         return ElasticIP(
             pk=data["token"],
             account=self.account,
+            project_number=self.project_number,
             region_id=data["region"],
             bandwidth_mbps=data["bandwidth_mbps"],
             billing_mode=data["billing_mode"],
@@ -103,7 +123,7 @@ class AddressForm(NewForm):
         )
 
 
-class BalancerForm(NewForm):
+class BalancerForm(InProjectForm):
     name = TextField(min_length=2, max_length=64, label=gettext_lazy("Name"))
     region = forms.ChoiceField(label=gettext_lazy("Region"))
     type = forms.ChoiceField(
@@ -120,6 +140,7 @@ class BalancerForm(NewForm):
     )
 
     def prepare(self) -> None:
+        super().prepare()
         regions = {region.pk for region in self.scope.regions}
         rows = self.scope.instances().exclude(vpc_id=None).filter(zone__region__in=regions)
         found = (
@@ -152,6 +173,7 @@ class BalancerForm(NewForm):
         return LoadBalancer(
             pk=data["token"],
             account=self.account,
+            project_number=self.project_number,
             region_id=data["region"],
             name=data["name"],
             type=data["type"],

@@ -38,6 +38,7 @@ from recycle.models import (
     Listener,
     LoadBalancer,
     Membership,
+    Project,
     RealServer,
     Region,
     RetentionRule,
@@ -46,9 +47,18 @@ from recycle.models import (
     Volume,
     Zone,
 )
-from recycle.policy import NO_FEES_FAMILIES, POLICIES, BillingMode, Role, may
+from recycle.policy import (
+    DEFAULT_PROJECT,
+    NO_FEES_FAMILIES,
+    POLICIES,
+    BillingMode,
+    Role,
+    may,
+)
 
 NAME = "Acme Research"
+# Beside the Default Project.
+PROJECTS = ("Online shop", "Research")
 REGIONS = {
     "cn-beijing-6": "abc",
     "cn-shanghai-2": "ab",
@@ -152,6 +162,8 @@ class Demo:
         self.count, self.chance, self.now = count, chance, now
         self.account = Account.objects.create(name=NAME)
         self.numbers: dict[str, int] = {}
+        for number, name in enumerate(PROJECTS, start=1):
+            Project.objects.create(account=self.account, number=number, name=name)
 
     def make(self) -> None:
         self._people()
@@ -252,6 +264,7 @@ class Demo:
         return Instance(
             id=self._uuid(),
             account=self.account,
+            project_number=number % (len(PROJECTS) + 1),
             zone=zone,
             instance_type=kind,
             name=f"{purpose}-{self.numbers[purpose]:02}",
@@ -308,6 +321,7 @@ class Demo:
         return ElasticIP(
             id=self._uuid(),
             account=self.account,
+            project_number=instance.project_number if instance else DEFAULT_PROJECT,
             region_id=region,
             address=f"120.92.{number // 250}.{1 + number % 250}",
             bandwidth_mbps=self.chance.choice((1, 5, 10, 100)),
@@ -319,6 +333,7 @@ class Demo:
         return Volume(
             id=self._uuid(),
             account=self.account,
+            project_number=instance.project_number if instance else DEFAULT_PROJECT,
             zone=zone,
             name=f"{name}-data-{disk + 1}",
             type=self.chance.choice(("SSD3.0", "EHDD", "ESSD_PL1")),

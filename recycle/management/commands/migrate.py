@@ -10,6 +10,8 @@ from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 
 from console.schema import migrating_alone, unapplied
+from recycle.models import Account
+from recycle.policy import DEFAULT_PROJECT
 
 # Seconds between two looks at what another node has done.
 PAUSE = 1.0
@@ -33,7 +35,15 @@ class Command(migrate.Command):
         except OperationalError as error:
             raise CommandError(f"The database does not answer: {str(error).strip()}") from None
         with migrating_alone(connection, self._another):
-            return super().handle(*arguments, **options)
+            said = super().handle(*arguments, **options)
+            if not (options["app_label"] or options["plan"] or options["check_unapplied"]):
+                self._complete(options["database"])
+            return said
+
+    def _complete(self, database: str) -> None:
+        """What an earlier release has made beside this one lacks what that did not know of."""
+        for account in Account.objects.using(database).exclude(projects__number=DEFAULT_PROJECT):
+            account.add_default_project()
 
     def _another(self) -> None:
         self.stdout.write("Another node is applying migrations; waiting for it.")

@@ -20,7 +20,7 @@ from recycle import wording
 from recycle.actions import Blocker, Outcome, Refused
 from recycle.actions.limits import Limit, Use, uses, with_account_use
 from recycle.forms import DialogForm, NamedForm
-from recycle.forms.resources import DetailsForm, NewForm
+from recycle.forms.resources import DetailsForm
 from recycle.http import Request, page_of, sent
 from recycle.lifecycle import ResourceAction
 from recycle.models import Account
@@ -193,6 +193,8 @@ def _leave(request: Request, address: str) -> HttpResponse:
 def limits(request: Request, *which: Limit) -> list[Use]:
     """What the account uses of those of these limits that it has."""
     assert request.shell.account
+    if not request.shell.sees_all:
+        return []
     account = with_account_use(Account.objects.filter(pk=request.shell.account.pk)).get()
     return [use for use in uses(account) if use.limit in which and use.most is not None]
 
@@ -211,7 +213,7 @@ def report_made_already(dialog: Dialog) -> HttpResponse:
     return finish(dialog.request, dialog.back)
 
 
-def add_reasons(details: NewForm, outcome: Outcome) -> None:
+def add_reasons(details: DetailsForm, outcome: Outcome) -> None:
     """Let the dialog say why nothing was made."""
     for refused in outcome.refused:
         details.add_error(None, because(refused))

@@ -183,7 +183,9 @@ def _describe(
     instances: dict[Key, Instance] = {row.pk: row for row in rows}
     relationships: dict[Any, Any] = {}
     if action is Action.DELETE:
-        relationships = dict(rows.annotate(bound=described()).values_list("pk", "bound"))
+        relationships = dict(
+            rows.annotate(bound=described(request.user)).values_list("pk", "bound")
+        )
     retentions = Retentions(list(instances.values()))
     for group in groups:
         for member in sorted(group.members[:INSTANCES_SHOWN], key=lambda member: member.name):
