@@ -125,6 +125,27 @@ def person(request, victor, oscar, alice, django_user_model):
     ]
 
 
+def pages_of(client, headers):
+    """Every address that the person of this client gets to, with its answer and the text of it."""
+    crawl, visited = Crawl(), 0
+    crawl.add(reverse("recycle:overview"))
+    while crawl.left and visited < PER_PERSON:
+        address = crawl.left.popleft()
+        visited += 1
+        response = client.get(address, headers=headers)
+        content = b"".join(response.streaming_content) if response.streaming else response.content
+        if response.status_code in (301, 302):
+            crawl.add(urljoin(address, response["Location"]))
+        if response.get("Content-Type", "").startswith("text/html"):
+            page = Addresses(address)
+            page.feed(content.decode())
+            for link in page.asked:
+                whole = urldefrag(urljoin(address, link)).url
+                if not urlsplit(whole).netloc:
+                    crawl.add(whole)
+        yield address, response, content.decode()
+
+
 @pytest.mark.parametrize(
     ("person", "headers"),
     [

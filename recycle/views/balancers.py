@@ -156,13 +156,9 @@ def _bound(request: Request, rows: Sequence[LoadBalancer]) -> Bound:
     return {pk: list(each.values()) for pk, each in found.items()}
 
 
-def _bound_listeners(rows: Sequence[Listener]) -> Bound:
+def _bound_listeners(request: Request, rows: Sequence[Listener]) -> Bound:
     found: dict[Any, dict[Any, Model]] = defaultdict(dict)
-    for server in (
-        RealServer.objects.filter(listener__in=rows)
-        .select_related("instance")
-        .order_by("pk")[:BOUND]
-    ):
+    for server in _servers(request).filter(listener__in=rows).order_by("pk")[:BOUND]:
         found[server.listener_id][server.instance_id] = server.instance
     return {pk: list(each.values()) for pk, each in found.items()}
 
@@ -299,7 +295,7 @@ def delete_listeners(request: Request) -> HttpResponse:
     dialog = Dialog(request, _HOME, _listeners(request))
     if not dialog.is_valid():
         return dialog.refuse()
-    bound = _bound_listeners(dialog.rows)
+    bound = _bound_listeners(request, dialog.rows)
     details = RemoveForm(dialog.answers, scope=request.shell.scope, bound=bool(bound))
     if not details.is_valid():
         return ask(dialog, "delete_listeners", details, bound=bound, danger=True)
