@@ -433,8 +433,11 @@ class ConsoleMiddleware:
         match = request.resolver_match
         if match is None or not getattr(match.func, "login_required", True):
             return  # a public page has nobody to remember it for, and asks no session
-        for name in ("region", "project"):
-            code = request.GET.get(name)
+        asked = {
+            "region": request.GET.get("region"),
+            "project": request.GET.get("project"),
+        }
+        for name, code in asked.items():
             if code is None or request.session.get(name) == code:
                 continue
             anonymous: bool = request.user.is_anonymous

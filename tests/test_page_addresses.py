@@ -30,10 +30,10 @@ RAW = re.compile(
 # A form reads its own fields from the request; and what else may look at it, where.
 FORM = re.compile(r"(?:Form|Filter|\])\(request\.GET\b|\belse request\.GET\b")
 MAY_LOOK = {
-    # The region, the page after the login, the path of a page that was found, and who asks from
-    # where.
+    # The region, the project, the page after the login, the path of a page that was found, and who
+    # asks from where.
     "recycle/http.py": re.compile(
-        r"request\.GET\.get\(\"(?:region|next)\"|request\.path\b|request\.META\.get\("
+        r"request\.GET\.get\(\"(?:region|project|next)\"|request\.path\b|request\.META\.get\("
     ),
     # The account; and the address that is understood anew for another one.
     "recycle/views/scope.py": re.compile(
