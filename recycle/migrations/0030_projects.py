@@ -11,7 +11,7 @@ import recycle.text
 
 
 class Migration(migrations.Migration):
-    dependencies = [("recycle", "0026_bin_index_covers")]
+    dependencies = [("recycle", "0028_place_names")]
 
     operations = [
         migrations.CreateModel(
@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
                     ("eip", "EIP"),
                     ("load_balancer", "Load balancer"),
                     ("listener", "Listener"),
-                    ("real_server", "Real server"),
+                    ("real_server", "Backend server"),
                     ("tag", "Tag"),
                     ("member", "Member"),
                     ("account", "Account"),
