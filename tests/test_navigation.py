@@ -30,7 +30,7 @@ def test_the_order_is_the_vendors(client, alice):
         *("KEC", *SEED, "Retention"),
         *("Network", "EIP", "Load Balancer"),
         *("Tags", "Tag"),
-        *("Monitor and Management", "Operation Log", "Batch Jobs"),
+        *("Monitor and Management", "Operation Log", "Batch Jobs", "Project"),
     ]
 
 
