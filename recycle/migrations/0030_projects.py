@@ -11,7 +11,7 @@ import recycle.text
 
 
 class Migration(migrations.Migration):
-    dependencies = [("recycle", "0028_place_names")]
+    dependencies = [("recycle", "0029_listener_enabled")]
 
     operations = [
         migrations.CreateModel(
@@ -234,6 +234,9 @@ class Migration(migrations.Migration):
                     ("bind", "Bind"),
                     ("unbind", "Unbind"),
                     ("remove", "Delete"),
+                    ("enable", "Enable"),
+                    ("disable", "Disable"),
+                    ("weigh", "Change weight"),
                     ("move", "Move to project"),
                     ("cancel", "Cancel"),
                 ],
