@@ -30,6 +30,7 @@ class Action(TextChoices):
     RESTORE = "restore", _("Restore")
     PURGE = "purge", _("Delete permanently")
     EXTEND = "extend", _("Extend")
+    RENAME = "rename", _("Rename")
     # A protected instance is not deleted until somebody switches the protection off.
     PROTECT = "protect", _("Protect")
     UNPROTECT = "unprotect", _("Switch protection off")
@@ -94,6 +95,7 @@ TRANSITIONS: dict[Action, dict[State, State]] = {
     Action.RESTORE: {State.RECYCLED: State.STOPPED},
     Action.PURGE: {State.RECYCLED: State.PURGED, State.EXPIRED: State.PURGED},
     Action.EXTEND: {State.RECYCLED: State.RECYCLED},
+    Action.RENAME: {state: state for state in LIVING},
     Action.PROTECT: {state: state for state in LIVING},
     Action.UNPROTECT: {state: state for state in LIVING},
     Action.HOLD: {state: state for state in (*LIVING, State.RECYCLED)},

@@ -197,6 +197,7 @@ NEEDED: dict[AnyAction, Role] = {
     Action.RESTORE: Role.OPERATOR,
     Action.PURGE: Role.ADMINISTRATOR,
     Action.EXTEND: Role.OPERATOR,
+    Action.RENAME: Role.OPERATOR,
     Action.PROTECT: Role.OPERATOR,
     Action.UNPROTECT: Role.OPERATOR,
     Action.HOLD: Role.ADMINISTRATOR,
@@ -334,6 +335,7 @@ RULES: dict[Action, tuple[Rule, ...]] = {
     Action.RESTORE: (_is_before_its_end,),
     Action.PURGE: (_is_not_protected, _is_not_held, _may_end_now),
     Action.EXTEND: (_is_before_its_end,),
+    Action.RENAME: (),
     # Otherwise whoever is late with a renewal would only have to protect it first.
     Action.PROTECT: (_is_not_protected, _is_before_its_end),
     Action.UNPROTECT: (_is_protected,),

@@ -34,6 +34,7 @@ urlpatterns = [
     path("instances/restart/", verbs.restart, name="restart"),
     path("instances/delete/", verbs.delete, name="delete"),
     path("instances/renew/", verbs.renew, name="renew"),
+    path("instances/rename/", verbs.rename, name="rename"),
     path("instances/protect/", verbs.protect, name="protect"),
     path("instances/unprotect/", verbs.unprotect, name="unprotect"),
     path("instances/hold/", verbs.hold, name="hold"),

@@ -24,6 +24,7 @@ TITLES: dict[str, Any] = {
         "Delete %(n)d instance permanently", "Delete %(n)d instances permanently", N
     ),
     Action.EXTEND: ngettext_lazy("Keep %(n)d instance longer", "Keep %(n)d instances longer", N),
+    Action.RENAME: ngettext_lazy("Rename %(n)d instance", "Rename %(n)d instances", N),
     Action.PROTECT: ngettext_lazy("Protect %(n)d instance", "Protect %(n)d instances", N),
     Action.UNPROTECT: ngettext_lazy(
         "Switch the protection of %(n)d instance off",
@@ -89,6 +90,7 @@ PROSPECTS: dict[Action, Any] = {
     Action.RESTORE: _("Will be restored"),
     Action.PURGE: _("Will be deleted for good"),
     Action.EXTEND: _("Will be kept longer"),
+    Action.RENAME: _("Will be renamed"),
     Action.PROTECT: _("Will be protected"),
     Action.UNPROTECT: _("Can be deleted again afterwards"),
     Action.HOLD: _("Will be held"),
@@ -124,6 +126,7 @@ DONE: dict[str, Any] = {
     Action.EXTEND: ngettext_lazy(
         "%(n)d instance is kept longer.", "%(n)d instances are kept longer.", N
     ),
+    Action.RENAME: ngettext_lazy("Renamed %(n)d instance.", "Renamed %(n)d instances.", N),
     Action.PROTECT: ngettext_lazy("Protected %(n)d instance.", "Protected %(n)d instances.", N),
     Action.UNPROTECT: ngettext_lazy(
         "Switched the protection of %(n)d instance off.",

@@ -144,6 +144,7 @@ DEEDS: dict[str, Deed] = {
     "verbs.restore": _verb(Action.RESTORE),
     "verbs.purge": _verb(Action.PURGE),
     "verbs.extend": _verb(Action.EXTEND, longer=timedelta(hours=1)),
+    "machine.rename": _verb(Action.RENAME, name="db", number=7, count=100),
     "verbs.protect": _verb(Action.PROTECT),
     "verbs.unprotect": _verb(Action.UNPROTECT),
     "verbs.hold": _verb(Action.HOLD, reason="case 12"),

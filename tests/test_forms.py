@@ -147,12 +147,17 @@ def test_each_action_says_its_parameters(scope, make_instance, action, fields, p
     assert form.parameters(retyped=True) == retyped
 
 
+# What has to be answered.
+ANSWERS: dict[Action, dict[str, object]] = {Action.RENAME: {"name": "web"}}
+
+
 @pytest.mark.parametrize("action", VERBS)
 @pytest.mark.django_db
 def test_each_action_takes_what_its_form_gives_and_is_what_it_is_called(
     scope, alice, make_instance, action
 ):
-    form = VERBS[action].form(asked(ids=[make_instance().pk], reason="court"), scope=scope)
+    fields = {"reason": "court", **ANSWERS.get(action, {})}
+    form = VERBS[action].form(asked(ids=[make_instance().pk], **fields), scope=scope)
     assert form.is_valid(), form.errors
 
     outcome = VERBS[action].carry_out(

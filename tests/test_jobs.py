@@ -188,6 +188,7 @@ PARAMETERS: dict[Action, dict[str, Any]] = {
     Action.DELETE: {"may_release": True},
     Action.RENEW: {"months": 1},
     Action.EXTEND: {"longer": timedelta(hours=1)},
+    Action.RENAME: {"name": "db", "number": 1, "count": 1},
     Action.HOLD: {"review_on": date(2030, 1, 1)},
 }
 

@@ -98,6 +98,9 @@ purge   Hourly   running           stopped           -             yes       gon
 extend  Monthly  running           stopped           expired       yes       gone
 extend  Daily    running           stopped           -             yes       gone
 extend  Hourly   running           stopped           -             yes       gone
+rename  Monthly  yes               yes               yes           in_bin    gone
+rename  Daily    yes               yes               yes           in_bin    gone
+rename  Hourly   yes               yes               yes           in_bin    gone
 protect Monthly  yes               yes               yes           in_bin    gone
 protect Daily    yes               yes               yes           in_bin    gone
 protect Hourly   yes               yes               yes           in_bin    gone

@@ -157,6 +157,7 @@ PAGES: dict[str, AnyAction] = {
     "restore": Action.RESTORE,
     "purge": Action.PURGE,
     "extend": Action.EXTEND,
+    "rename": Action.RENAME,
     "protect": Action.PROTECT,
     "unprotect": Action.UNPROTECT,
     "hold": Action.HOLD,

@@ -11,6 +11,7 @@ from recycle.actions.jobs import (
     request_job,
     retry_failed,
 )
+from recycle.actions.machine import rename
 from recycle.actions.outcome import Became, Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.schedule import expire_due, forget_tombstones, purge_due
 from recycle.actions.sessions import clear_sessions, end_sessions
@@ -56,6 +57,7 @@ __all__ = [
     "protect",
     "purge",
     "purge_due",
+    "rename",
     "renew",
     "request_job",
     "restart",

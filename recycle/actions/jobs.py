@@ -21,7 +21,7 @@ from django.db.models import F, QuerySet, UUIDField, Value
 from django.db.models.functions import Coalesce, Now
 from django.utils.dateparse import parse_date, parse_duration
 
-from recycle.actions import verbs
+from recycle.actions import machine, verbs
 from recycle.actions.claim import CHUNK, in_short
 from recycle.actions.context import Context
 from recycle.actions.counting import tallied, tally
@@ -63,6 +63,7 @@ MOVES: dict[Action, Callable[..., Move]] = {
     Action.RESTORE: verbs.Restore,
     Action.PURGE: verbs.Purge,
     Action.EXTEND: verbs.Extend,
+    Action.RENAME: machine.Rename,
     Action.PROTECT: verbs.Protect,
     Action.UNPROTECT: verbs.Unprotect,
     Action.HOLD: verbs.Hold,
@@ -395,6 +396,7 @@ def _carry_out(job: BatchJob, items: Sequence[Selected], now: datetime) -> Resul
     )
     context = _context(job, now)
     move = MOVES[Action(job.action)](instances, context, **_parameters(job))
+    move.done_before = job.done
     locked = Judged.read(instances.locked(), move.columns)
     selected = {item.instance_id: item.changed_at for item in items}
     changed = {pk for pk, at in instances.values_list("pk", "changed_at") if at != selected[pk]}

@@ -40,6 +40,7 @@ OFFERED: dict[Action, str | None] = {
     Action.RESTORE: "restore",
     Action.PURGE: "purge",
     Action.EXTEND: None,
+    Action.RENAME: None,
     Action.PROTECT: None,
     Action.UNPROTECT: None,
     Action.HOLD: None,

@@ -13,7 +13,10 @@ from django.utils.translation import gettext_lazy
 
 from recycle import actions
 from recycle.actions import Outcome
+from recycle.actions.create import numbered
+from recycle.forms.create import LONGEST_NAME
 from recycle.forms.selection import SelectionForm
+from recycle.forms.text import TextField
 from recycle.lifecycle import Action
 from recycle.policy import RENEWAL_MONTHS
 
@@ -83,6 +86,43 @@ class ExtendForm(SelectionForm):
         return {"longer": timedelta(hours=self.cleaned_data.get("hours", 1))}
 
 
+class RenameForm(SelectionForm):
+    answers = ("name", "number")
+
+    name = TextField(
+        required=False, min_length=2, max_length=LONGEST_NAME, label=gettext_lazy("Name")
+    )
+    number = forms.IntegerField(
+        required=False, min_value=0, max_value=9_999, label=gettext_lazy("First number")
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        if "instances" not in data:
+            return data
+        self.count = data["instances"].count() if data["all"] else len(data["ids"])
+        if self.errors:
+            return data
+        if not data["name"]:
+            self.add_error("name", _("Say what it is to be called."))
+            return data
+        number = self._number()
+        if len(numbered(data["name"], number, self.count)[-1]) > LONGEST_NAME:
+            self.add_error("name", _("With its number a name has at most 64 characters."))
+        return data
+
+    def _number(self) -> int:
+        number = self.cleaned_data.get("number")
+        return 1 if number is None else number
+
+    def parameters(self, *, retyped: bool) -> dict[str, Any]:
+        return {
+            "name": self.cleaned_data.get("name", ""),
+            "number": self._number(),
+            "count": self.count,
+        }
+
+
 class HoldForm(SelectionForm):
     review_on = forms.DateField(required=False)
 
@@ -117,6 +157,7 @@ VERBS: dict[Action, Verb] = {
     Action.RESTORE: Verb(RestoreForm, actions.restore),
     Action.PURGE: Verb(SelectionForm, actions.purge),
     Action.EXTEND: Verb(ExtendForm, actions.extend),
+    Action.RENAME: Verb(RenameForm, actions.rename),
     Action.PROTECT: Verb(SelectionForm, actions.protect),
     Action.UNPROTECT: Verb(SelectionForm, actions.unprotect),
     Action.HOLD: Verb(HoldForm, actions.hold),

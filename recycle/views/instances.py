@@ -28,7 +28,7 @@ BATCH = [
 ]
 # What stands under "More", because it is wanted less often.
 MORE = [
-    *((action.value, action.label) for action in (Action.PROTECT, Action.UNPROTECT)),
+    *((action.value, action.label) for action in (Action.RENAME, Action.PROTECT, Action.UNPROTECT)),
     ("register_instances", _("Register with listener")),
     ("add_tag", _("Bind tag")),
 ]

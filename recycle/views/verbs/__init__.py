@@ -75,6 +75,12 @@ def extend(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.RENAME, LIST)
+def rename(request: Request) -> HttpResponse:
+    return _act(request, Action.RENAME, LIST)
+
+
+@require_http_methods(["GET", "POST"])
 @needs(Action.PROTECT, LIST)
 def protect(request: Request) -> HttpResponse:
     return _act(request, Action.PROTECT, LIST)

@@ -15,6 +15,7 @@ from recycle import wording
 from recycle.actions import Done, Outcome, Refused
 from recycle.actions.bindings import described
 from recycle.actions.keeping import Retentions
+from recycle.actions.machine import new_names
 from recycle.actions.outcome import Key
 from recycle.actions.verbs import renewed
 from recycle.forms import MAX_NAMED, SelectionDialogForm, SelectionForm
@@ -185,6 +186,15 @@ def _describe(
     if action is Action.DELETE:
         relationships = dict(rows.annotate(bound=described()).values_list("pk", "bound"))
     retentions = Retentions(list(instances.values()))
+    if action is Action.RENAME and assumed["name"]:
+        going = [
+            instances[done.id]
+            for group in groups
+            for done in group.members
+            if isinstance(done, Done) and done.id in instances
+        ]
+        names = new_names(going, assumed["name"], assumed["number"], assumed["count"])
+        assumed = {**assumed, "names": names}
     for group in groups:
         for member in sorted(group.members[:INSTANCES_SHOWN], key=lambda member: member.name):
             instance = instances.get(member.id)
@@ -222,6 +232,9 @@ def _prospect(
             else _("expires %(time)s → %(new)s")
         )
         return expires % {"time": _moment(instance.expires_at), "new": _moment(new)}
+    if action is Action.RENAME:
+        new_name = assumed.get("names", {}).get(instance.pk)
+        return f"→ {new_name}" if new_name else ""
     if action is Action.EXTEND:
         assert instance.purge_at
         new = instance.purge_at + assumed["longer"]
