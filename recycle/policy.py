@@ -21,6 +21,7 @@ class BillingMode(TextChoices):
     MONTHLY = "Monthly", _("Subscription")
     DAILY = "Daily", _("Pay-By-Daily-Config")
     HOURLY = "HourlyInstantSettlement", _("Pay-As-You-Go")
+    SPOT = "Spot", _("Spot Instance")
 
 
 class Role(IntegerChoices):
@@ -143,6 +144,8 @@ class Policy:
     # Time from expiry until the end; None means that it does not expire.
     keep_expired_for: timedelta | None = None
     no_fees_upon_shutdown: bool = False
+    # Whether its configuration may be changed.
+    resizable: bool = True
 
     @property
     def expires(self) -> bool:
@@ -159,8 +162,18 @@ POLICIES: dict[str, Policy] = {
         keep_for=timedelta(hours=2),
     ),
     BillingMode.HOURLY: Policy(paid=_("By the hour."), no_fees_upon_shutdown=True),
+    BillingMode.SPOT: Policy(
+        paid=_("By the hour, at the market's price."), min_age=timedelta(hours=1), resizable=False
+    ),
 }
 
+# What the vendor calls ways to pay that share the rules of one of these, by the API's ChargeType:
+# an instance keeps the word.
+SHARING: dict[str, tuple[str, Promise]] = {
+    "PostPaidByHour": (BillingMode.HOURLY, _("hourly, settled monthly")),
+    "HourlySettlement": (BillingMode.HOURLY, _("hourly, settled monthly")),
+    "FreeTrial": (BillingMode.DAILY, _("trial")),
+}
 # The billing modes that expire: subscriptions.
 EXPIRING = [mode for mode, policy in POLICIES.items() if policy.expires]
 # The billing modes whose instances may stop and cost nothing meanwhile.

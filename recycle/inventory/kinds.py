@@ -22,7 +22,6 @@ from recycle.inventory.words import (
     LEAVING,
     METHODS,
     NESTED_SERVERS,
-    NO_RULES,
     PROTOCOLS,
     STATES,
     TO_INSTANCE,
@@ -40,7 +39,7 @@ from recycle.models import (
     Volume,
 )
 from recycle.offer import PORTS
-from recycle.policy import POLICIES, BillingMode
+from recycle.policy import POLICIES, SHARING, BillingMode
 
 ZONE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-[a-z0-9]*[a-z]")
 # What the models have where an answer says nothing.
@@ -141,9 +140,7 @@ def _instance(fields: Fields, entry: Entry) -> None:
     if said in LEAVING:
         entry.left_out = "instances that are being deleted"
     charge = fields.text("ChargeType", longest=64, required=True)
-    if charge in NO_RULES:
-        entry.left_out = entry.left_out or NO_RULES[charge]
-    elif charge and charge not in CHARGE_TYPES:
+    if charge and charge not in CHARGE_TYPES:
         fields.wrong("ChargeType", f"{as_shown(charge)} is not one of {', '.join(CHARGE_TYPES)}")
     mode = CHARGE_TYPES.get(charge, BillingMode.DAILY)
     stopped_for_free = (
@@ -173,6 +170,7 @@ def _instance(fields: Fields, entry: Entry) -> None:
         "name": fields.text("InstanceName", longest=64, required=True),
         "state": state,
         "billing_mode": mode,
+        "charge_type": charge if charge in SHARING else None,
         "no_fees": (
             bool(stopped_for_free)
             and state == State.STOPPED

@@ -19,8 +19,10 @@ from recycle.models.catalogue import InstanceType, Zone
 from recycle.models.folded import FoldedField
 from recycle.models.retried import Retried, RetriedQuerySet
 from recycle.models.tenancy import Account, OwnedQuerySet, User
-from recycle.policy import EXPIRING, WITHOUT_FEES, BillingMode, RetentionKind
+from recycle.policy import EXPIRING, SHARING, WITHOUT_FEES, BillingMode, RetentionKind
 from recycle.text import check_text
+
+SHARED_WORDS = [(word, label) for word, (_mode, label) in SHARING.items()]
 
 # The status of what is stopped with no fees. Any other status is the state.
 NO_FEES = "no_fees"
@@ -122,6 +124,10 @@ class Instance(Retried):
         pgettext_lazy("of an instance", "status"), max_length=16, choices=State
     )
     billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode)
+    # What the vendor calls its way to pay, where that only shares the rules of its billing mode.
+    charge_type = models.CharField(
+        _("way to pay"), max_length=32, choices=SHARED_WORDS, null=True, blank=True
+    )
     no_fees = models.BooleanField(_("stopped with no fees"), default=False)
 
     image_id = models.CharField(_("image ID"), max_length=64, blank=True, validators=[check_text])
@@ -325,6 +331,12 @@ class Instance(Retried):
     def status(self) -> str:
         """The state, telling the two ways of being stopped apart."""
         return NO_FEES if self.no_fees else self.state
+
+    @property
+    def billing_label(self) -> str:
+        """The billing mode, with the vendor's word where that is another."""
+        mode = self.get_billing_mode_display()
+        return f"{mode} ({self.get_charge_type_display()})" if self.charge_type else mode
 
     def get_status_display(self) -> str:
         return str(dict(statuses_of(State))[self.status])

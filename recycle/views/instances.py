@@ -41,7 +41,7 @@ _EXPORT = (
     (_("Memory (GB)"), "instance_type.memory_gb"),
     (_("Image"), "image_name"),
     (_("Private IP"), "private_ip"),
-    (_("Billing mode"), "get_billing_mode_display"),
+    (_("Billing mode"), "billing_label"),
     (_("Expires"), "expires_at"),
     (_("Zone"), "zone_id"),
     (_("Created"), "created_at"),
