@@ -232,6 +232,7 @@ CELERY_BEAT_SCHEDULE = {
     for task, seconds in {
         "expire_due": 10,
         "purge_due": 10,
+        "delete_due": 10,
         "forget_tombstones": 10,
         "clear_sessions": 10,
         # Somebody is waiting for these.

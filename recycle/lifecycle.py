@@ -31,6 +31,9 @@ class Action(TextChoices):
     PURGE = "purge", _("Delete permanently")
     EXTEND = "extend", _("Extend")
     RENAME = "rename", _("Rename")
+    # At a moment that was set, the schedule deletes it as its owner would.
+    SCHEDULE = "schedule", _("Schedule deletion")
+    UNSCHEDULE = "unschedule", _("Cancel scheduled deletion")
     # A protected instance is not deleted until somebody switches the protection off.
     PROTECT = "protect", _("Protect")
     UNPROTECT = "unprotect", _("Switch protection off")
@@ -96,6 +99,8 @@ TRANSITIONS: dict[Action, dict[State, State]] = {
     Action.PURGE: {State.RECYCLED: State.PURGED, State.EXPIRED: State.PURGED},
     Action.EXTEND: {State.RECYCLED: State.RECYCLED},
     Action.RENAME: {state: state for state in LIVING},
+    Action.SCHEDULE: {state: state for state in IN_USE},
+    Action.UNSCHEDULE: {state: state for state in IN_USE},
     Action.PROTECT: {state: state for state in LIVING},
     Action.UNPROTECT: {state: state for state in LIVING},
     Action.HOLD: {state: state for state in (*LIVING, State.RECYCLED)},

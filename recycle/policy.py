@@ -51,6 +51,8 @@ class Refusal(TextChoices):
     GONE = "gone", _("It has been deleted for good.")
     SUBSCRIPTION = "subscription", _("A subscription cannot be deleted; it expires.")
     NOT_SUBSCRIPTION = "not_subscription", _("Only subscriptions are renewed.")
+    NOT_SCHEDULED = "not_scheduled", _("Its deletion is not scheduled.")
+    PASSED = "passed", _("That moment is over.")
     TOO_YOUNG = "too_young", _("It is not old enough to be deleted.")
     NO_BIN = "no_bin", _("Its billing mode has no recycle bin.")
     HAS_BIN = "has_bin", _("Its billing mode goes through the recycle bin.")
@@ -126,6 +128,8 @@ class Subject(Protocol):
     def held_at(self) -> datetime | None: ...
     @property
     def quarantined_at(self) -> datetime | None: ...
+    @property
+    def delete_at(self) -> datetime | None: ...
     @property
     def family(self) -> str: ...
 
@@ -211,6 +215,8 @@ NEEDED: dict[AnyAction, Role] = {
     Action.PURGE: Role.ADMINISTRATOR,
     Action.EXTEND: Role.OPERATOR,
     Action.RENAME: Role.OPERATOR,
+    Action.SCHEDULE: Role.OPERATOR,
+    Action.UNSCHEDULE: Role.OPERATOR,
     Action.PROTECT: Role.OPERATOR,
     Action.UNPROTECT: Role.OPERATOR,
     Action.HOLD: Role.ADMINISTRATOR,
@@ -333,6 +339,10 @@ def _is_held(instance: Subject, role: Role, now: datetime) -> Refusal | None:
     return None if instance.held_at is not None else Refusal.NOT_HELD
 
 
+def _is_scheduled(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return None if instance.delete_at is not None else Refusal.NOT_SCHEDULED
+
+
 def _is_in_quarantine(instance: Subject, role: Role, now: datetime) -> Refusal | None:
     return None if instance.quarantined_at is not None else Refusal.NOT_QUARANTINED
 
@@ -349,6 +359,8 @@ RULES: dict[Action, tuple[Rule, ...]] = {
     Action.PURGE: (_is_not_protected, _is_not_held, _may_end_now),
     Action.EXTEND: (_is_before_its_end,),
     Action.RENAME: (),
+    Action.SCHEDULE: (_is_deletable, _is_not_protected, _is_not_held),
+    Action.UNSCHEDULE: (_is_scheduled,),
     # Otherwise whoever is late with a renewal would only have to protect it first.
     Action.PROTECT: (_is_not_protected, _is_before_its_end),
     Action.UNPROTECT: (_is_protected,),
@@ -372,7 +384,7 @@ def why_not(action: Action, instance: Subject, *, role: Role, now: datetime) -> 
     if instance.state not in TRANSITIONS[action]:
         # An expired subscription is refused for what it is, or the advice to renew would be wrong
         # for a delete.
-        if action is Action.RELEASE and instance.state == State.EXPIRED:
+        if action in (Action.RELEASE, Action.SCHEDULE) and instance.state == State.EXPIRED:
             return Refusal.SUBSCRIPTION
         return WRONG_STATE[instance.state]
     for rule in RULES[action]:

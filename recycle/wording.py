@@ -25,6 +25,14 @@ TITLES: dict[str, Any] = {
     ),
     Action.EXTEND: ngettext_lazy("Keep %(n)d instance longer", "Keep %(n)d instances longer", N),
     Action.RENAME: ngettext_lazy("Rename %(n)d instance", "Rename %(n)d instances", N),
+    Action.SCHEDULE: ngettext_lazy(
+        "Schedule the deletion of %(n)d instance", "Schedule the deletion of %(n)d instances", N
+    ),
+    Action.UNSCHEDULE: ngettext_lazy(
+        "Cancel the scheduled deletion of %(n)d instance",
+        "Cancel the scheduled deletion of %(n)d instances",
+        N,
+    ),
     Action.PROTECT: ngettext_lazy("Protect %(n)d instance", "Protect %(n)d instances", N),
     Action.UNPROTECT: ngettext_lazy(
         "Switch the protection of %(n)d instance off",
@@ -91,6 +99,8 @@ PROSPECTS: dict[Action, Any] = {
     Action.PURGE: _("Will be deleted for good"),
     Action.EXTEND: _("Will be kept longer"),
     Action.RENAME: _("Will be renamed"),
+    Action.SCHEDULE: _("Will be deleted at that moment"),
+    Action.UNSCHEDULE: _("Will stay"),
     Action.PROTECT: _("Will be protected"),
     Action.UNPROTECT: _("Can be deleted again afterwards"),
     Action.HOLD: _("Will be held"),
@@ -127,6 +137,14 @@ DONE: dict[str, Any] = {
         "%(n)d instance is kept longer.", "%(n)d instances are kept longer.", N
     ),
     Action.RENAME: ngettext_lazy("Renamed %(n)d instance.", "Renamed %(n)d instances.", N),
+    Action.SCHEDULE: ngettext_lazy(
+        "Scheduled the deletion of %(n)d instance.", "Scheduled the deletion of %(n)d instances.", N
+    ),
+    Action.UNSCHEDULE: ngettext_lazy(
+        "Cancelled the scheduled deletion of %(n)d instance.",
+        "Cancelled the scheduled deletion of %(n)d instances.",
+        N,
+    ),
     Action.PROTECT: ngettext_lazy("Protected %(n)d instance.", "Protected %(n)d instances.", N),
     Action.UNPROTECT: ngettext_lazy(
         "Switched the protection of %(n)d instance off.",

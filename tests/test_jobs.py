@@ -1,7 +1,7 @@
 """Batch jobs: asked for once, carried out in chunks, each instance once."""
 
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -189,6 +189,7 @@ PARAMETERS: dict[Action, dict[str, Any]] = {
     Action.RENEW: {"months": 1},
     Action.EXTEND: {"longer": timedelta(hours=1)},
     Action.RENAME: {"name": "db", "number": 1, "count": 1},
+    Action.SCHEDULE: {"delete_at": datetime(2030, 1, 1, tzinfo=UTC)},
     Action.HOLD: {"review_on": date(2030, 1, 1)},
 }
 
@@ -201,6 +202,7 @@ def test_every_verb_can_be_a_job(ask, make_instance, action, now):
     held = {"held_at": now, "held_by": "alice", "hold_reason": "case 11"}
     before: dict[Action, dict[str, Any]] = {
         Action.UNPROTECT: {"protected": True},
+        Action.UNSCHEDULE: {"delete_at": now},
         Action.UNHOLD: held,
         Action.RETRY: {"quarantined_at": now},
     }

@@ -47,6 +47,7 @@ class Server:
     protected: bool = False
     held_at: datetime | None = None
     quarantined_at: datetime | None = None
+    delete_at: datetime | None = None
     family: str = "N3"
 
 
@@ -113,6 +114,14 @@ rename  Monthly  yes               yes               yes           in_bin    gon
 rename  Daily    yes               yes               yes           in_bin    gone
 rename  Hourly   yes               yes               yes           in_bin    gone
 rename  Spot     yes               yes               yes           in_bin    gone
+schedule Monthly  subscription     subscription      subscription  in_bin    gone
+schedule Daily    yes              yes               -             in_bin    gone
+schedule Hourly   yes              yes               -             in_bin    gone
+schedule Spot     yes              yes               -             in_bin    gone
+unschedule Monthly  not_scheduled  not_scheduled     expired       in_bin    gone
+unschedule Daily    not_scheduled  not_scheduled     -             in_bin    gone
+unschedule Hourly   not_scheduled  not_scheduled     -             in_bin    gone
+unschedule Spot     not_scheduled  not_scheduled     -             in_bin    gone
 protect Monthly  yes               yes               yes           in_bin    gone
 protect Daily    yes               yes               yes           in_bin    gone
 protect Hourly   yes               yes               yes           in_bin    gone

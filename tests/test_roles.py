@@ -158,6 +158,8 @@ PAGES: dict[str, AnyAction] = {
     "purge": Action.PURGE,
     "extend": Action.EXTEND,
     "rename": Action.RENAME,
+    "schedule": Action.SCHEDULE,
+    "unschedule": Action.UNSCHEDULE,
     "protect": Action.PROTECT,
     "unprotect": Action.UNPROTECT,
     "hold": Action.HOLD,

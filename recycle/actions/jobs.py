@@ -19,7 +19,7 @@ from django.conf import settings
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import F, QuerySet, UUIDField, Value
 from django.db.models.functions import Coalesce, Now
-from django.utils.dateparse import parse_date, parse_duration
+from django.utils.dateparse import parse_date, parse_datetime, parse_duration
 
 from recycle.actions import machine, verbs
 from recycle.actions.claim import CHUNK, in_short
@@ -64,6 +64,8 @@ MOVES: dict[Action, Callable[..., Move]] = {
     Action.PURGE: verbs.Purge,
     Action.EXTEND: verbs.Extend,
     Action.RENAME: machine.Rename,
+    Action.SCHEDULE: machine.Schedule,
+    Action.UNSCHEDULE: machine.Unschedule,
     Action.PROTECT: verbs.Protect,
     Action.UNPROTECT: verbs.Unprotect,
     Action.HOLD: verbs.Hold,
@@ -71,7 +73,11 @@ MOVES: dict[Action, Callable[..., Move]] = {
     Action.RETRY: verbs.Retry,
 }
 # The parameters that JSON keeps as text.
-READ: dict[str, Callable[[str], Any]] = {"longer": parse_duration, "review_on": parse_date}
+READ: dict[str, Callable[[str], Any]] = {
+    "longer": parse_duration,
+    "review_on": parse_date,
+    "delete_at": parse_datetime,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,8 +1,11 @@
-"""What maintains a machine: its name. As the other verbs, each answers for every instance."""
+"""What maintains a machine: its name, and the moment at which it is deleted. As the other verbs,
+each answers for every instance.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import datetime
+from typing import Any, ClassVar
 from uuid import UUID
 
 from recycle.actions.context import Context
@@ -10,8 +13,10 @@ from recycle.actions.create import in_series
 from recycle.actions.judged import AnyInstance, Judged
 from recycle.actions.move import Changes, Move, carry_out
 from recycle.actions.outcome import Outcome
+from recycle.actions.verbs import NO_RETRY
 from recycle.lifecycle import Action, State
 from recycle.models import InstanceQuerySet
+from recycle.policy import Refusal, deletable_from
 from recycle.text import fold
 
 
@@ -46,6 +51,69 @@ def new_names(
     numbers = range(first, first + len(ordered))
     names = in_series(name, numbers, last=number + count - 1) if count > 1 else [name]
     return {instance.pk: new for instance, new in zip(ordered, names, strict=False)}
+
+
+@dataclass
+class Schedule(Move):
+    action = Action.SCHEDULE
+    columns = ("billing_mode", "created_at", "protected", "held_at", "delete_at")
+    delete_at: datetime
+
+    def refuses(self, instance: Judged) -> Refusal | None:
+        if refusal := super().refuses(instance):
+            return refusal
+        if self.delete_at <= self.context.now:
+            return Refusal.PASSED
+        # At that moment nothing but a hold or a protection stands in the way.
+        return Refusal.TOO_YOUNG if self.delete_at <= deletable_from(instance) else None
+
+    def changes(self, instance: Judged, target: State) -> Changes:
+        return {"delete_at": self.delete_at, **NO_RETRY}
+
+    def detail(self, instance: Judged) -> Mapping[str, Any]:
+        return moved(instance, self.delete_at)
+
+
+class Unschedule(Move):
+    action = Action.UNSCHEDULE
+    columns = ("delete_at",)
+    NEVER: ClassVar[Changes] = {"delete_at": None, **NO_RETRY}
+
+    def changes(self, instance: Judged, target: State) -> Changes:
+        return self.NEVER
+
+    def detail(self, instance: Judged) -> Mapping[str, Any]:
+        return moved(instance, None)
+
+
+def moved(instance: Judged, to: datetime | None) -> Mapping[str, Any]:
+    ends = [end and end.isoformat() for end in (instance.delete_at, to)]
+    return {"changes": {"delete_at": ends}}
+
+
+def schedule_deletion(
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    delete_at: datetime,
+    dry_run: bool = False,
+    limit: int | None = None,
+) -> Outcome:
+    """Have instances deleted at this moment, or at another one than was set before: into the bin
+    where their billing mode has one, else for good.
+    """
+    move = Schedule(instances, context, delete_at=delete_at)
+    return carry_out(move, dry_run=dry_run, limit=limit)
+
+
+def cancel_deletion(
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    dry_run: bool = False,
+    limit: int | None = None,
+) -> Outcome:
+    return carry_out(Unschedule(instances, context), dry_run=dry_run, limit=limit)
 
 
 def rename(

@@ -3,7 +3,7 @@ function it is. Every edge reads this one table.
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django import forms
@@ -18,7 +18,7 @@ from recycle.forms.create import LONGEST_NAME
 from recycle.forms.selection import SelectionForm
 from recycle.forms.text import TextField
 from recycle.lifecycle import Action
-from recycle.policy import RENEWAL_MONTHS
+from recycle.policy import LONGEST_TERM, RENEWAL_MONTHS
 
 
 class StopForm(SelectionForm):
@@ -123,6 +123,40 @@ class RenameForm(SelectionForm):
         }
 
 
+class ScheduleForm(SelectionForm):
+    answers = ("delete_at",)
+
+    # As the browser's field writes it, in the zone of who asks.
+    delete_at = forms.DateTimeField(
+        required=False, label=gettext_lazy("Delete at"), input_formats=["%Y-%m-%dT%H:%M"]
+    )
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        if self.errors:
+            return data
+        if data["delete_at"] is None:
+            self.add_error("delete_at", _("Say when it is to be deleted."))
+        elif data["delete_at"] <= self.scope.now:
+            self.add_error("delete_at", _("The moment has to be in the future."))
+        elif data["delete_at"] > self.scope.now + LONGEST_TERM:
+            self.add_error("delete_at", _("The moment is too far ahead."))
+        return data
+
+    def parameters(self, *, retyped: bool) -> dict[str, Any]:
+        return {"delete_at": self.cleaned_data.get("delete_at") or self._tomorrow()}
+
+    def _tomorrow(self) -> datetime:
+        """What is suggested: a day from now, at the full hour."""
+        later = self.scope.now + timedelta(days=1, hours=1)
+        return later.replace(minute=0, second=0, microsecond=0)
+
+    @property
+    def typed(self) -> str:
+        moment = self.parameters(retyped=False)["delete_at"]
+        return timezone.localtime(moment).strftime("%Y-%m-%dT%H:%M")
+
+
 class HoldForm(SelectionForm):
     review_on = forms.DateField(required=False)
 
@@ -158,6 +192,8 @@ VERBS: dict[Action, Verb] = {
     Action.PURGE: Verb(SelectionForm, actions.purge),
     Action.EXTEND: Verb(ExtendForm, actions.extend),
     Action.RENAME: Verb(RenameForm, actions.rename),
+    Action.SCHEDULE: Verb(ScheduleForm, actions.schedule_deletion),
+    Action.UNSCHEDULE: Verb(SelectionForm, actions.cancel_deletion),
     Action.PROTECT: Verb(SelectionForm, actions.protect),
     Action.UNPROTECT: Verb(SelectionForm, actions.unprotect),
     Action.HOLD: Verb(HoldForm, actions.hold),

@@ -45,6 +45,7 @@ def _is_one_of(billing_modes: Iterable[str]) -> Q:
 # the front of its queue, so that it is never in front of what does not.
 NEXT_PURGE = Coalesce("retry_at", "purge_at")
 NEXT_EXPIRY = Coalesce("retry_at", "expires_at")
+NEXT_DELETION = Coalesce("retry_at", "delete_at")
 NEXT_FORGETTING = Coalesce("retry_at", "purged_at")
 
 
@@ -88,6 +89,17 @@ class InstanceQuerySet(  # type: ignore[override]
     def due_to_expire(self, now: datetime) -> Self:
         rows = self.filter(state__one_of=IN_USE, expires_at__isnull=False, quarantined_at=None)
         return rows.alias(due_at=NEXT_EXPIRY).filter(due_at__lte=now).order_by("due_at", "pk")
+
+    def due_to_delete(self, now: datetime) -> Self:
+        """Instances whose scheduled deletion is due and that nothing holds or protects."""
+        rows = self.filter(
+            state__one_of=IN_USE,
+            delete_at__isnull=False,
+            held_at=None,
+            protected=False,
+            quarantined_at=None,
+        )
+        return rows.alias(due_at=NEXT_DELETION).filter(due_at__lte=now).order_by("due_at", "pk")
 
     def purged_before(self, moment: datetime, now: datetime) -> Self:
         """Tombstones from before `moment`; one that could not be forgotten waits for its next
@@ -175,6 +187,10 @@ class Instance(Retried):
     # because the one before may still run beside this one. The next release removes the column.
     retention = models.CharField(_("retention"), max_length=420, blank=True, editable=False)
     purged_at = models.DateTimeField(_("deleted for good"), null=True, blank=True)
+
+    # When the schedule deletes it, as its owner would; null outside of use. A hold or a protection
+    # suspends it.
+    delete_at = models.DateTimeField(_("scheduled deletion"), null=True, blank=True)
 
     # Switched on, nobody and nothing deletes it.
     protected = models.BooleanField(_("protected"), default=False)
@@ -307,6 +323,19 @@ class Instance(Retried):
                 F("id"),
                 name="instance_expiring",
                 condition=Q(state__in=IN_USE, expires_at__isnull=False, quarantined_at=None),
+            ),
+            # The schedule: due_to_delete.
+            models.Index(
+                NEXT_DELETION,
+                F("id"),
+                name="instance_scheduled",
+                condition=Q(
+                    state__in=IN_USE,
+                    delete_at__isnull=False,
+                    held_at=None,
+                    protected=False,
+                    quarantined_at=None,
+                ),
             ),
             # The schedule: purged_before.
             models.Index(

@@ -81,6 +81,18 @@ def rename(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.SCHEDULE, LIST)
+def schedule(request: Request) -> HttpResponse:
+    return _act(request, Action.SCHEDULE, LIST)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(Action.UNSCHEDULE, LIST)
+def unschedule(request: Request) -> HttpResponse:
+    return _act(request, Action.UNSCHEDULE, LIST)
+
+
+@require_http_methods(["GET", "POST"])
 @needs(Action.PROTECT, LIST)
 def protect(request: Request) -> HttpResponse:
     return _act(request, Action.PROTECT, LIST)

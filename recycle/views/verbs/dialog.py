@@ -23,7 +23,14 @@ from recycle.http import Request
 from recycle.labels import refusal_label, retention_label
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance, InstanceQuerySet
-from recycle.policy import RELEASED, Refusal, Retention, deletable_from, why_not_no_fees
+from recycle.policy import (
+    RELEASED,
+    Refusal,
+    Retention,
+    deletable_from,
+    deletion_of,
+    why_not_no_fees,
+)
 from recycle.text import as_seen
 from recycle.views.answers import render_dialog, stay_here
 
@@ -235,6 +242,16 @@ def _prospect(
     if action is Action.RENAME:
         new_name = assumed.get("names", {}).get(instance.pk)
         return f"→ {new_name}" if new_name else ""
+    if action is Action.SCHEDULE:
+        at_the_end = deletion_of(instance.billing_mode)
+        fate = (
+            _("into the recycle bin")
+            if at_the_end is Action.RECYCLE
+            else _("released at once, for good")
+        )
+        return f"{_moment(assumed['delete_at'])} · {fate}"
+    if action is Action.UNSCHEDULE:
+        return _moment(instance.delete_at)
     if action is Action.EXTEND:
         assert instance.purge_at
         new = instance.purge_at + assumed["longer"]
