@@ -31,6 +31,7 @@ class Action(TextChoices):
     PURGE = "purge", _("Delete permanently")
     EXTEND = "extend", _("Extend")
     RENAME = "rename", _("Rename")
+    RESIZE = "resize", _("Change configuration")
     # At a moment that was set, the schedule deletes it as its owner would.
     SCHEDULE = "schedule", _("Schedule deletion")
     UNSCHEDULE = "unschedule", _("Cancel scheduled deletion")
@@ -99,6 +100,7 @@ TRANSITIONS: dict[Action, dict[State, State]] = {
     Action.PURGE: {State.RECYCLED: State.PURGED, State.EXPIRED: State.PURGED},
     Action.EXTEND: {State.RECYCLED: State.RECYCLED},
     Action.RENAME: {state: state for state in LIVING},
+    Action.RESIZE: {State.STOPPED: State.STOPPED},
     Action.SCHEDULE: {state: state for state in IN_USE},
     Action.UNSCHEDULE: {state: state for state in IN_USE},
     Action.PROTECT: {state: state for state in LIVING},

@@ -36,6 +36,14 @@ class Role(IntegerChoices):
 
 
 NO_FEES_FAMILIES = ("N1", "N2", "N3", "C4", "S4")
+# The families among which an instance may change. The vendor's own list is not public; this is
+# ours.
+ALIKE_FAMILIES = (
+    frozenset({"N1", "N2", "N3"}),
+    frozenset({"C3", "C4", "C7"}),
+    frozenset({"S3", "S4", "S6"}),
+    frozenset({"I1", "I2", "I3", "I4"}),
+)
 # No retention, and no extension of one, goes beyond this.
 LONGEST_KEEP = timedelta(days=30)
 
@@ -51,6 +59,9 @@ class Refusal(TextChoices):
     GONE = "gone", _("It has been deleted for good.")
     SUBSCRIPTION = "subscription", _("A subscription cannot be deleted; it expires.")
     NOT_SUBSCRIPTION = "not_subscription", _("Only subscriptions are renewed.")
+    FIXED = "fixed", _("The configuration of its billing mode is fixed.")
+    SAME_TYPE = "same_type", _("It has this configuration already.")
+    OTHER_FAMILY = "other_family", _("It cannot change to this family.")
     NOT_SCHEDULED = "not_scheduled", _("Its deletion is not scheduled.")
     PASSED = "passed", _("That moment is over.")
     TOO_YOUNG = "too_young", _("It is not old enough to be deleted.")
@@ -130,6 +141,8 @@ class Subject(Protocol):
     def quarantined_at(self) -> datetime | None: ...
     @property
     def delete_at(self) -> datetime | None: ...
+    @property
+    def no_fees(self) -> bool: ...
     @property
     def family(self) -> str: ...
 
@@ -215,6 +228,7 @@ NEEDED: dict[AnyAction, Role] = {
     Action.PURGE: Role.ADMINISTRATOR,
     Action.EXTEND: Role.OPERATOR,
     Action.RENAME: Role.OPERATOR,
+    Action.RESIZE: Role.OPERATOR,
     Action.SCHEDULE: Role.OPERATOR,
     Action.UNSCHEDULE: Role.OPERATOR,
     Action.PROTECT: Role.OPERATOR,
@@ -339,6 +353,10 @@ def _is_held(instance: Subject, role: Role, now: datetime) -> Refusal | None:
     return None if instance.held_at is not None else Refusal.NOT_HELD
 
 
+def _is_resizable(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return None if POLICIES[instance.billing_mode].resizable else Refusal.FIXED
+
+
 def _is_scheduled(instance: Subject, role: Role, now: datetime) -> Refusal | None:
     return None if instance.delete_at is not None else Refusal.NOT_SCHEDULED
 
@@ -359,6 +377,7 @@ RULES: dict[Action, tuple[Rule, ...]] = {
     Action.PURGE: (_is_not_protected, _is_not_held, _may_end_now),
     Action.EXTEND: (_is_before_its_end,),
     Action.RENAME: (),
+    Action.RESIZE: (_is_resizable,),
     Action.SCHEDULE: (_is_deletable, _is_not_protected, _is_not_held),
     Action.UNSCHEDULE: (_is_scheduled,),
     # Otherwise whoever is late with a renewal would only have to protect it first.
@@ -398,6 +417,16 @@ def why_not_no_fees(instance: Subject) -> Refusal | None:
     if not POLICIES[instance.billing_mode].no_fees_upon_shutdown:
         return Refusal.NO_FEES_MODE
     return None if instance.family in NO_FEES_FAMILIES else Refusal.NO_FEES_FAMILY
+
+
+def why_not_type(instance: Subject, family: str) -> Refusal | None:
+    """Why it cannot get a type of this family; None when it can."""
+    own = instance.family
+    if family != own and not any({own, family} <= alike for alike in ALIKE_FAMILIES):
+        return Refusal.OTHER_FAMILY
+    # What costs nothing meanwhile goes on costing nothing.
+    stays_free = not instance.no_fees or family in NO_FEES_FAMILIES
+    return None if stays_free else Refusal.NO_FEES_FAMILY
 
 
 class KeepRule(Protocol):

@@ -25,6 +25,11 @@ TITLES: dict[str, Any] = {
     ),
     Action.EXTEND: ngettext_lazy("Keep %(n)d instance longer", "Keep %(n)d instances longer", N),
     Action.RENAME: ngettext_lazy("Rename %(n)d instance", "Rename %(n)d instances", N),
+    Action.RESIZE: ngettext_lazy(
+        "Change the configuration of %(n)d instance",
+        "Change the configuration of %(n)d instances",
+        N,
+    ),
     Action.SCHEDULE: ngettext_lazy(
         "Schedule the deletion of %(n)d instance", "Schedule the deletion of %(n)d instances", N
     ),
@@ -99,6 +104,7 @@ PROSPECTS: dict[Action, Any] = {
     Action.PURGE: _("Will be deleted for good"),
     Action.EXTEND: _("Will be kept longer"),
     Action.RENAME: _("Will be renamed"),
+    Action.RESIZE: _("Will get another configuration"),
     Action.SCHEDULE: _("Will be deleted at that moment"),
     Action.UNSCHEDULE: _("Will stay"),
     Action.PROTECT: _("Will be protected"),
@@ -137,6 +143,11 @@ DONE: dict[str, Any] = {
         "%(n)d instance is kept longer.", "%(n)d instances are kept longer.", N
     ),
     Action.RENAME: ngettext_lazy("Renamed %(n)d instance.", "Renamed %(n)d instances.", N),
+    Action.RESIZE: ngettext_lazy(
+        "Changed the configuration of %(n)d instance.",
+        "Changed the configuration of %(n)d instances.",
+        N,
+    ),
     Action.SCHEDULE: ngettext_lazy(
         "Scheduled the deletion of %(n)d instance.", "Scheduled the deletion of %(n)d instances.", N
     ),

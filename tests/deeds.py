@@ -146,6 +146,7 @@ DEEDS: dict[str, Deed] = {
     "verbs.purge": _verb(Action.PURGE),
     "verbs.extend": _verb(Action.EXTEND, longer=timedelta(hours=1)),
     "machine.rename": _verb(Action.RENAME, name="db", number=7, count=100),
+    "machine.resize": _verb(Action.RESIZE, instance_type="N3.4B"),
     "machine.schedule_deletion": _verb(Action.SCHEDULE, delete_at=NEXT_YEAR),
     "machine.cancel_deletion": _verb(Action.UNSCHEDULE),
     "verbs.protect": _verb(Action.PROTECT),
@@ -252,6 +253,7 @@ def world(
         for state in State:
             if state is not State.EXPIRED or mode == BillingMode.MONTHLY:
                 make_instance(state, mode)
+    InstanceType.objects.create(name="N3.4B", family="N3", vcpu=4, memory_gb=8)
     make_instance(protected=True)
     make_instance(delete_at=now - DAY)
     make_instance(held_at=now, held_by="alice", hold_reason="case 11")

@@ -150,6 +150,7 @@ def test_each_action_says_its_parameters(scope, make_instance, action, fields, p
 # What has to be answered.
 ANSWERS: dict[Action, dict[str, object]] = {
     Action.RENAME: {"name": "web"},
+    Action.RESIZE: {"instance_type": "N3.2B"},
     Action.SCHEDULE: {"delete_at": "2030-01-01T12:00"},
 }
 

@@ -18,6 +18,7 @@ from recycle.models import (
     BatchJob,
     Event,
     Instance,
+    InstanceType,
     JobItem,
     JobState,
     Kind,
@@ -189,6 +190,7 @@ PARAMETERS: dict[Action, dict[str, Any]] = {
     Action.RENEW: {"months": 1},
     Action.EXTEND: {"longer": timedelta(hours=1)},
     Action.RENAME: {"name": "db", "number": 1, "count": 1},
+    Action.RESIZE: {"instance_type": "N3.4B"},
     Action.SCHEDULE: {"delete_at": datetime(2030, 1, 1, tzinfo=UTC)},
     Action.HOLD: {"review_on": date(2030, 1, 1)},
 }
@@ -196,7 +198,8 @@ PARAMETERS: dict[Action, dict[str, Any]] = {
 
 @pytest.mark.parametrize("action", VERBS)
 def test_every_verb_can_be_a_job(ask, make_instance, action, now):
-    at_work = {Action.START: State.STOPPED, Action.STOP: State.ACTIVE}
+    InstanceType.objects.create(name="N3.4B", family="N3", vcpu=4, memory_gb=8)
+    at_work = dict.fromkeys((Action.START, Action.RESIZE), State.STOPPED)
     in_bin = dict.fromkeys((Action.RESTORE, Action.PURGE, Action.EXTEND), State.RECYCLED)
     mode = BillingMode.MONTHLY if action is Action.RENEW else BillingMode.DAILY
     held = {"held_at": now, "held_by": "alice", "hold_reason": "case 11"}

@@ -48,6 +48,7 @@ class Server:
     held_at: datetime | None = None
     quarantined_at: datetime | None = None
     delete_at: datetime | None = None
+    no_fees: bool = False
     family: str = "N3"
 
 
@@ -114,6 +115,10 @@ rename  Monthly  yes               yes               yes           in_bin    gon
 rename  Daily    yes               yes               yes           in_bin    gone
 rename  Hourly   yes               yes               yes           in_bin    gone
 rename  Spot     yes               yes               yes           in_bin    gone
+resize  Monthly  running           yes               expired       in_bin    gone
+resize  Daily    running           yes               -             in_bin    gone
+resize  Hourly   running           yes               -             in_bin    gone
+resize  Spot     running           fixed             -             in_bin    gone
 schedule Monthly  subscription     subscription      subscription  in_bin    gone
 schedule Daily    yes              yes               -             in_bin    gone
 schedule Hourly   yes              yes               -             in_bin    gone

@@ -158,6 +158,7 @@ PAGES: dict[str, AnyAction] = {
     "purge": Action.PURGE,
     "extend": Action.EXTEND,
     "rename": Action.RENAME,
+    "resize": Action.RESIZE,
     "schedule": Action.SCHEDULE,
     "unschedule": Action.UNSCHEDULE,
     "protect": Action.PROTECT,

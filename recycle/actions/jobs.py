@@ -64,6 +64,7 @@ MOVES: dict[Action, Callable[..., Move]] = {
     Action.PURGE: verbs.Purge,
     Action.EXTEND: verbs.Extend,
     Action.RENAME: machine.Rename,
+    Action.RESIZE: machine.Resize,
     Action.SCHEDULE: machine.Schedule,
     Action.UNSCHEDULE: machine.Unschedule,
     Action.PROTECT: verbs.Protect,

@@ -1,5 +1,5 @@
-"""What maintains a machine: its name, and the moment at which it is deleted. As the other verbs,
-each answers for every instance.
+"""What maintains a machine: its name, its configuration, and the moment at which it is
+deleted. As the other verbs, each answers for every instance.
 """
 
 from collections.abc import Mapping, Sequence
@@ -11,12 +11,13 @@ from uuid import UUID
 from recycle.actions.context import Context
 from recycle.actions.create import in_series
 from recycle.actions.judged import AnyInstance, Judged
+from recycle.actions.limits import Room
 from recycle.actions.move import Changes, Move, carry_out
 from recycle.actions.outcome import Outcome
 from recycle.actions.verbs import NO_RETRY
 from recycle.lifecycle import Action, State
-from recycle.models import InstanceQuerySet
-from recycle.policy import Refusal, deletable_from
+from recycle.models import InstanceQuerySet, InstanceType
+from recycle.policy import Refusal, deletable_from, why_not_type
 from recycle.text import fold
 
 
@@ -54,6 +55,40 @@ def new_names(
 
 
 @dataclass
+class Resize(Move):
+    action = Action.RESIZE
+    columns = ("billing_mode", "zone_id", "instance_type_id", "no_fees")
+    instance_type: str
+
+    def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:
+        names = {self.instance_type, *(instance.instance_type_id for instance in instances)}
+        self.types = InstanceType.objects.in_bulk(names)
+        # What is stopped with no fees uses nothing of its zone: its start asks.
+        using = {instance.zone_id for instance in instances if not instance.no_fees}
+        self.room = Room(using, lock=lock)
+
+    def refuses(self, instance: Judged) -> Refusal | None:
+        if refusal := super().refuses(instance):
+            return refusal
+        if instance.instance_type_id == self.instance_type:
+            return Refusal.SAME_TYPE
+        new = self.types.get(self.instance_type)
+        if new is None:
+            return Refusal.CHANGED
+        if refusal := why_not_type(instance, new.family):
+            return refusal
+        if instance.no_fees:
+            return None
+        return self.room.swap(instance.zone_id, self.types[instance.instance_type_id], new)
+
+    def changes(self, instance: Judged, target: State) -> Changes:
+        return {"instance_type_id": self.instance_type}
+
+    def detail(self, instance: Judged) -> Mapping[str, Any]:
+        return {"changes": {"instance_type": [instance.instance_type_id, self.instance_type]}}
+
+
+@dataclass
 class Schedule(Move):
     action = Action.SCHEDULE
     columns = ("billing_mode", "created_at", "protected", "held_at", "delete_at")
@@ -84,6 +119,21 @@ class Unschedule(Move):
 
     def detail(self, instance: Judged) -> Mapping[str, Any]:
         return moved(instance, None)
+
+
+def resize(
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    instance_type: str,
+    dry_run: bool = False,
+    limit: int | None = None,
+) -> Outcome:
+    """Give stopped instances another type, of their own family or of one alike, as far as their
+    zone has room for it.
+    """
+    move = Resize(instances, context, instance_type=instance_type)
+    return carry_out(move, dry_run=dry_run, limit=limit)
 
 
 def moved(instance: Judged, to: datetime | None) -> Mapping[str, Any]:

@@ -41,6 +41,7 @@ OFFERED: dict[Action, str | None] = {
     Action.PURGE: "purge",
     Action.EXTEND: None,
     Action.RENAME: None,
+    Action.RESIZE: None,
     Action.SCHEDULE: None,
     Action.UNSCHEDULE: None,
     Action.PROTECT: None,

@@ -4,6 +4,8 @@ function it is. Every edge reads this one table.
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import cached_property
+from itertools import groupby
 from typing import Any, NamedTuple
 
 from django import forms
@@ -18,6 +20,7 @@ from recycle.forms.create import LONGEST_NAME
 from recycle.forms.selection import SelectionForm
 from recycle.forms.text import TextField
 from recycle.lifecycle import Action
+from recycle.models import InstanceType
 from recycle.policy import LONGEST_TERM, RENEWAL_MONTHS
 
 
@@ -123,6 +126,39 @@ class RenameForm(SelectionForm):
         }
 
 
+class ResizeForm(SelectionForm):
+    answers = ("instance_type",)
+
+    instance_type = forms.CharField(
+        required=False, max_length=32, label=gettext_lazy("Instance type")
+    )
+
+    @cached_property
+    def offered(self) -> list[tuple[str, list[InstanceType]]]:
+        """The types by their families."""
+        kinds = InstanceType.objects.order_by("family", "vcpu", "memory_gb", "name")
+        return [(family, list(each)) for family, each in groupby(kinds, lambda kind: kind.family)]
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        if not self.errors and not InstanceType.objects.filter(pk=data["instance_type"]).exists():
+            self.add_error("instance_type", _("Choose a type."))
+        return data
+
+    def parameters(self, *, retyped: bool) -> dict[str, Any]:
+        return {"instance_type": self.cleaned_data.get("instance_type") or self._first()}
+
+    def _first(self) -> str:
+        """What is suggested: the next larger one of the family of the first instance."""
+        first = self.cleaned_data["instances"].first()
+        if first is None:
+            return ""
+        own = [kind for family, kinds in self.offered if family == first.family for kind in kinds]
+        names = [kind.pk for kind in own]
+        at = names.index(first.instance_type_id) if first.instance_type_id in names else -1
+        return names[(at + 1) % len(names)] if names else first.instance_type_id
+
+
 class ScheduleForm(SelectionForm):
     answers = ("delete_at",)
 
@@ -192,6 +228,7 @@ VERBS: dict[Action, Verb] = {
     Action.PURGE: Verb(SelectionForm, actions.purge),
     Action.EXTEND: Verb(ExtendForm, actions.extend),
     Action.RENAME: Verb(RenameForm, actions.rename),
+    Action.RESIZE: Verb(ResizeForm, actions.resize),
     Action.SCHEDULE: Verb(ScheduleForm, actions.schedule_deletion),
     Action.UNSCHEDULE: Verb(SelectionForm, actions.cancel_deletion),
     Action.PROTECT: Verb(SelectionForm, actions.protect),

@@ -29,6 +29,7 @@ BATCH = [
 # What stands under "More", because it is wanted less often.
 UNDER_MORE = (
     Action.RENAME,
+    Action.RESIZE,
     Action.SCHEDULE,
     Action.UNSCHEDULE,
     Action.PROTECT,

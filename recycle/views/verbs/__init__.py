@@ -81,6 +81,12 @@ def rename(request: Request) -> HttpResponse:
 
 
 @require_http_methods(["GET", "POST"])
+@needs(Action.RESIZE, LIST)
+def resize(request: Request) -> HttpResponse:
+    return _act(request, Action.RESIZE, LIST)
+
+
+@require_http_methods(["GET", "POST"])
 @needs(Action.SCHEDULE, LIST)
 def schedule(request: Request) -> HttpResponse:
     return _act(request, Action.SCHEDULE, LIST)
@@ -158,9 +164,9 @@ def _act(request: Request, action: Action, home: str) -> HttpResponse:
     if not answered:
         # Nothing has been answered yet, so that nothing of it is wrong.
         form.errors.clear()
-        return show_preview(request, action, page, form, preview)
+        return show_preview(request, action, page, form, preview, assumed)
     if expected and not retyped:
         page.add_error("confirm", _("Type exactly what is asked for."))
     if page.errors or form.errors:
-        return show_preview(request, action, page, form, preview, status=422)
+        return show_preview(request, action, page, form, preview, assumed, status=422)
     return carry_out_or_ask(retyped=retyped)

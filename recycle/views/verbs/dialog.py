@@ -140,6 +140,7 @@ def show_preview(
     page: SelectionDialogForm,
     form: SelectionForm,
     preview: Preview,
+    assumed: Mapping[str, Any],
     status: int = 200,
 ) -> HttpResponse:
     groups = preview.groups
@@ -151,6 +152,7 @@ def show_preview(
         "url": url,
         "title": wording.title(action, preview.total),
         "preview": preview,
+        "assumed": assumed,
         "previewed": PREVIEWED,
         "groups": groups,
         "going": preview.going,
@@ -242,6 +244,8 @@ def _prospect(
     if action is Action.RENAME:
         new_name = assumed.get("names", {}).get(instance.pk)
         return f"→ {new_name}" if new_name else ""
+    if action is Action.RESIZE:
+        return f"{instance.instance_type_id} → {assumed['instance_type']}"
     if action is Action.SCHEDULE:
         at_the_end = deletion_of(instance.billing_mode)
         fate = (
