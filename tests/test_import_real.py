@@ -15,12 +15,14 @@ from pathlib import Path
 import pytest
 from django.core.management import CommandError
 from django.db import IntegrityError, connection
+from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from recycle import actions
 from recycle.actions.inventory import Options, import_inventory
 from recycle.inventory import Notes, Place, Progress, ProgressBar, Source
+from recycle.inventory.fields import BEIJING
 from recycle.inventory.kinds import BY_KEY, built
 from recycle.inventory.pages import FULL, Told, gaps
 from recycle.inventory.words import CHARGES, CONTAINERS, NESTED_SERVERS, STATES
@@ -730,6 +732,39 @@ def test_an_unknown_word_refuses_nothing_but_an_instance(load, key, field):
     load(content)
 
     assert Instance.objects.count() == 1
+
+
+def test_a_scheduled_deletion_and_a_protection_come_along(load, now):
+    future = (now + 9 * DAY).astimezone(BEIJING)
+    typed = future.strftime("%Y-%m-%d %H:%M")
+    items = [
+        an_instance("a", AutoDeleteTime=typed, IsProtect=True),
+        an_instance("bb", AutoDeleteTime="2020-01-01 00:00", AutoDeleteEip=True),
+        an_instance("ccc", ChargeType="Monthly", AutoDeleteTime=typed, **ends(now + 99 * DAY)),
+    ]
+
+    said = load({"InstancesSet": [{**each, **ends(now + 99 * DAY)} for each in items]})
+
+    found = dict(Instance.objects.values_list("name", "delete_at"))
+    assert found["a"] == future.replace(second=0, microsecond=0)
+    # A moment that had passed deletes nothing at once.
+    assert timezone.now() + DAY / 2 < found["bb"] < timezone.now() + 2 * DAY
+    assert found["ccc"] is None
+    assert Instance.objects.get(protected=True).name == "a"
+    assert "whose moment had passed, imported with a day's time (1)" in said
+    assert left_out(said, "EIPs that were to be deleted with their instance") == 1
+    assert left_out(said, "scheduled deletions of subscriptions") == 1
+
+
+def test_what_the_word_for_a_state_counts_as_is_told_with_how_many_there_are(load):
+    states = ("error", "error", "migrating_success", "active", "stopped")
+    items = [an_instance("x" * n, InstanceState={"Name": said}) for n, said in enumerate(states, 1)]
+
+    said = load({"InstancesSet": items})
+
+    assert 'InstanceState.Name: "error" counts as stopped (2)\n' in said
+    assert 'InstanceState.Name: "migrating_success" counts as active (1)\n' in said
+    assert said.count("counts as") == 2
 
 
 def test_an_unknown_word_is_noted(load):

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Self
 from uuid import UUID
@@ -22,6 +23,7 @@ from recycle.inventory.words import (
     LEAVING,
     METHODS,
     NESTED_SERVERS,
+    PLAIN_STATES,
     PROTOCOLS,
     STATES,
     TO_INSTANCE,
@@ -163,6 +165,8 @@ def _instance(fields: Fields, entry: Entry) -> None:
     disk_gb = disk.whole("DiskSize", least=1) or configure.whole("RootDiskGb") or SYSTEM_DISK_GB
     # What nobody says is stopped may be in use.
     state = State.ACTIVE if said in LEAVING else states.word("Name", STATES, otherwise=State.ACTIVE)
+    if said in STATES and said not in PLAIN_STATES:
+        states.notes.append((f"{states.path}.Name", f"{as_shown(said)} counts as {state.value}"))
     entry.values = {
         "id": entry.id,
         "zone_id": zone,
@@ -185,7 +189,22 @@ def _instance(fields: Fields, entry: Entry) -> None:
         "security_group_ids": groups,
         "created_at": fields.moment("CreationDate"),
         "expires_at": fields.moment("ServiceEndTime") if POLICIES[mode].expires else None,
+        "delete_at": _deletion(fields, entry, mode),
+        "protected": bool(fields.flag("IsProtect") or fields.flag("IsProtection")),
     }
+
+
+def _deletion(fields: Fields, entry: Entry, mode: str) -> datetime | None:
+    """The moment of a scheduled deletion; a subscription has none, it expires."""
+    if "AutoDeleteTime" not in fields:
+        return None
+    if fields.flag("AutoDeleteEip"):
+        entry.unread["EIPs that were to be deleted with their instance"] += 1
+    moment = fields.moment("AutoDeleteTime")
+    if POLICIES[mode].deletable:
+        return moment
+    entry.unread["scheduled deletions of subscriptions"] += 1
+    return None
 
 
 def _interfaces(fields: Fields, entry: Entry) -> tuple[Fields | None, list[str]]:

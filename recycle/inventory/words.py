@@ -33,6 +33,8 @@ STATES = {
     "migrating_success_off_line": State.STOPPED,
     "cross_finish": State.STOPPED,
 }
+# These say it themselves; what any other word counts as is told.
+PLAIN_STATES = frozenset({"active", "stopped"})
 # On its way out, of instances and volumes alike.
 LEAVING = frozenset({"recycling", "recycled", "deleting", "deleted", "terminating", "terminated"})
 
