@@ -240,6 +240,8 @@ CELERY_BEAT_SCHEDULE = {
     }.items()
 }
 
+DEFAULT_EXCEPTION_REPORTER_FILTER = "console.reports.ReportFilter"
+
 # --- Logs -----------------------------------------------------------------------------------------
 
 # How a line looks: `console.logs` reads it, since `up` has to know as well.

@@ -32,6 +32,7 @@ class Action(TextChoices):
     EXTEND = "extend", _("Extend")
     RENAME = "rename", _("Rename")
     RESIZE = "resize", _("Change configuration")
+    RESET_PASSWORD = "reset_password", _("Reset password")
     # At a moment that was set, the schedule deletes it as its owner would.
     SCHEDULE = "schedule", _("Schedule deletion")
     UNSCHEDULE = "unschedule", _("Cancel scheduled deletion")
@@ -101,6 +102,7 @@ TRANSITIONS: dict[Action, dict[State, State]] = {
     Action.EXTEND: {State.RECYCLED: State.RECYCLED},
     Action.RENAME: {state: state for state in LIVING},
     Action.RESIZE: {State.STOPPED: State.STOPPED},
+    Action.RESET_PASSWORD: {state: state for state in IN_USE},
     Action.SCHEDULE: {state: state for state in IN_USE},
     Action.UNSCHEDULE: {state: state for state in IN_USE},
     Action.PROTECT: {state: state for state in LIVING},

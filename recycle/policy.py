@@ -21,7 +21,7 @@ class BillingMode(TextChoices):
     MONTHLY = "Monthly", _("Subscription")
     DAILY = "Daily", _("Pay-By-Daily-Config")
     HOURLY = "HourlyInstantSettlement", _("Pay-As-You-Go")
-    SPOT = "Spot", _("Spot Instance")
+    SPOT = "Spot", _("Spot")
 
 
 class Role(IntegerChoices):
@@ -229,6 +229,7 @@ NEEDED: dict[AnyAction, Role] = {
     Action.EXTEND: Role.OPERATOR,
     Action.RENAME: Role.OPERATOR,
     Action.RESIZE: Role.OPERATOR,
+    Action.RESET_PASSWORD: Role.OPERATOR,
     Action.SCHEDULE: Role.OPERATOR,
     Action.UNSCHEDULE: Role.OPERATOR,
     Action.PROTECT: Role.OPERATOR,
@@ -378,6 +379,7 @@ RULES: dict[Action, tuple[Rule, ...]] = {
     Action.EXTEND: (_is_before_its_end,),
     Action.RENAME: (),
     Action.RESIZE: (_is_resizable,),
+    Action.RESET_PASSWORD: (),
     Action.SCHEDULE: (_is_deletable, _is_not_protected, _is_not_held),
     Action.UNSCHEDULE: (_is_scheduled,),
     # Otherwise whoever is late with a renewal would only have to protect it first.

@@ -36,6 +36,7 @@ urlpatterns = [
     path("instances/renew/", verbs.renew, name="renew"),
     path("instances/rename/", verbs.rename, name="rename"),
     path("instances/change-configuration/", verbs.resize, name="resize"),
+    path("instances/reset-password/", verbs.reset_password, name="reset_password"),
     path("instances/schedule-deletion/", verbs.schedule, name="schedule"),
     path("instances/cancel-deletion/", verbs.unschedule, name="unschedule"),
     path("instances/protect/", verbs.protect, name="protect"),

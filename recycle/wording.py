@@ -30,6 +30,9 @@ TITLES: dict[str, Any] = {
         "Change the configuration of %(n)d instances",
         N,
     ),
+    Action.RESET_PASSWORD: ngettext_lazy(
+        "Reset the password of %(n)d instance", "Reset the password of %(n)d instances", N
+    ),
     Action.SCHEDULE: ngettext_lazy(
         "Schedule the deletion of %(n)d instance", "Schedule the deletion of %(n)d instances", N
     ),
@@ -105,6 +108,7 @@ PROSPECTS: dict[Action, Any] = {
     Action.EXTEND: _("Will be kept longer"),
     Action.RENAME: _("Will be renamed"),
     Action.RESIZE: _("Will get another configuration"),
+    Action.RESET_PASSWORD: _("Will get the new password"),
     Action.SCHEDULE: _("Will be deleted at that moment"),
     Action.UNSCHEDULE: _("Will stay"),
     Action.PROTECT: _("Will be protected"),
@@ -147,6 +151,9 @@ DONE: dict[str, Any] = {
         "Changed the configuration of %(n)d instance.",
         "Changed the configuration of %(n)d instances.",
         N,
+    ),
+    Action.RESET_PASSWORD: ngettext_lazy(
+        "Reset the password of %(n)d instance.", "Reset the password of %(n)d instances.", N
     ),
     Action.SCHEDULE: ngettext_lazy(
         "Scheduled the deletion of %(n)d instance.", "Scheduled the deletion of %(n)d instances.", N

@@ -147,6 +147,7 @@ DEEDS: dict[str, Deed] = {
     "verbs.extend": _verb(Action.EXTEND, longer=timedelta(hours=1)),
     "machine.rename": _verb(Action.RENAME, name="db", number=7, count=100),
     "machine.resize": _verb(Action.RESIZE, instance_type="N3.4B"),
+    "machine.reset_password": _verb(Action.RESET_PASSWORD),
     "machine.schedule_deletion": _verb(Action.SCHEDULE, delete_at=NEXT_YEAR),
     "machine.cancel_deletion": _verb(Action.UNSCHEDULE),
     "verbs.protect": _verb(Action.PROTECT),

@@ -151,6 +151,7 @@ def test_each_action_says_its_parameters(scope, make_instance, action, fields, p
 ANSWERS: dict[Action, dict[str, object]] = {
     Action.RENAME: {"name": "web"},
     Action.RESIZE: {"instance_type": "N3.2B"},
+    Action.RESET_PASSWORD: {"password": "Sesame123", "password_again": "Sesame123"},
     Action.SCHEDULE: {"delete_at": "2030-01-01T12:00"},
 }
 

@@ -119,6 +119,10 @@ resize  Monthly  running           yes               expired       in_bin    gon
 resize  Daily    running           yes               -             in_bin    gone
 resize  Hourly   running           yes               -             in_bin    gone
 resize  Spot     running           fixed             -             in_bin    gone
+reset_password Monthly  yes         yes               expired       in_bin    gone
+reset_password Daily    yes         yes               -             in_bin    gone
+reset_password Hourly   yes         yes               -             in_bin    gone
+reset_password Spot     yes         yes               -             in_bin    gone
 schedule Monthly  subscription     subscription      subscription  in_bin    gone
 schedule Daily    yes              yes               -             in_bin    gone
 schedule Hourly   yes              yes               -             in_bin    gone

@@ -159,6 +159,7 @@ PAGES: dict[str, AnyAction] = {
     "extend": Action.EXTEND,
     "rename": Action.RENAME,
     "resize": Action.RESIZE,
+    "reset_password": Action.RESET_PASSWORD,
     "schedule": Action.SCHEDULE,
     "unschedule": Action.UNSCHEDULE,
     "protect": Action.PROTECT,

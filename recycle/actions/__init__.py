@@ -11,7 +11,13 @@ from recycle.actions.jobs import (
     request_job,
     retry_failed,
 )
-from recycle.actions.machine import cancel_deletion, rename, resize, schedule_deletion
+from recycle.actions.machine import (
+    cancel_deletion,
+    rename,
+    reset_password,
+    resize,
+    schedule_deletion,
+)
 from recycle.actions.outcome import Became, Blocker, Done, Failed, Outcome, Refused
 from recycle.actions.schedule import delete_due, expire_due, forget_tombstones, purge_due
 from recycle.actions.sessions import clear_sessions, end_sessions
@@ -62,6 +68,7 @@ __all__ = [
     "rename",
     "renew",
     "request_job",
+    "reset_password",
     "resize",
     "restart",
     "restore",

@@ -65,6 +65,7 @@ MOVES: dict[Action, Callable[..., Move]] = {
     Action.EXTEND: verbs.Extend,
     Action.RENAME: machine.Rename,
     Action.RESIZE: machine.Resize,
+    Action.RESET_PASSWORD: machine.ResetPassword,
     Action.SCHEDULE: machine.Schedule,
     Action.UNSCHEDULE: machine.Unschedule,
     Action.PROTECT: verbs.Protect,

@@ -88,6 +88,10 @@ class Resize(Move):
         return {"changes": {"instance_type": [instance.instance_type_id, self.instance_type]}}
 
 
+class ResetPassword(Move):
+    action = Action.RESET_PASSWORD
+
+
 @dataclass
 class Schedule(Move):
     action = Action.SCHEDULE
@@ -134,6 +138,19 @@ def resize(
     """
     move = Resize(instances, context, instance_type=instance_type)
     return carry_out(move, dry_run=dry_run, limit=limit)
+
+
+def reset_password(
+    instances: InstanceQuerySet,
+    *,
+    context: Context,
+    dry_run: bool = False,
+    limit: int | None = None,
+) -> Outcome:
+    """Write down that instances have got another password. No machine stands behind them, so the
+    password itself is told to nobody, this function included.
+    """
+    return carry_out(ResetPassword(instances, context), dry_run=dry_run, limit=limit)
 
 
 def moved(instance: Judged, to: datetime | None) -> Mapping[str, Any]:

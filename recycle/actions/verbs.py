@@ -97,7 +97,7 @@ class Restart(Move):
 @dataclass
 class Delete(Move):
     action = Action.DELETE
-    columns = ("billing_mode", "protected", "held_at", "created_at")
+    columns: ClassVar[tuple[str, ...]] = ("billing_mode", "protected", "held_at", "created_at")
     may_release: bool
 
     def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:

@@ -42,6 +42,7 @@ OFFERED: dict[Action, str | None] = {
     Action.EXTEND: None,
     Action.RENAME: None,
     Action.RESIZE: None,
+    Action.RESET_PASSWORD: None,
     Action.SCHEDULE: None,
     Action.UNSCHEDULE: None,
     Action.PROTECT: None,

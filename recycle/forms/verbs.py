@@ -9,6 +9,7 @@ from itertools import groupby
 from typing import Any, NamedTuple
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -18,7 +19,7 @@ from recycle.actions import Outcome
 from recycle.actions.create import numbered
 from recycle.forms.create import LONGEST_NAME
 from recycle.forms.selection import SelectionForm
-from recycle.forms.text import TextField
+from recycle.forms.text import MachinePasswordField, TextField
 from recycle.lifecycle import Action
 from recycle.models import InstanceType
 from recycle.policy import LONGEST_TERM, RENEWAL_MONTHS
@@ -159,6 +160,29 @@ class ResizeForm(SelectionForm):
         return names[(at + 1) % len(names)] if names else first.instance_type_id
 
 
+class ResetPasswordForm(SelectionForm):
+    answers = ("password", "password_again")
+
+    password = MachinePasswordField(required=False, label=gettext_lazy("New password"))
+    password_again = forms.CharField(
+        required=False, strip=False, label=gettext_lazy("New password, again")
+    )
+
+    def clean_password_again(self) -> str:
+        """Compared here, and kept nowhere."""
+        if "password" in self.cleaned_data and self.data.get("password") != self.data.get(
+            "password_again"
+        ):
+            raise ValidationError(_("The two passwords differ."))
+        return ""
+
+    def clean(self) -> dict[str, Any]:
+        data = super().clean()
+        if not self.errors and not data["password"]:
+            self.add_error("password", _("Type a password."))
+        return data
+
+
 class ScheduleForm(SelectionForm):
     answers = ("delete_at",)
 
@@ -229,6 +253,7 @@ VERBS: dict[Action, Verb] = {
     Action.EXTEND: Verb(ExtendForm, actions.extend),
     Action.RENAME: Verb(RenameForm, actions.rename),
     Action.RESIZE: Verb(ResizeForm, actions.resize),
+    Action.RESET_PASSWORD: Verb(ResetPasswordForm, actions.reset_password),
     Action.SCHEDULE: Verb(ScheduleForm, actions.schedule_deletion),
     Action.UNSCHEDULE: Verb(SelectionForm, actions.cancel_deletion),
     Action.PROTECT: Verb(SelectionForm, actions.protect),

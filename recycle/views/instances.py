@@ -30,6 +30,7 @@ BATCH = [
 UNDER_MORE = (
     Action.RENAME,
     Action.RESIZE,
+    Action.RESET_PASSWORD,
     Action.SCHEDULE,
     Action.UNSCHEDULE,
     Action.PROTECT,

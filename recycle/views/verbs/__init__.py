@@ -10,6 +10,7 @@ from functools import partial
 
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from recycle import actions
@@ -84,6 +85,13 @@ def rename(request: Request) -> HttpResponse:
 @needs(Action.RESIZE, LIST)
 def resize(request: Request) -> HttpResponse:
     return _act(request, Action.RESIZE, LIST)
+
+
+@sensitive_post_parameters("password", "password_again")
+@require_http_methods(["GET", "POST"])
+@needs(Action.RESET_PASSWORD, LIST)
+def reset_password(request: Request) -> HttpResponse:
+    return _act(request, Action.RESET_PASSWORD, LIST)
 
 
 @require_http_methods(["GET", "POST"])

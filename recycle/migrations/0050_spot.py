@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("recycle", "0050_machine_verbs"),
+        ("recycle", "0025_list_indexes"),
     ]
 
     operations = [
@@ -36,7 +36,7 @@ class Migration(migrations.Migration):
                     ("Monthly", "Subscription"),
                     ("Daily", "Pay-By-Daily-Config"),
                     ("HourlyInstantSettlement", "Pay-As-You-Go"),
-                    ("Spot", "Spot Instance"),
+                    ("Spot", "Spot"),
                 ],
                 default="Daily",
                 max_length=32,
@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                     ("Monthly", "Subscription"),
                     ("Daily", "Pay-By-Daily-Config"),
                     ("HourlyInstantSettlement", "Pay-As-You-Go"),
-                    ("Spot", "Spot Instance"),
+                    ("Spot", "Spot"),
                 ],
                 max_length=32,
                 verbose_name="billing mode",
@@ -65,7 +65,7 @@ class Migration(migrations.Migration):
                     ("Monthly", "Subscription"),
                     ("Daily", "Pay-By-Daily-Config"),
                     ("HourlyInstantSettlement", "Pay-As-You-Go"),
-                    ("Spot", "Spot Instance"),
+                    ("Spot", "Spot"),
                 ],
                 default="Daily",
                 max_length=32,
