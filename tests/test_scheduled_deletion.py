@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils import timezone
 
@@ -129,6 +130,17 @@ def test_a_restored_one_is_not_deleted_again(alice, make_instance, now):
     actions.restore(ALL, context=acting(alice, now))
 
     assert sweep(now).done == []
+
+
+def test_a_pass_with_nothing_to_do_asks_once_for_instances(make_instance, now):
+    make_instance()
+    make_instance(delete_at=now + HOUR)
+
+    with CaptureQueriesContext(connection) as queries:
+        sweep(now)
+
+    asked = [each["sql"] for each in queries if "recycle_instance" in each["sql"]]
+    assert len(asked) == 1
 
 
 # --- Pages ----------------------------------------------------------------------------------------
