@@ -130,8 +130,8 @@ class RenameForm(SelectionForm):
 class ResizeForm(SelectionForm):
     answers = ("instance_type",)
 
-    instance_type = forms.CharField(
-        required=False, max_length=32, label=gettext_lazy("Instance type")
+    instance_type = forms.ModelChoiceField(
+        InstanceType.objects.all(), required=False, label=gettext_lazy("Instance type")
     )
 
     @cached_property
@@ -142,12 +142,13 @@ class ResizeForm(SelectionForm):
 
     def clean(self) -> dict[str, Any]:
         data = super().clean()
-        if not self.errors and not InstanceType.objects.filter(pk=data["instance_type"]).exists():
+        if not self.errors and data["instance_type"] is None:
             self.add_error("instance_type", _("Choose a type."))
         return data
 
     def parameters(self, *, retyped: bool) -> dict[str, Any]:
-        return {"instance_type": self.cleaned_data.get("instance_type") or self._first()}
+        chosen = self.cleaned_data.get("instance_type")
+        return {"instance_type": chosen.pk if chosen else self._first()}
 
     def _first(self) -> str:
         """What is suggested: the next larger one of the family of the first instance."""
@@ -164,9 +165,7 @@ class ResetPasswordForm(SelectionForm):
     answers = ("password", "password_again")
 
     password = MachinePasswordField(required=False, label=gettext_lazy("New password"))
-    password_again = forms.CharField(
-        required=False, strip=False, label=gettext_lazy("New password, again")
-    )
+    password_again = MachinePasswordField(required=False, label=gettext_lazy("New password, again"))
 
     def clean_password_again(self) -> str:
         """Compared here, and kept nowhere."""

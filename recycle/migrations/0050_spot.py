@@ -3,7 +3,7 @@ from django.db import migrations, models
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("recycle", "0025_list_indexes"),
+        ("recycle", "0028_place_names"),
     ]
 
     operations = [
