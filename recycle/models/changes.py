@@ -7,7 +7,9 @@ found when it is read, so that everybody reads them in their own language.
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Field, Model
+from django.db.models import DateTimeField, Field, Model
+from django.utils import formats, timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 # Their values are in no log, whatever they are: neither in the clear nor hashed.
@@ -40,5 +42,7 @@ def _words(field: "Field[Any, Any] | None", value: Any) -> str:
         return "–"
     if isinstance(value, bool):
         return _("yes") if value else _("no")
+    if isinstance(field, DateTimeField) and (moment := parse_datetime(str(value))):
+        return formats.date_format(timezone.localtime(moment), "Y-m-d H:i")
     labels = dict(field.flatchoices) if field else {}
     return str(labels.get(value, value))
