@@ -232,12 +232,15 @@ CELERY_BEAT_SCHEDULE = {
     for task, seconds in {
         "expire_due": 10,
         "purge_due": 10,
+        "delete_due": 10,
         "forget_tombstones": 10,
         "clear_sessions": 10,
         # Somebody is waiting for these.
         "carry_out_jobs": 2,
     }.items()
 }
+
+DEFAULT_EXCEPTION_REPORTER_FILTER = "console.reports.ReportFilter"
 
 # --- Logs -----------------------------------------------------------------------------------------
 

@@ -30,6 +30,12 @@ class Action(TextChoices):
     RESTORE = "restore", _("Restore")
     PURGE = "purge", _("Delete permanently")
     EXTEND = "extend", _("Extend")
+    RENAME = "rename", _("Rename")
+    RESIZE = "resize", _("Change configuration")
+    RESET_PASSWORD = "reset_password", _("Reset password")
+    # At a moment that was set, the schedule deletes it as its owner would.
+    SCHEDULE = "schedule", _("Schedule deletion")
+    UNSCHEDULE = "unschedule", _("Cancel scheduled deletion")
     # A protected instance is not deleted until somebody switches the protection off.
     PROTECT = "protect", _("Protect")
     UNPROTECT = "unprotect", _("Switch protection off")
@@ -103,6 +109,11 @@ TRANSITIONS: dict[Action, dict[State, State]] = {
     Action.RESTORE: {State.RECYCLED: State.STOPPED},
     Action.PURGE: {State.RECYCLED: State.PURGED, State.EXPIRED: State.PURGED},
     Action.EXTEND: {State.RECYCLED: State.RECYCLED},
+    Action.RENAME: {state: state for state in LIVING},
+    Action.RESIZE: {State.STOPPED: State.STOPPED},
+    Action.RESET_PASSWORD: {state: state for state in IN_USE},
+    Action.SCHEDULE: {state: state for state in IN_USE},
+    Action.UNSCHEDULE: {state: state for state in IN_USE},
     Action.PROTECT: {state: state for state in LIVING},
     Action.UNPROTECT: {state: state for state in LIVING},
     Action.HOLD: {state: state for state in (*LIVING, State.RECYCLED)},

@@ -21,6 +21,7 @@ class BillingMode(TextChoices):
     MONTHLY = "Monthly", _("Subscription")
     DAILY = "Daily", _("Pay-By-Daily-Config")
     HOURLY = "HourlyInstantSettlement", _("Pay-As-You-Go")
+    SPOT = "Spot", _("Spot")
 
 
 class Role(IntegerChoices):
@@ -65,6 +66,14 @@ class Reach:
 
 
 NO_FEES_FAMILIES = ("N1", "N2", "N3", "C4", "S4")
+# The families among which an instance may change. The vendor's own list is not public; this is
+# ours.
+ALIKE_FAMILIES = (
+    frozenset({"N1", "N2", "N3"}),
+    frozenset({"C3", "C4", "C7"}),
+    frozenset({"S3", "S4", "S6"}),
+    frozenset({"I1", "I2", "I3", "I4"}),
+)
 # No retention, and no extension of one, goes beyond this.
 LONGEST_KEEP = timedelta(days=30)
 
@@ -80,6 +89,11 @@ class Refusal(TextChoices):
     GONE = "gone", _("It has been deleted for good.")
     SUBSCRIPTION = "subscription", _("A subscription cannot be deleted; it expires.")
     NOT_SUBSCRIPTION = "not_subscription", _("Only subscriptions are renewed.")
+    FIXED = "fixed", _("The configuration of its billing mode is fixed.")
+    SAME_TYPE = "same_type", _("It has this configuration already.")
+    OTHER_FAMILY = "other_family", _("It cannot change to this family.")
+    NOT_SCHEDULED = "not_scheduled", _("Its deletion is not scheduled.")
+    PASSED = "passed", _("That moment is over.")
     TOO_YOUNG = "too_young", _("It is not old enough to be deleted.")
     NO_BIN = "no_bin", _("Its billing mode has no recycle bin.")
     HAS_BIN = "has_bin", _("Its billing mode goes through the recycle bin.")
@@ -159,6 +173,10 @@ class Subject(Protocol):
     @property
     def quarantined_at(self) -> datetime | None: ...
     @property
+    def delete_at(self) -> datetime | None: ...
+    @property
+    def no_fees(self) -> bool: ...
+    @property
     def family(self) -> str: ...
 
 
@@ -176,6 +194,8 @@ class Policy:
     # Time from expiry until the end; None means that it does not expire.
     keep_expired_for: timedelta | None = None
     no_fees_upon_shutdown: bool = False
+    # Whether its configuration may be changed.
+    resizable: bool = True
 
     @property
     def expires(self) -> bool:
@@ -192,8 +212,18 @@ POLICIES: dict[str, Policy] = {
         keep_for=timedelta(hours=2),
     ),
     BillingMode.HOURLY: Policy(paid=_("By the hour."), no_fees_upon_shutdown=True),
+    BillingMode.SPOT: Policy(
+        paid=_("By the hour, at the market's price."), min_age=timedelta(hours=1), resizable=False
+    ),
 }
 
+# What the vendor calls ways to pay that share the rules of one of these, by the API's ChargeType:
+# an instance keeps the word.
+SHARING: dict[str, tuple[str, Promise]] = {
+    "PostPaidByHour": (BillingMode.HOURLY, _("hourly, settled monthly")),
+    "HourlySettlement": (BillingMode.HOURLY, _("hourly, settled monthly")),
+    "FreeTrial": (BillingMode.DAILY, _("trial")),
+}
 # The billing modes that expire: subscriptions.
 EXPIRING = [mode for mode, policy in POLICIES.items() if policy.expires]
 # The billing modes whose instances may stop and cost nothing meanwhile.
@@ -230,6 +260,11 @@ NEEDED: dict[AnyAction, Role] = {
     Action.RESTORE: Role.OPERATOR,
     Action.PURGE: Role.ADMINISTRATOR,
     Action.EXTEND: Role.OPERATOR,
+    Action.RENAME: Role.OPERATOR,
+    Action.RESIZE: Role.OPERATOR,
+    Action.RESET_PASSWORD: Role.OPERATOR,
+    Action.SCHEDULE: Role.OPERATOR,
+    Action.UNSCHEDULE: Role.OPERATOR,
     Action.PROTECT: Role.OPERATOR,
     Action.UNPROTECT: Role.OPERATOR,
     Action.HOLD: Role.ADMINISTRATOR,
@@ -361,6 +396,14 @@ def _is_held(instance: Subject, role: Role, now: datetime) -> Refusal | None:
     return None if instance.held_at is not None else Refusal.NOT_HELD
 
 
+def _is_resizable(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return None if POLICIES[instance.billing_mode].resizable else Refusal.FIXED
+
+
+def _is_scheduled(instance: Subject, role: Role, now: datetime) -> Refusal | None:
+    return None if instance.delete_at is not None else Refusal.NOT_SCHEDULED
+
+
 def _is_in_quarantine(instance: Subject, role: Role, now: datetime) -> Refusal | None:
     return None if instance.quarantined_at is not None else Refusal.NOT_QUARANTINED
 
@@ -376,6 +419,11 @@ RULES: dict[Action, tuple[Rule, ...]] = {
     Action.RESTORE: (_is_before_its_end,),
     Action.PURGE: (_is_not_protected, _is_not_held, _may_end_now),
     Action.EXTEND: (_is_before_its_end,),
+    Action.RENAME: (),
+    Action.RESIZE: (_is_resizable,),
+    Action.RESET_PASSWORD: (),
+    Action.SCHEDULE: (_is_deletable, _is_not_protected, _is_not_held),
+    Action.UNSCHEDULE: (_is_scheduled,),
     # Otherwise whoever is late with a renewal would only have to protect it first.
     Action.PROTECT: (_is_not_protected, _is_before_its_end),
     Action.UNPROTECT: (_is_protected,),
@@ -399,7 +447,7 @@ def why_not(action: Action, instance: Subject, *, role: Role, now: datetime) -> 
     if instance.state not in TRANSITIONS[action]:
         # An expired subscription is refused for what it is, or the advice to renew would be wrong
         # for a delete.
-        if action is Action.RELEASE and instance.state == State.EXPIRED:
+        if action in (Action.RELEASE, Action.SCHEDULE) and instance.state == State.EXPIRED:
             return Refusal.SUBSCRIPTION
         return WRONG_STATE[instance.state]
     for rule in RULES[action]:
@@ -413,6 +461,16 @@ def why_not_no_fees(instance: Subject) -> Refusal | None:
     if not POLICIES[instance.billing_mode].no_fees_upon_shutdown:
         return Refusal.NO_FEES_MODE
     return None if instance.family in NO_FEES_FAMILIES else Refusal.NO_FEES_FAMILY
+
+
+def why_not_type(instance: Subject, family: str) -> Refusal | None:
+    """Why it cannot get a type of this family; None when it can."""
+    own = instance.family
+    if family != own and not any({own, family} <= alike for alike in ALIKE_FAMILIES):
+        return Refusal.OTHER_FAMILY
+    # What costs nothing meanwhile goes on costing nothing.
+    stays_free = not instance.no_fees or family in NO_FEES_FAMILIES
+    return None if stays_free else Refusal.NO_FEES_FAMILY
 
 
 class KeepRule(Protocol):

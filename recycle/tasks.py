@@ -32,6 +32,17 @@ def purge_due() -> None:
 
 
 @shared_task
+def delete_due() -> None:
+    context = _context()
+    # What has no bin is deleted for good.
+    if not _may_delete():
+        return
+    outcome = actions.delete_due(context=context)
+    if outcome.done or outcome.failed:
+        logger.info("deleted %d, failed %d", len(outcome.done), len(outcome.failed))
+
+
+@shared_task
 def carry_out_jobs() -> None:
     actions.carry_out_jobs(context=_context())
 

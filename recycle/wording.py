@@ -24,6 +24,23 @@ TITLES: dict[str, Any] = {
         "Delete %(n)d instance permanently", "Delete %(n)d instances permanently", N
     ),
     Action.EXTEND: ngettext_lazy("Keep %(n)d instance longer", "Keep %(n)d instances longer", N),
+    Action.RENAME: ngettext_lazy("Rename %(n)d instance", "Rename %(n)d instances", N),
+    Action.RESIZE: ngettext_lazy(
+        "Change the configuration of %(n)d instance",
+        "Change the configuration of %(n)d instances",
+        N,
+    ),
+    Action.RESET_PASSWORD: ngettext_lazy(
+        "Reset the password of %(n)d instance", "Reset the password of %(n)d instances", N
+    ),
+    Action.SCHEDULE: ngettext_lazy(
+        "Schedule the deletion of %(n)d instance", "Schedule the deletion of %(n)d instances", N
+    ),
+    Action.UNSCHEDULE: ngettext_lazy(
+        "Cancel the scheduled deletion of %(n)d instance",
+        "Cancel the scheduled deletion of %(n)d instances",
+        N,
+    ),
     Action.PROTECT: ngettext_lazy("Protect %(n)d instance", "Protect %(n)d instances", N),
     Action.UNPROTECT: ngettext_lazy(
         "Switch the protection of %(n)d instance off",
@@ -105,6 +122,11 @@ PROSPECTS: dict[Action, Any] = {
     Action.RESTORE: _("Will be restored"),
     Action.PURGE: _("Will be deleted for good"),
     Action.EXTEND: _("Will be kept longer"),
+    Action.RENAME: _("Will be renamed"),
+    Action.RESIZE: _("Will get another configuration"),
+    Action.RESET_PASSWORD: _("Will get the new password"),
+    Action.SCHEDULE: _("Will be deleted at that moment"),
+    Action.UNSCHEDULE: _("Will stay"),
     Action.PROTECT: _("Will be protected"),
     Action.UNPROTECT: _("Can be deleted again afterwards"),
     Action.HOLD: _("Will be held"),
@@ -139,6 +161,23 @@ DONE: dict[str, Any] = {
     ),
     Action.EXTEND: ngettext_lazy(
         "%(n)d instance is kept longer.", "%(n)d instances are kept longer.", N
+    ),
+    Action.RENAME: ngettext_lazy("Renamed %(n)d instance.", "Renamed %(n)d instances.", N),
+    Action.RESIZE: ngettext_lazy(
+        "Changed the configuration of %(n)d instance.",
+        "Changed the configuration of %(n)d instances.",
+        N,
+    ),
+    Action.RESET_PASSWORD: ngettext_lazy(
+        "Reset the password of %(n)d instance.", "Reset the password of %(n)d instances.", N
+    ),
+    Action.SCHEDULE: ngettext_lazy(
+        "Scheduled the deletion of %(n)d instance.", "Scheduled the deletion of %(n)d instances.", N
+    ),
+    Action.UNSCHEDULE: ngettext_lazy(
+        "Cancelled the scheduled deletion of %(n)d instance.",
+        "Cancelled the scheduled deletion of %(n)d instances.",
+        N,
     ),
     Action.PROTECT: ngettext_lazy("Protected %(n)d instance.", "Protected %(n)d instances.", N),
     Action.UNPROTECT: ngettext_lazy(

@@ -10,7 +10,7 @@ import pkgutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
@@ -52,6 +52,7 @@ from recycle.policy import BillingMode
 from tests.inventory import an_instance
 
 DAY = timedelta(days=1)
+NEXT_YEAR = datetime.now(UTC) + 365 * DAY
 
 # These are told a context as well, and are no actions: what is written of an action, what carries
 # others out, and what only looks.
@@ -145,6 +146,11 @@ DEEDS: dict[str, Deed] = {
     "verbs.restore": _verb(Action.RESTORE),
     "verbs.purge": _verb(Action.PURGE),
     "verbs.extend": _verb(Action.EXTEND, longer=timedelta(hours=1)),
+    "machine.rename": _verb(Action.RENAME, name="db", number=7, count=100),
+    "machine.resize": _verb(Action.RESIZE, instance_type="N3.4B"),
+    "machine.reset_password": _verb(Action.RESET_PASSWORD),
+    "machine.schedule_deletion": _verb(Action.SCHEDULE, delete_at=NEXT_YEAR),
+    "machine.cancel_deletion": _verb(Action.UNSCHEDULE),
     "verbs.protect": _verb(Action.PROTECT),
     "verbs.unprotect": _verb(Action.UNPROTECT),
     "verbs.hold": _verb(Action.HOLD, reason="case 12"),
@@ -155,6 +161,7 @@ DEEDS: dict[str, Deed] = {
     "undo.undo": _deed(Right.UNDO_OTHERS, lambda world: world.batch),
     "inventory.import_inventory": Deed(None, _inventory, {}),
     "schedule.expire_due": Deed(Action.EXPIRE, lambda world: (), {}),
+    "schedule.delete_due": Deed(Action.DELETE, lambda world: (), {}),
     "schedule.purge_due": Deed(Action.PURGE, lambda world: (), {}),
     "schedule.forget_tombstones": Deed(None, lambda world: (), {}),
     "jobs.request_job": Deed(
@@ -263,7 +270,9 @@ def world(
         for state in State:
             if state is not State.EXPIRED or mode == BillingMode.MONTHLY:
                 make_instance(state, mode)
+    InstanceType.objects.create(name="N3.4B", family="N3", vcpu=4, memory_gb=8)
     make_instance(protected=True)
+    make_instance(delete_at=now - DAY)
     make_instance(held_at=now, held_by="alice", hold_reason="case 11")
     bind(make_instance(name="bound"))
     bind(make_instance(State.RECYCLED, name="bound-in-the-bin"))

@@ -137,13 +137,13 @@ def test_a_machine_that_is_wrong_deletes_nothing_for_good_and_says_why(
     run_out = make_instance(State.ACTIVE, BillingMode.MONTHLY, expires_at=now - MINUTE)
     time_machine.move_to(datetime.now(UTC) + ahead)
 
-    for task in (tasks.purge_due, tasks.forget_tombstones, tasks.expire_due):
+    for task in (tasks.purge_due, tasks.delete_due, tasks.forget_tombstones, tasks.expire_due):
         task()
 
     assert (state_of(early), state_of(due)) == (State.RECYCLED, State.RECYCLED)
     assert (state_of(tombstone), state_of(run_out)) == (State.PURGED, State.EXPIRED)
     said = [record.getMessage() for record in caplog.records if record.levelname == "ERROR"]
-    assert len(said) == 2
+    assert len(said) == 3
     assert all("s ahead of the database's" in each for each in said)
     # It does not look as if these had come by.
     assert set(Sweep.objects.values_list("name", flat=True)) == {"expire_due"}

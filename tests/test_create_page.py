@@ -503,7 +503,7 @@ def test_a_disk_is_removed_with_its_own_settings(oscars, fields):
 
 
 BAD = {
-    "billing_mode": "Spot", "months": "7000", "zone": "cn-nowhere-1a", "instance_type": "N9.9Z",
+    "billing_mode": "Barter", "months": "7000", "zone": "cn-nowhere-1a", "instance_type": "N9.9Z",
     "image": "IMG-none",
     "system_disk_type": "Floppy", "system_disk_gb": "501", "subnet": str(uuid4()),
     "security_group": str(uuid4()),

@@ -75,6 +75,17 @@ def test_an_account_as_the_api_tells_it(capsys):
         f"    a7bbffdb-05ca-4145-a813-ed029c8c775d, {DATA}/volumes.json: answer 1, Volumes[5]",
         "  tags of what is not an instance (1)",
         f"    17264c2b-b9bb-449a-83b5-22037081ffea, {DATA}/tags.json: answer 1, Tags[8]",
+        "Noted:",
+        '  InstanceState.Name: "stopping" counts as stopped (1)',
+        (
+            f"    91b23a19-2b8f-4916-961e-17ed57813f85, {DATA}/instances.json: answer 2, "
+            "InstancesSet[3]"
+        ),
+        '  InstanceState.Name: "rebuilding" counts as active (1)',
+        (
+            f"    96a881fe-1484-45df-aaff-8737683b4eb1, {DATA}/instances.json: answer 2, "
+            "InstancesSet[4]"
+        ),
     ]
     assert {zone.code: zone.region_id for zone in Zone.objects.all()} == {
         "cn-beijing-6a": "cn-beijing-6",
@@ -447,7 +458,10 @@ WRONG = [
     ({"InstanceName": "\u200b"}, 'InstanceName: "\\u200b": There is nothing to see in it'),
     (
         {"ChargeType": "Barter"},
-        'ChargeType: "Barter" is not one of Monthly, Daily, HourlyInstantSettlement',
+        (
+            'ChargeType: "Barter" is not one of Monthly, Daily, HourlyInstantSettlement, Spot, '
+            "PostPaidByHour, HourlySettlement, FreeTrial"
+        ),
     ),
     ({"ChargeType": None}, "ChargeType: is missing"),
     ({"ChargeType": "Monthly"}, "ServiceEndTime: is missing"),
@@ -492,7 +506,7 @@ def test_all_that_is_wrong_with_an_item_is_told_at_once_and_only_once(problems):
     assert problems(content) == [
         (
             '1.json: answer 1, InstancesSet[0].ChargeType: "Barter" is not one of Monthly, Daily, '
-            "HourlyInstantSettlement"
+            "HourlyInstantSettlement, Spot, PostPaidByHour, HourlySettlement, FreeTrial"
         ),
         '1.json: answer 1, InstancesSet[0].CreationDate: "yesterday" is not a date',
     ]

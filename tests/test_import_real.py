@@ -21,9 +21,10 @@ from hypothesis import strategies as st
 from recycle import actions
 from recycle.actions.inventory import Options, import_inventory
 from recycle.inventory import Notes, Place, Progress, ProgressBar, Source
+from recycle.inventory.fields import BEIJING
 from recycle.inventory.kinds import BY_KEY, built
 from recycle.inventory.pages import FULL, Told, gaps
-from recycle.inventory.words import CHARGES, CONTAINERS, NESTED_SERVERS, NO_RULES, STATES
+from recycle.inventory.words import CHARGES, CONTAINERS, NESTED_SERVERS, STATES
 from recycle.lifecycle import State
 from recycle.models import (
     Account,
@@ -73,7 +74,9 @@ def left_out(said, what):
     return int(line.rpartition("(")[2].rstrip(")"))
 
 
-# What has no rules here
+# What is left out
+
+DELETED = {"Name": "deleted"}
 
 
 @pytest.mark.parametrize(
@@ -82,7 +85,7 @@ def left_out(said, what):
 def test_what_failed_once_is_taken(load, name):
     said = load((CASES / name).read_bytes(), region="cn-beijing-6")
 
-    assert "Created nothing" not in said or "Spot instances (1)" in said
+    assert "Created nothing" not in said
 
 
 def nodes(value, path=()):
@@ -149,11 +152,11 @@ def test_whatever_is_odd_about_an_answer_it_is_taken_or_refused_with_a_sentence(
     assert not Instance.objects.exists()
 
 
-@pytest.mark.parametrize("charge", sorted(NO_RULES))
-def test_what_has_no_rules_here_is_left_out_with_what_refers_to_it_and_the_others_are_imported(
-    load, charge
+@pytest.mark.parametrize("state", ["deleting", "terminated"])
+def test_what_is_leaving_is_left_out_with_what_refers_to_it_and_the_others_are_imported(
+    load, state
 ):
-    spot = an_instance("spot", ChargeType=charge, InstanceConfigure={})
+    spot = an_instance("spot", InstanceState={"Name": state}, InstanceConfigure={})
     content = a_balanced_web()
     content["InstancesSet"] += [spot]
     content["RealServerSet"] += [
@@ -168,7 +171,7 @@ def test_what_has_no_rules_here_is_left_out_with_what_refers_to_it_and_the_other
     assert Volume.objects.get().instance is None
     assert (RealServer.objects.count(), InstanceTag.objects.count()) == (1, 1)
     for what in (
-        NO_RULES[charge],
+        "instances that are being deleted",
         "bindings of EIPs to instances that are not here",
         "attachments of EBS volumes to instances that are not here",
         "real servers on instances that are not here",
@@ -260,7 +263,7 @@ def test_what_an_eip_is_bound_to_without_rules_here_may_have_any_name(load, name
 
 @pytest.mark.parametrize("by", ["InstanceId", "NetworkInterfaceId"])
 def test_an_eip_stands_where_the_instance_that_was_left_out_stands(load, by):
-    far = an_instance("far", ChargeType="Spot", AvailabilityZone="cn-shanghai-2a")
+    far = an_instance("far", InstanceState=DELETED, AvailabilityZone="cn-shanghai-2a")
     named = pk("far") if by == "InstanceId" else pk("far nic")
 
     load(
@@ -332,7 +335,7 @@ def test_a_real_server_in_another_region_than_its_load_balancer_is_left_out(load
 
 def test_a_few_of_what_is_left_out_are_named_and_all_of_them_when_asked(load):
     content = {
-        "InstancesSet": [an_instance(f"n{number}", ChargeType="Spot") for number in range(12)]
+        "InstancesSet": [an_instance(f"n{number}", InstanceState=DELETED) for number in range(12)]
     }
 
     few, every = load(content), load(content, verbosity=2)
@@ -344,10 +347,10 @@ def test_a_few_of_what_is_left_out_are_named_and_all_of_them_when_asked(load):
     assert "    and 9 more; --verbosity 2 names every one\n" in few
 
 
-def test_what_has_no_rules_here_may_lack_what_only_rules_need(load, problems):
-    load({"InstancesSet": [{"InstanceId": pk("spot"), "ChargeType": "Spot"}]})
+def test_what_is_leaving_may_lack_what_only_rules_need(load, problems):
+    load({"InstancesSet": [{"InstanceId": pk("spot"), "InstanceState": DELETED}]})
 
-    assert problems({"InstancesSet": [{"InstanceId": "spot", "ChargeType": "Spot"}]})
+    assert problems({"InstancesSet": [{"InstanceId": "spot", "InstanceState": DELETED}]})
 
 
 # Nothing is lost in silence
@@ -680,8 +683,24 @@ def test_every_word_for_a_charge_is_known_of_eips_and_volumes(load, word):
     assert "Noted" not in said
 
 
-def test_no_word_for_a_charge_is_both_known_and_without_rules():
-    assert not {mode.value for mode in BillingMode} & NO_RULES.keys()
+@pytest.mark.parametrize(
+    ("word", "mode", "kept"),
+    [
+        ("Spot", BillingMode.SPOT, None),
+        ("PostPaidByHour", BillingMode.HOURLY, "PostPaidByHour"),
+        ("HourlySettlement", BillingMode.HOURLY, "HourlySettlement"),
+        ("FreeTrial", BillingMode.DAILY, "FreeTrial"),
+    ],
+)
+def test_a_way_to_pay_that_shares_the_rules_of_another_keeps_its_word(load, word, mode, kept):
+    load({"InstancesSet": [an_instance(ChargeType=word)]})
+
+    instance = Instance.objects.get()
+    assert (instance.billing_mode, instance.charge_type) == (mode, kept)
+    assert ("settled" in instance.billing_label) == (mode == BillingMode.HOURLY)
+
+
+def test_every_billing_mode_and_every_state_in_use_has_a_word():
     assert set(CHARGES.values()) == set(BillingMode)
     assert set(STATES.values()) == {State.ACTIVE, State.STOPPED}
 
@@ -712,6 +731,40 @@ def test_an_unknown_word_refuses_nothing_but_an_instance(load, key, field):
     load(content)
 
     assert Instance.objects.count() == 1
+
+
+def test_a_scheduled_deletion_and_a_protection_come_along(load, now):
+    future = (now + 9 * DAY).astimezone(BEIJING)
+    typed = future.strftime("%Y-%m-%d %H:%M")
+    items = [
+        an_instance("a", AutoDeleteTime=typed, IsProtect=True),
+        an_instance("bb", AutoDeleteTime="2020-01-01 00:00", AutoDeleteEip=True),
+        an_instance("ccc", AutoDeleteTime=typed, **ends(now + 99 * DAY)),
+    ]
+
+    said = load({"InstancesSet": items})
+
+    found = dict(Instance.objects.values_list("name", "delete_at"))
+    assert found["a"] == future.replace(second=0, microsecond=0)
+    # A moment that had passed deletes nothing at once.
+    assert found["bb"]
+    assert abs(found["bb"] - now - DAY) < DAY / 2
+    assert found["ccc"] is None
+    assert Instance.objects.get(protected=True).name == "a"
+    assert "whose moment had passed, imported with a day's time (1)" in said
+    assert left_out(said, "EIPs that were to be deleted with their instance") == 1
+    assert left_out(said, "scheduled deletions of subscriptions") == 1
+
+
+def test_what_the_word_for_a_state_counts_as_is_told_with_how_many_there_are(load):
+    states = ("error", "error", "migrating_success", "active", "stopped")
+    items = [an_instance("x" * n, InstanceState={"Name": said}) for n, said in enumerate(states, 1)]
+
+    said = load({"InstancesSet": items})
+
+    assert 'InstanceState.Name: "error" counts as stopped (2)\n' in said
+    assert 'InstanceState.Name: "migrating_success" counts as active (1)\n' in said
+    assert said.count("counts as") == 2
 
 
 def test_an_unknown_word_is_noted(load):
@@ -974,7 +1027,7 @@ def test_a_dry_run_says_what_an_import_would_do_and_does_nothing(account, load, 
     instance = make_instance(State.EXPIRED)
     renewed = an_instance(InstanceId=str(instance.pk), **ends(now + 300 * DAY))
     content = a_balanced_web()
-    content["InstancesSet"] += [renewed, an_instance("spot", ChargeType="Spot")]
+    content["InstancesSet"] += [renewed, an_instance("spot", InstanceState=DELETED)]
     before = snapshot()
 
     dry = load(content, account=account.name, dry_run=True).splitlines()

@@ -1,7 +1,7 @@
 """Batch jobs: asked for once, carried out in chunks, each instance once."""
 
 from contextlib import contextmanager
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,6 +18,7 @@ from recycle.models import (
     BatchJob,
     Event,
     Instance,
+    InstanceType,
     JobItem,
     JobState,
     Kind,
@@ -188,18 +189,23 @@ PARAMETERS: dict[Action, dict[str, Any]] = {
     Action.DELETE: {"may_release": True},
     Action.RENEW: {"months": 1},
     Action.EXTEND: {"longer": timedelta(hours=1)},
+    Action.RENAME: {"name": "db", "number": 1, "count": 1},
+    Action.RESIZE: {"instance_type": "N3.4B"},
+    Action.SCHEDULE: {"delete_at": datetime(2030, 1, 1, tzinfo=UTC)},
     Action.HOLD: {"review_on": date(2030, 1, 1)},
 }
 
 
 @pytest.mark.parametrize("action", VERBS)
 def test_every_verb_can_be_a_job(ask, make_instance, action, now):
-    at_work = {Action.START: State.STOPPED, Action.STOP: State.ACTIVE}
+    InstanceType.objects.create(name="N3.4B", family="N3", vcpu=4, memory_gb=8)
+    at_work = dict.fromkeys((Action.START, Action.RESIZE), State.STOPPED)
     in_bin = dict.fromkeys((Action.RESTORE, Action.PURGE, Action.EXTEND), State.RECYCLED)
     mode = BillingMode.MONTHLY if action is Action.RENEW else BillingMode.DAILY
     held = {"held_at": now, "held_by": "alice", "hold_reason": "case 11"}
     before: dict[Action, dict[str, Any]] = {
         Action.UNPROTECT: {"protected": True},
+        Action.UNSCHEDULE: {"delete_at": now},
         Action.UNHOLD: held,
         Action.RETRY: {"quarantined_at": now},
     }

@@ -39,7 +39,7 @@ def test_a_verb_reads_all_that_the_rules_ask_of_its_instances(move):
     kind = cut_to((*ALWAYS, *move.columns))
     whole = Judged(
         uuid4(), 1, 0, "web", "", "cn-beijing-6a", "N3.2B", "", False, NOW, None, None, None, None,
-        False, None, None,
+        False, None, None, None,
     )  # fmt: skip
     for state, mode, role, protected, held, ends in product(
         State.values, BillingMode.values, Role, (False, True), TIMES, TIMES
@@ -48,6 +48,7 @@ def test_a_verb_reads_all_that_the_rules_ask_of_its_instances(move):
             state=state,
             billing_mode=mode,
             protected=protected,
+            delete_at=ends,
             held_at=held,
             purge_at=ends,
             expires_at=ends,

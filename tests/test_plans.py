@@ -75,6 +75,8 @@ def fill(now: datetime) -> Account:
             changed_at=now,
             expires_at=now + left if monthly else None,
         )
+        if state == State.ACTIVE and not monthly:
+            row.delete_at = now + left
         if state in (State.RECYCLED, State.EXPIRED):
             row.purge_at = now + left
         if state == State.RECYCLED:
@@ -112,6 +114,7 @@ def found_in_order(rows, index: str) -> None:
 PASSES = {
     "instance_due": lambda now: Instance.objects.due_for_purge(now - timedelta(days=1)),
     "instance_expiring": lambda now: Instance.objects.due_to_expire(now - timedelta(days=1)),
+    "instance_scheduled": lambda now: Instance.objects.due_to_delete(now - timedelta(days=1)),
     "instance_purged": lambda now: Instance.objects.purged_before(now - timedelta(days=3), now),
 }
 

@@ -47,6 +47,8 @@ class Server:
     protected: bool = False
     held_at: datetime | None = None
     quarantined_at: datetime | None = None
+    delete_at: datetime | None = None
+    no_fees: bool = False
     family: str = "N3"
 
 
@@ -68,56 +70,98 @@ ANSWERS = """
 start   Monthly  running           yes               expired       in_bin    gone
 start   Daily    running           yes               -             in_bin    gone
 start   Hourly   running           yes               -             in_bin    gone
+start   Spot     running           yes               -             in_bin    gone
 stop    Monthly  yes               stopped           expired       in_bin    gone
 stop    Daily    yes               stopped           -             in_bin    gone
 stop    Hourly   yes               stopped           -             in_bin    gone
+stop    Spot     yes               stopped           -             in_bin    gone
 restart Monthly  yes               stopped           expired       in_bin    gone
 restart Daily    yes               stopped           -             in_bin    gone
 restart Hourly   yes               stopped           -             in_bin    gone
+restart Spot     yes               stopped           -             in_bin    gone
 delete  Monthly  subscription      subscription      subscription  in_bin    gone
 delete  Daily    yes               yes               -             in_bin    gone
 delete  Hourly   yes               yes               -             in_bin    gone
+delete  Spot     yes               yes               -             in_bin    gone
 recycle Monthly  no_bin            no_bin            expired       in_bin    gone
 recycle Daily    yes               yes               -             in_bin    gone
 recycle Hourly   no_bin            no_bin            -             in_bin    gone
+recycle Spot     no_bin            no_bin            -             in_bin    gone
 release Monthly  subscription      subscription      subscription  in_bin    gone
 release Daily    has_bin           has_bin           -             in_bin    gone
 release Hourly   yes               yes               -             in_bin    gone
+release Spot     yes               yes               -             in_bin    gone
 expire  Monthly  not_due           not_due           expired       in_bin    gone
 expire  Daily    not_due           not_due           -             in_bin    gone
 expire  Hourly   not_due           not_due           -             in_bin    gone
+expire  Spot     not_due           not_due           -             in_bin    gone
 renew   Monthly  yes               yes               yes           in_bin    gone
 renew   Daily    not_subscription  not_subscription  -             in_bin    gone
 renew   Hourly   not_subscription  not_subscription  -             in_bin    gone
+renew   Spot     not_subscription  not_subscription  -             in_bin    gone
 restore Monthly  running           stopped           expired       yes       gone
 restore Daily    running           stopped           -             yes       gone
 restore Hourly   running           stopped           -             yes       gone
+restore Spot     running           stopped           -             yes       gone
 purge   Monthly  running           stopped           subscription  yes       gone
 purge   Daily    running           stopped           -             yes       gone
 purge   Hourly   running           stopped           -             yes       gone
+purge   Spot     running           stopped           -             yes       gone
 extend  Monthly  running           stopped           expired       yes       gone
 extend  Daily    running           stopped           -             yes       gone
 extend  Hourly   running           stopped           -             yes       gone
+extend  Spot     running           stopped           -             yes       gone
+rename  Monthly  yes               yes               yes           in_bin    gone
+rename  Daily    yes               yes               yes           in_bin    gone
+rename  Hourly   yes               yes               yes           in_bin    gone
+rename  Spot     yes               yes               yes           in_bin    gone
+resize  Monthly  running           yes               expired       in_bin    gone
+resize  Daily    running           yes               -             in_bin    gone
+resize  Hourly   running           yes               -             in_bin    gone
+resize  Spot     running           fixed             -             in_bin    gone
+reset_password Monthly  yes         yes               expired       in_bin    gone
+reset_password Daily    yes         yes               -             in_bin    gone
+reset_password Hourly   yes         yes               -             in_bin    gone
+reset_password Spot     yes         yes               -             in_bin    gone
+schedule Monthly  subscription     subscription      subscription  in_bin    gone
+schedule Daily    yes              yes               -             in_bin    gone
+schedule Hourly   yes              yes               -             in_bin    gone
+schedule Spot     yes              yes               -             in_bin    gone
+unschedule Monthly  not_scheduled  not_scheduled     expired       in_bin    gone
+unschedule Daily    not_scheduled  not_scheduled     -             in_bin    gone
+unschedule Hourly   not_scheduled  not_scheduled     -             in_bin    gone
+unschedule Spot     not_scheduled  not_scheduled     -             in_bin    gone
 protect Monthly  yes               yes               yes           in_bin    gone
 protect Daily    yes               yes               yes           in_bin    gone
 protect Hourly   yes               yes               yes           in_bin    gone
+protect Spot     yes               yes               yes           in_bin    gone
 unprotect Monthly  not_protected     not_protected     not_protected in_bin    gone
 unprotect Daily    not_protected     not_protected     not_protected in_bin    gone
 unprotect Hourly   not_protected     not_protected     not_protected in_bin    gone
+unprotect Spot     not_protected     not_protected     not_protected in_bin    gone
 hold    Monthly  yes               yes               yes           yes       gone
 hold    Daily    yes               yes               yes           yes       gone
 hold    Hourly   yes               yes               yes           yes       gone
+hold    Spot     yes               yes               yes           yes       gone
 unhold  Monthly  not_held          not_held          not_held      not_held  gone
 unhold  Daily    not_held          not_held          not_held      not_held  gone
 unhold  Hourly   not_held          not_held          not_held      not_held  gone
+unhold  Spot     not_held          not_held          not_held      not_held  gone
 quarantine Monthly yes             yes               yes           yes       gone
 quarantine Daily   yes             yes               yes           yes       gone
 quarantine Hourly  yes             yes               yes           yes       gone
+quarantine Spot    yes             yes               yes           yes       gone
 retry   Monthly  not_quarantined   not_quarantined   not_quarantined not_quarantined gone
 retry   Daily    not_quarantined   not_quarantined   not_quarantined not_quarantined gone
 retry   Hourly   not_quarantined   not_quarantined   not_quarantined not_quarantined gone
+retry   Spot     not_quarantined   not_quarantined   not_quarantined not_quarantined gone
 """
-MODES = {"Monthly": BillingMode.MONTHLY, "Daily": BillingMode.DAILY, "Hourly": BillingMode.HOURLY}
+MODES = {
+    "Monthly": BillingMode.MONTHLY,
+    "Daily": BillingMode.DAILY,
+    "Hourly": BillingMode.HOURLY,
+    "Spot": BillingMode.SPOT,
+}
 LOWEST = dict.fromkeys(Action, Role.OPERATOR) | {
     Action.PURGE: Role.ADMINISTRATOR,
     Action.EXPIRE: Role.SYSTEM,

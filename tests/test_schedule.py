@@ -72,13 +72,15 @@ def everything():
 
 
 @pytest.mark.parametrize(
-    "scheduled", [actions.purge_due, actions.expire_due, actions.forget_tombstones]
+    "scheduled",
+    [actions.purge_due, actions.expire_due, actions.delete_due, actions.forget_tombstones],
 )
 def test_a_second_pass_changes_nothing(scheduled, make_instance, make_due, make_run_out, bind, now):
     for make in (make_due, make_run_out):
         bind(make())
     bind(make_instance(State.EXPIRED, expires_at=now - 8 * DAY, purge_at=now - DAY))
     make_instance(State.PURGED, purged_at=now - 91 * DAY)
+    bind(make_instance(delete_at=now - DAY))
     before = everything()
     scheduled(context=acting(None, now))
     once = everything()
@@ -148,7 +150,8 @@ def test_subscriptions_expire_in_bounded_batches_longest_overdue_first(make_run_
 
 
 @pytest.mark.parametrize(
-    "scheduled", [actions.purge_due, actions.expire_due, actions.forget_tombstones]
+    "scheduled",
+    [actions.purge_due, actions.expire_due, actions.delete_due, actions.forget_tombstones],
 )
 def test_no_pass_is_without_bounds(scheduled):
     limit = inspect.signature(scheduled).parameters["limit"].default
@@ -403,7 +406,7 @@ def test_a_tombstone_that_cannot_be_forgotten_waits_and_holds_up_nobody(quiet, m
 # --- Heartbeat, tasks, schedule -------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", ["purge_due", "expire_due", "forget_tombstones"])
+@pytest.mark.parametrize("name", ["purge_due", "expire_due", "delete_due", "forget_tombstones"])
 def test_every_pass_says_that_it_came_by_even_with_nothing_to_do(name, now):
     scheduled = getattr(actions, name)
     scheduled(context=acting(None, now - MINUTE))
@@ -453,6 +456,7 @@ def test_a_pass_that_breaks_off_leaves_no_heartbeat(monkeypatch, make_due, now):
     [
         (tasks.purge_due, State.RECYCLED, State.PURGED),
         (tasks.expire_due, State.ACTIVE, State.EXPIRED),
+        (tasks.delete_due, State.STOPPED, State.RECYCLED),
         (tasks.forget_tombstones, State.PURGED, None),
     ],
 )
@@ -460,6 +464,7 @@ def test_a_task_run_twice_is_a_task_run_once(task, before, after, make_instance,
     times = {
         State.RECYCLED: {"recycled_at": now - 3 * HOUR, "purge_at": now - HOUR},
         State.ACTIVE: {"billing_mode": BillingMode.MONTHLY, "expires_at": now - HOUR},
+        State.STOPPED: {"delete_at": now - HOUR},
         State.PURGED: {"purged_at": now - 100 * DAY},
     }
     instance = make_instance(before, **times[before])
@@ -478,6 +483,7 @@ def test_every_schedule_entry_names_a_task_there_is_and_its_rhythm():
 
     assert {entry["task"] for entry in entries.values()} == {
         "recycle.tasks.purge_due", "recycle.tasks.expire_due", "recycle.tasks.forget_tombstones",
+        "recycle.tasks.delete_due",
         "recycle.tasks.clear_sessions", "recycle.tasks.carry_out_jobs",
     }  # fmt: skip
     for name, entry in entries.items():

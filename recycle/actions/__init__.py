@@ -11,8 +11,15 @@ from recycle.actions.jobs import (
     request_job,
     retry_failed,
 )
+from recycle.actions.machine import (
+    cancel_deletion,
+    rename,
+    reset_password,
+    resize,
+    schedule_deletion,
+)
 from recycle.actions.outcome import Became, Blocker, Done, Failed, Outcome, Refused
-from recycle.actions.schedule import expire_due, forget_tombstones, purge_due
+from recycle.actions.schedule import delete_due, expire_due, forget_tombstones, purge_due
 from recycle.actions.sessions import clear_sessions, end_sessions
 from recycle.actions.undo import undo
 from recycle.actions.verbs import (
@@ -41,11 +48,13 @@ __all__ = [
     "Outcome",
     "Refused",
     "cancel",
+    "cancel_deletion",
     "carry_out_jobs",
     "clear_sessions",
     "configure",
     "create",
     "delete",
+    "delete_due",
     "end_sessions",
     "expire_due",
     "extend",
@@ -56,12 +65,16 @@ __all__ = [
     "protect",
     "purge",
     "purge_due",
+    "rename",
     "renew",
     "request_job",
+    "reset_password",
+    "resize",
     "restart",
     "restore",
     "retry",
     "retry_failed",
+    "schedule_deletion",
     "start",
     "stop",
     "undo",

@@ -4,7 +4,7 @@ reasons.
 
 import secrets
 import string
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from ipaddress import IPv4Address, IPv4Network, ip_address
@@ -54,11 +54,14 @@ UNNAMED = "KSC-IN-"
 
 def numbered(name: str, first: int, count: int) -> list[str]:
     """The names of so many instances: web-01, web-02, ...; a single one has the name alone."""
-    if count == 1:
-        return [name]
     last = first + count - 1
+    return [name] if count == 1 else in_series(name, range(first, last + 1), last=last)
+
+
+def in_series(name: str, numbers: Iterable[int], *, last: int) -> list[str]:
+    """The names with these numbers, all as wide as the last one of the series."""
     width = max(2, len(str(last)))
-    return [f"{name}-{number:0{width}}" for number in range(first, last + 1)]
+    return [f"{name}-{number:0{width}}" for number in numbers]
 
 
 @dataclass(frozen=True, slots=True)

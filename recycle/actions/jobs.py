@@ -19,9 +19,9 @@ from django.conf import settings
 from django.db import DatabaseError, OperationalError, transaction
 from django.db.models import F, QuerySet, UUIDField, Value
 from django.db.models.functions import Coalesce, Now
-from django.utils.dateparse import parse_date, parse_duration
+from django.utils.dateparse import parse_date, parse_datetime, parse_duration
 
-from recycle.actions import verbs
+from recycle.actions import machine, verbs
 from recycle.actions.claim import CHUNK, in_short
 from recycle.actions.context import Context
 from recycle.actions.counting import tallied, tally
@@ -63,6 +63,11 @@ MOVES: dict[Action, Callable[..., Move]] = {
     Action.RESTORE: verbs.Restore,
     Action.PURGE: verbs.Purge,
     Action.EXTEND: verbs.Extend,
+    Action.RENAME: machine.Rename,
+    Action.RESIZE: machine.Resize,
+    Action.RESET_PASSWORD: machine.ResetPassword,
+    Action.SCHEDULE: machine.Schedule,
+    Action.UNSCHEDULE: machine.Unschedule,
     Action.PROTECT: verbs.Protect,
     Action.UNPROTECT: verbs.Unprotect,
     Action.HOLD: verbs.Hold,
@@ -70,7 +75,11 @@ MOVES: dict[Action, Callable[..., Move]] = {
     Action.RETRY: verbs.Retry,
 }
 # The parameters that JSON keeps as text.
-READ: dict[str, Callable[[str], Any]] = {"longer": parse_duration, "review_on": parse_date}
+READ: dict[str, Callable[[str], Any]] = {
+    "longer": parse_duration,
+    "review_on": parse_date,
+    "delete_at": parse_datetime,
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -396,6 +405,7 @@ def _carry_out(job: BatchJob, items: Sequence[Selected], now: datetime) -> Resul
     )
     context = _context(job, now)
     move = MOVES[Action(job.action)](instances, context, **_parameters(job))
+    move.done_before = job.done
     locked = Judged.read(instances.locked(), move.columns)
     selected = {item.instance_id: item.changed_at for item in items}
     changed = {pk for pk, at in instances.values_list("pk", "changed_at") if at != selected[pk]}

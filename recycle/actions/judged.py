@@ -37,6 +37,7 @@ class Judged(NamedTuple):
     protected: bool
     held_at: datetime | None
     quarantined_at: datetime | None
+    delete_at: datetime | None
 
     @property
     def family(self) -> str:

@@ -95,6 +95,18 @@ class Room:
             self.free[zone] = (vcpu - kind.vcpu, memory - kind.memory_gb)
         return None
 
+    def swap(self, zone: str, old: InstanceType, new: InstanceType) -> Refusal | None:
+        """Give what one of a kind uses for what one of another does."""
+        if zone not in self.free:
+            return None
+        vcpu, memory = self.free[zone]
+        more_vcpu, more_memory = new.vcpu - old.vcpu, new.memory_gb - old.memory_gb
+        # Where less is used afterwards, it does not matter that there is nothing left.
+        if more_vcpu > max(vcpu, 0) or more_memory > max(memory, 0):
+            return Refusal.SOLD_OUT
+        self.free[zone] = (vcpu - more_vcpu, memory - more_memory)
+        return None
+
     def shorts(self, zone: str, kind: InstanceType, count: int) -> list[Short]:
         """What the zone lacks for so many of a kind."""
         vcpu, memory = self.free.get(zone, (INFINITE, INFINITE))

@@ -2,10 +2,11 @@
 statements.
 """
 
+import json
 import logging
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice
 from typing import Any, ClassVar
 from uuid import UUID
@@ -45,6 +46,7 @@ ALIKE = 8
 Named = tuple[UUID, str]
 # The new values of one instance.
 Changes = Mapping[str, Any]
+NOTHING: Mapping[str, Any] = {}
 
 
 @dataclass
@@ -57,6 +59,8 @@ class Move:
 
     instances: InstanceQuerySet
     context: Context
+    # To how many the same request has done it before this chunk.
+    done_before: int = field(default=0, init=False)
 
     def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:
         """Read what the rules need beside the rows of this chunk; with `lock`, so that it stays
@@ -72,6 +76,10 @@ class Move:
         object for all of these: then they need not be compared.
         """
         return {}
+
+    def detail(self, instance: Judged) -> Mapping[str, Any]:
+        """What the event keeps beside the states: what it was before, where that is overwritten."""
+        return NOTHING
 
 
 def carry_out(move: Move, *, dry_run: bool, limit: int | None = None) -> Outcome:
@@ -109,7 +117,7 @@ def _preview(move: Move, limit: int | None) -> Outcome:
 def _carry_out_chunk(move: Move, chunk: Sequence[Named]) -> Outcome:
     try:
         with transaction.atomic():
-            return _write(move, chunk)
+            outcome = _write(move, chunk)
     except OperationalError:
         # Not the rows' fault: the database is gone or overloaded. What was committed stays, the
         # rest was not touched.
@@ -122,6 +130,8 @@ def _carry_out_chunk(move: Move, chunk: Sequence[Named]) -> Outcome:
         for row in chunk:
             outcome.extend(_carry_out_chunk(move, [row]))
         return outcome
+    move.done_before += len(outcome.done)
+    return outcome
 
 
 def _write(move: Move, chunk: Sequence[Named]) -> Outcome:
@@ -179,9 +189,27 @@ def _transit(move: Move, action: Action, instances: Sequence[Judged]) -> None:
         for pk in found
     ]
     _update(move, targets, instances)
-    record(move.context, action, sources, cancels=bool(bound))
+    detail = bindings.described() if bound else _detail(move, instances)
+    record(move.context, action, sources, detail=detail)
     if bound:
         bindings.cancel(Ids(bound), released=State.PURGED in targets.values())
+
+
+def _detail(move: Move, instances: Sequence[Judged]) -> Combinable | None:
+    """What the events of these keep, one CASE for all; None where that is nothing, as mostly."""
+    told: dict[str, list[UUID]] = defaultdict(list)
+    for instance in instances:
+        if detail := move.detail(instance):
+            told[json.dumps(detail)].append(instance.pk)
+    if not told:
+        return None
+    return Case(
+        *(
+            When(pk__among=ids, then=Value(json.loads(detail), JSONField()))
+            for detail, ids in told.items()
+        ),
+        default=Value({}, JSONField()),
+    )
 
 
 def ids_by_state(instances: Sequence[Judged]) -> Mapping[State, Sequence[UUID]]:
@@ -196,11 +224,12 @@ def record(
     action: Action,
     sources: Mapping[State, Sequence[UUID]],
     *,
-    cancels: bool = False,
+    detail: Combinable | None = None,
     reason: Combinable | None = None,
 ) -> None:
     """One event for each instance, written by the database from the rows. `sources` are their ids
-    by the state in which they were; `reason` is of each row, instead of that of the request.
+    by the state in which they were; `detail` is of each row, and so is `reason`, instead of that of
+    the request.
     """
     ids = Ids(pk for found in sources.values() for pk in found)
     rows = Instance.objects.filter(pk__among=ids).order_by("pk")
@@ -225,7 +254,7 @@ def record(
         "request_id": Cast(Value(origin.request_id, UUIDField()), UUIDField()),
         "edge": Value(context.edge.value),
         "reason": reason or Value(context.reason),
-        "detail": bindings.described() if cancels else Value({}, JSONField()),
+        "detail": detail or Value({}, JSONField()),
     }
     insert_from(Event, rows, columns)
 
@@ -267,8 +296,8 @@ def _update(move: Move, targets: Mapping[State, State], instances: Sequence[Judg
     fields = {field for values, _ids in changed for field in values}
     rows = [Instance(pk=pk) for _values, ids in changed for pk in ids]
     for row, values in zip(rows, (values for values, ids in changed for _pk in ids), strict=True):
-        for field, value in values.items():
-            setattr(row, field, value)
+        for name, value in values.items():
+            setattr(row, name, value)
     Instance.objects.bulk_update(rows, sorted(fields))
 
 

@@ -13,10 +13,10 @@ from recycle.actions.context import Context
 from recycle.actions.judged import Judged
 from recycle.actions.move import Changes, Move, carry_out, ids_by_state, record, work_off
 from recycle.actions.outcome import Done, Outcome
-from recycle.actions.verbs import NO_RETRY, Purge
+from recycle.actions.verbs import NO_RETRY, Delete, Purge
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance, InstanceQuerySet
-from recycle.policy import end_of_expired
+from recycle.policy import Refusal, end_of_expired
 
 # In one pass; the next goes on with the rest.
 LIMIT = 20 * CHUNK
@@ -28,6 +28,18 @@ class ExpireDue(Move):
 
     def changes(self, instance: Judged, target: State) -> Changes:
         return {"no_fees": False, "purge_at": end_of_expired(instance), **NO_RETRY}
+
+
+class DeleteDue(Delete):
+    """As its owner would, at the moment that was set for it."""
+
+    columns = (*Delete.columns, "delete_at")
+
+    def refuses(self, instance: Judged) -> Refusal | None:
+        if instance.delete_at is None or instance.delete_at > self.context.now:
+            return Refusal.NOT_DUE
+        # Into the bin what is held may go, but by a person.
+        return Refusal.HELD if instance.held_at else super().refuses(instance)
 
 
 @dataclass
@@ -89,6 +101,13 @@ def expire_due(*, context: Context, dry_run: bool = False, limit: int = LIMIT) -
     """Stop the subscriptions that ran out; their relationships are kept until their end."""
     due = ExpireDue(Instance.objects.due_to_expire(context.now), context)
     return _pass("expire_due", due, dry_run=dry_run, limit=limit)
+
+
+def delete_due(*, context: Context, dry_run: bool = False, limit: int = LIMIT) -> Outcome:
+    """Delete what is to be deleted by now, as its owner would: into the bin where there is one."""
+    rows = Instance.objects.due_to_delete(context.now)
+    due = DeleteDue(rows, context, may_release=True)
+    return _pass("delete_due", due, dry_run=dry_run, limit=limit)
 
 
 def forget_tombstones(*, context: Context, dry_run: bool = False, limit: int = LIMIT) -> Outcome:

@@ -97,7 +97,7 @@ class Restart(Move):
 @dataclass
 class Delete(Move):
     action = Action.DELETE
-    columns = ("billing_mode", "protected", "held_at", "created_at")
+    columns: ClassVar[tuple[str, ...]] = ("billing_mode", "protected", "held_at", "created_at")
     may_release: bool
 
     def prepare(self, instances: Sequence[Judged], *, lock: bool) -> None:
@@ -119,7 +119,7 @@ class Delete(Move):
     def _changes(self, retention: Retention | None) -> Changes:
         now, by = self.context.now, self.context.by
         if retention is None:
-            return {"no_fees": False, "purged_at": now, **NO_RETRY}
+            return {"no_fees": False, "purged_at": now, "delete_at": None, **NO_RETRY}
         return {
             "no_fees": False,
             "recycled_at": now,
@@ -129,6 +129,7 @@ class Delete(Move):
             "purge_at": now + retention.keep_for,
             "retention_kind": retention.kind,
             "retention_subject": retention.subject,
+            "delete_at": None,
             **NO_RETRY,
         }
 
@@ -174,6 +175,8 @@ class Restore(Powering):
         "purge_at": None,
         "retention_kind": None,
         "retention_subject": None,
+        # A node of the release before may have left it there.
+        "delete_at": None,
         **NO_RETRY,
     }
 
@@ -235,16 +238,15 @@ class Resuming(Move):
     """
 
     def end(self, instance: Judged) -> Changes:
-        return (
-            {}
-            if instance.purge_at is None
-            else {"purge_at": max(instance.purge_at, self.context.now + GRACE), **NO_RETRY}
-        )
+        ends = {name: getattr(instance, name) for name in ("purge_at", "delete_at")}
+        soonest = self.context.now + GRACE
+        later = {name: max(end, soonest) for name, end in ends.items() if end is not None}
+        return {**later, **NO_RETRY} if later else {}
 
 
 class Unprotect(Resuming):
     action = Action.UNPROTECT
-    columns = ("protected", "purge_at")
+    columns = ("protected", "purge_at", "delete_at")
 
     def changes(self, instance: Judged, target: State) -> Changes:
         return {"protected": False, **self.end(instance)}
@@ -269,7 +271,7 @@ class Hold(Move):
 
 class Unhold(Resuming):
     action = Action.UNHOLD
-    columns = ("held_at", "purge_at")
+    columns = ("held_at", "purge_at", "delete_at")
 
     def changes(self, instance: Judged, target: State) -> Changes:
         return {

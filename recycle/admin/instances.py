@@ -40,6 +40,11 @@ OFFERED: dict[Action, str | None] = {
     Action.RESTORE: "restore",
     Action.PURGE: "purge",
     Action.EXTEND: None,
+    Action.RENAME: None,
+    Action.RESIZE: None,
+    Action.RESET_PASSWORD: None,
+    Action.SCHEDULE: None,
+    Action.UNSCHEDULE: None,
     Action.PROTECT: None,
     Action.UNPROTECT: None,
     Action.HOLD: None,
@@ -110,7 +115,7 @@ class InstanceAdmin(ConsoleAdmin):
         ("private_ip", "subnet_id", "vpc_id", "security_group_ids"),
         ("created_at", "changed_at", "expires_at"),
         ("recycled_at", "recycled_by_name", "purge_at", "kept", "purged_at"),
-        ("protected", "held_at", "held_by", "hold_reason", "hold_review_on"),
+        ("protected", "delete_at", "held_at", "held_by", "hold_reason", "hold_review_on"),
         ("attempts", "retry_at", "last_error", "quarantined_at"),
     )
     editable = ("name", "image_name")

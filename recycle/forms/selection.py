@@ -1,7 +1,7 @@
 """Which instances an action is about: named one by one, or all that match a list's filter."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 from uuid import UUID
 
 from django import forms
@@ -59,6 +59,9 @@ class SelectionForm(forms.Form):
     request.
     """
 
+    # The fields whose errors the dialog shows beside them; any other refuses the request.
+    answers: ClassVar[tuple[str, ...]] = ()
+
     ids = forms.Field(required=False)
     all = forms.BooleanField(required=False)
     as_of = forms.CharField(required=False, max_length=40)
@@ -110,7 +113,7 @@ class SelectionForm(forms.Form):
 
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
-        if self.errors:
+        if self.errors.keys() - set(self.answers):
             return data
         if data["all"]:
             instances = self._all_that_match(data["as_of"])

@@ -3,7 +3,7 @@ written here.
 
 What the answers say and what we make of it, where the two differ:
 
-- **What has no rules here** (`Spot`, bare metal, instances of projects that were not asked for,
+- **What has no rules here** (bare metal, instances of projects that were not asked for,
   ...) is left out and counted, with what refers to it. So is every list that nobody reads, wherever
   it stands. Only what cannot be read refuses the files.
 - **Words** are in `words`. An instance of an unknown state counts as Running: what nobody says is

@@ -25,7 +25,7 @@ NO_DATE = datetime(1970, 1, 1, tzinfo=UTC)
 BEIJING = timezone(timedelta(hours=8), "Beijing")
 ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 DATE = re.compile(
-    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)?", re.IGNORECASE | re.ASCII
+    r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?", re.IGNORECASE | re.ASCII
 )
 # Far enough from what a date can hold to be shown in any time zone.
 YEARS = range(1970, 3000)
@@ -138,7 +138,9 @@ class Fields:
         if value is None:
             return otherwise
         if value not in words:
-            self.notes.append((self._path(name), f"{as_shown(value)} is not known"))
+            self.notes.append(
+                (self._path(name), f"{as_shown(value)} is not known, taken for the usual")
+            )
         return words.get(value, otherwise)
 
     def inner(self, name: str) -> "Fields":

@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any, Self
 from uuid import UUID
@@ -23,7 +24,7 @@ from recycle.inventory.words import (
     LISTENER_STATES,
     METHODS,
     NESTED_SERVERS,
-    NO_RULES,
+    PLAIN_STATES,
     PROTOCOLS,
     STATES,
     TO_INSTANCE,
@@ -41,7 +42,7 @@ from recycle.models import (
     Volume,
 )
 from recycle.offer import PORTS
-from recycle.policy import DEFAULT_PROJECT, POLICIES, BillingMode
+from recycle.policy import DEFAULT_PROJECT, POLICIES, SHARING, BillingMode
 
 ZONE = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*-[a-z0-9]*[a-z]")
 # What the models have where an answer says nothing.
@@ -146,9 +147,7 @@ def _instance(fields: Fields, entry: Entry) -> None:
     if said in LEAVING:
         entry.left_out = "instances that are being deleted"
     charge = fields.text("ChargeType", longest=64, required=True)
-    if charge in NO_RULES:
-        entry.left_out = entry.left_out or NO_RULES[charge]
-    elif charge and charge not in CHARGE_TYPES:
+    if charge and charge not in CHARGE_TYPES:
         fields.wrong("ChargeType", f"{as_shown(charge)} is not one of {', '.join(CHARGE_TYPES)}")
     mode = CHARGE_TYPES.get(charge, BillingMode.DAILY)
     stopped_for_free = (
@@ -171,6 +170,8 @@ def _instance(fields: Fields, entry: Entry) -> None:
     disk_gb = disk.whole("DiskSize", least=1) or configure.whole("RootDiskGb") or SYSTEM_DISK_GB
     # What nobody says is stopped may be in use.
     state = State.ACTIVE if said in LEAVING else states.word("Name", STATES, otherwise=State.ACTIVE)
+    if said in STATES and said not in PLAIN_STATES:
+        states.notes.append((f"{states.path}.Name", f"{as_shown(said)} counts as {state.value}"))
     entry.values = {
         "id": entry.id,
         "project_number": _project(fields, entry),
@@ -179,6 +180,7 @@ def _instance(fields: Fields, entry: Entry) -> None:
         "name": fields.text("InstanceName", longest=64, required=True),
         "state": state,
         "billing_mode": mode,
+        "charge_type": charge if charge in SHARING else None,
         "no_fees": (
             bool(stopped_for_free)
             and state == State.STOPPED
@@ -193,7 +195,22 @@ def _instance(fields: Fields, entry: Entry) -> None:
         "security_group_ids": groups,
         "created_at": fields.moment("CreationDate"),
         "expires_at": fields.moment("ServiceEndTime") if POLICIES[mode].expires else None,
+        "delete_at": _deletion(fields, entry, mode),
+        "protected": bool(fields.flag("IsProtect") or fields.flag("IsProtection")),
     }
+
+
+def _deletion(fields: Fields, entry: Entry, mode: str) -> datetime | None:
+    """The moment of a scheduled deletion; a subscription has none, it expires."""
+    if "AutoDeleteTime" not in fields:
+        return None
+    if fields.flag("AutoDeleteEip"):
+        entry.unread["EIPs that were to be deleted with their instance"] += 1
+    moment = fields.moment("AutoDeleteTime")
+    if POLICIES[mode].deletable:
+        return moment
+    entry.unread["scheduled deletions of subscriptions"] += 1
+    return None
 
 
 def _interfaces(fields: Fields, entry: Entry) -> tuple[Fields | None, list[str]]:

@@ -16,7 +16,7 @@ Sources, all public:
 
 from recycle.lifecycle import State
 from recycle.models import Listener, LoadBalancer
-from recycle.policy import BillingMode
+from recycle.policy import SHARING, BillingMode
 
 STATES = {
     "active": State.ACTIVE,
@@ -33,16 +33,13 @@ STATES = {
     "migrating_success_off_line": State.STOPPED,
     "cross_finish": State.STOPPED,
 }
+# These say it themselves; what any other word counts as is told.
+PLAIN_STATES = frozenset({"active", "stopped"})
 # On its way out, of instances and volumes alike.
 LEAVING = frozenset({"recycling", "recycled", "deleting", "deleted", "terminating", "terminated"})
 
-CHARGE_TYPES = {mode.value: mode for mode in BillingMode}
-# Ways to pay for an instance that exist, but that have no rules here.
-NO_RULES = {
-    "Spot": "Spot instances",
-    "PostPaidByHour": "instances that are settled by the month, counted in hours",
-    "HourlySettlement": "instances that are settled by the month, counted in hours",
-    "FreeTrial": "trial instances",
+CHARGE_TYPES: dict[str, str] = {mode.value: mode for mode in BillingMode} | {
+    word: mode for word, (mode, _said) in SHARING.items()
 }
 # Of what is not an instance.
 CHARGES = {

@@ -11,7 +11,7 @@ import recycle.text
 
 
 class Migration(migrations.Migration):
-    dependencies = [("recycle", "0029_listener_enabled")]
+    dependencies = [("recycle", "0032_machine_verbs")]
 
     operations = [
         migrations.CreateModel(
@@ -223,6 +223,11 @@ class Migration(migrations.Migration):
                     ("restore", "Restore"),
                     ("purge", "Delete permanently"),
                     ("extend", "Extend"),
+                    ("rename", "Rename"),
+                    ("resize", "Change configuration"),
+                    ("reset_password", "Reset password"),
+                    ("schedule", "Schedule deletion"),
+                    ("unschedule", "Cancel scheduled deletion"),
                     ("protect", "Protect"),
                     ("unprotect", "Switch protection off"),
                     ("hold", "Place legal hold"),

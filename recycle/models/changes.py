@@ -7,7 +7,9 @@ found when it is read, so that everybody reads them in their own language.
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
-from django.db.models import Field, Model
+from django.db.models import DateTimeField, Field, Model
+from django.utils import formats, timezone
+from django.utils.dateparse import parse_datetime
 from django.utils.translation import gettext as _
 
 from recycle.models.project import project_label
@@ -45,5 +47,7 @@ def _words(field: "Field[Any, Any] | None", value: Any) -> str:
     if field and field.name == "project_number" and isinstance(value, int):
         # It had no name.
         return project_label(value)
+    if isinstance(field, DateTimeField) and (moment := parse_datetime(str(value))):
+        return formats.date_format(timezone.localtime(moment), "Y-m-d H:i")
     labels = dict(field.flatchoices) if field else {}
     return str(labels.get(value, value))

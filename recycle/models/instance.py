@@ -20,8 +20,17 @@ from recycle.models.catalogue import InstanceType, Zone
 from recycle.models.folded import FoldedField
 from recycle.models.retried import Retried, RetriedQuerySet
 from recycle.models.tenancy import Account, InProjectQuerySet, User
-from recycle.policy import DEFAULT_PROJECT, EXPIRING, WITHOUT_FEES, BillingMode, RetentionKind
+from recycle.policy import (
+    DEFAULT_PROJECT,
+    EXPIRING,
+    SHARING,
+    WITHOUT_FEES,
+    BillingMode,
+    RetentionKind,
+)
 from recycle.text import check_text
+
+SHARED_WORDS = [(word, label) for word, (_mode, label) in SHARING.items()]
 
 # The status of what is stopped with no fees. Any other status is the state.
 NO_FEES = "no_fees"
@@ -44,6 +53,7 @@ def _is_one_of(billing_modes: Iterable[str]) -> Q:
 # the front of its queue, so that it is never in front of what does not.
 NEXT_PURGE = Coalesce("retry_at", "purge_at")
 NEXT_EXPIRY = Coalesce("retry_at", "expires_at")
+NEXT_DELETION = Coalesce("retry_at", "delete_at")
 NEXT_FORGETTING = Coalesce("retry_at", "purged_at")
 
 
@@ -88,6 +98,17 @@ class InstanceQuerySet(  # type: ignore[override]
         rows = self.filter(state__one_of=IN_USE, expires_at__isnull=False, quarantined_at=None)
         return rows.alias(due_at=NEXT_EXPIRY).filter(due_at__lte=now).order_by("due_at", "pk")
 
+    def due_to_delete(self, now: datetime) -> Self:
+        """Instances whose scheduled deletion is due and that nothing holds or protects."""
+        rows = self.filter(
+            state__one_of=IN_USE,
+            delete_at__isnull=False,
+            held_at=None,
+            protected=False,
+            quarantined_at=None,
+        )
+        return rows.alias(due_at=NEXT_DELETION).filter(due_at__lte=now).order_by("due_at", "pk")
+
     def purged_before(self, moment: datetime, now: datetime) -> Self:
         """Tombstones from before `moment`; one that could not be forgotten waits for its next
         try.
@@ -126,6 +147,10 @@ class Instance(Retried):
         pgettext_lazy("of an instance", "status"), max_length=16, choices=State
     )
     billing_mode = models.CharField(_("billing mode"), max_length=32, choices=BillingMode)
+    # What the vendor calls its way to pay, where that only shares the rules of its billing mode.
+    charge_type = models.CharField(
+        _("way to pay"), max_length=32, choices=SHARED_WORDS, null=True, blank=True
+    )
     no_fees = models.BooleanField(_("stopped with no fees"), default=False)
 
     image_id = models.CharField(_("image ID"), max_length=64, blank=True, validators=[check_text])
@@ -173,6 +198,10 @@ class Instance(Retried):
     # because the one before may still run beside this one. The next release removes the column.
     retention = models.CharField(_("retention"), max_length=420, blank=True, editable=False)
     purged_at = models.DateTimeField(_("deleted for good"), null=True, blank=True)
+
+    # When the schedule deletes it, as its owner would; null outside of use. A hold or a protection
+    # suspends it.
+    delete_at = models.DateTimeField(_("scheduled deletion"), null=True, blank=True)
 
     # Switched on, nobody and nothing deletes it.
     protected = models.BooleanField(_("protected"), default=False)
@@ -307,6 +336,19 @@ class Instance(Retried):
                 name="instance_expiring",
                 condition=Q(state__in=IN_USE, expires_at__isnull=False, quarantined_at=None),
             ),
+            # The schedule: due_to_delete.
+            models.Index(
+                NEXT_DELETION,
+                F("id"),
+                name="instance_scheduled",
+                condition=Q(
+                    state__in=IN_USE,
+                    delete_at__isnull=False,
+                    held_at=None,
+                    protected=False,
+                    quarantined_at=None,
+                ),
+            ),
             # The schedule: purged_before.
             models.Index(
                 NEXT_FORGETTING, F("id"), name="instance_purged", condition=Q(state=State.PURGED)
@@ -330,6 +372,12 @@ class Instance(Retried):
     def status(self) -> str:
         """The state, telling the two ways of being stopped apart."""
         return NO_FEES if self.no_fees else self.state
+
+    @property
+    def billing_label(self) -> str:
+        """The billing mode, with the vendor's word where that is another."""
+        mode = self.get_billing_mode_display()
+        return f"{mode} ({self.get_charge_type_display()})" if self.charge_type else mode
 
     def get_status_display(self) -> str:
         return str(dict(statuses_of(State))[self.status])

@@ -149,6 +149,8 @@ class Common:
             "project": self.project,
             "when": self.when,
             "ends": self.ends,
+            "until": lambda end: time_left(end, self._now, self.gettext),
+            "pressing": lambda end: urgency(end, self._now),
             "bin_rows": self.bin_rows,
             "zone": self.zone,
             "region": self.region,

@@ -27,8 +27,17 @@ BATCH = [
     for action in (Action.START, Action.STOP, Action.RESTART, Action.DELETE, Action.RENEW)
 ]
 # What stands under "More", because it is wanted less often.
+UNDER_MORE = (
+    Action.RENAME,
+    Action.RESIZE,
+    Action.RESET_PASSWORD,
+    Action.SCHEDULE,
+    Action.UNSCHEDULE,
+    Action.PROTECT,
+    Action.UNPROTECT,
+)
 MORE = [
-    *((action.value, action.label) for action in (Action.PROTECT, Action.UNPROTECT)),
+    *((action.value, action.label) for action in UNDER_MORE),
     ("register_instances", _("Register with listener")),
     ("add_tag", _("Bind tag")),
     ("move_instances", ResourceAction.MOVE.label),
@@ -42,8 +51,9 @@ _EXPORT = (
     (_("Memory (GB)"), "instance_type.memory_gb"),
     (_("Image"), "image_name"),
     (_("Private IP"), "private_ip"),
-    (_("Billing mode"), "get_billing_mode_display"),
+    (_("Billing mode"), "billing_label"),
     (_("Expires"), "expires_at"),
+    (_("Scheduled deletion"), "delete_at"),
     (_("Zone"), "zone_id"),
     (_("Project ID"), "project_number"),
     (_("Created"), "created_at"),

@@ -38,7 +38,7 @@ from recycle.models import (
     Zone,
 )
 from recycle.models.sql import insert_rows
-from recycle.policy import DEFAULT_PROJECT, MOST_TAGS, Refusal, end_of_expired
+from recycle.policy import DEFAULT_PROJECT, MOST_TAGS, Refusal, deletable_from, end_of_expired
 
 T = TypeVar("T")
 
@@ -54,12 +54,12 @@ LEAST_LEFT = timedelta(days=1)
 NOT_HERE = "that are not here"
 ENDED = "subscriptions whose time was over before they were imported; --accept-ended takes them in"
 EXPIRED = "subscriptions that have expired, imported as such"
+OVERDUE = "scheduled deletions whose moment had passed, imported with a day's time"
 RENEWED = "subscriptions that run longer in these files"
 NOT_RENEWED = "subscriptions that run longer in these files, but whose time is over here"
 GONE = "deleted for good here, but not in these files"
 TAKEN_OFF = "taken off here, but not in these files"
 UNBOUND_HERE = "that are here already, and unbound"
-UNKNOWN_WORD = "taken for the usual"
 NOT_INSTANCES = tuple(kind.key for kind in LISTINGS if kind.model is not Instance)
 
 
@@ -152,7 +152,7 @@ class Import:
         entries = []
         for entry in batch:
             for said in entry.notes:
-                self.notes.remark(Topic.NOTE, f"{said}, {UNKNOWN_WORD}", entry.id, entry.place)
+                self.notes.remark(Topic.NOTE, said, entry.id, entry.place)
             for what, things in entry.unread.items():
                 self.notes.remark(Topic.LEFT_OUT, what, entry.id, entry.place, things=things)
             if entry.left_out:
@@ -326,6 +326,7 @@ class Import:
         for entry in entries:
             entry.row.account_id = self.account.pk
             entry.row.changed_at = self.now
+            self._postpone_deletion(entry)
         self._create(kind, [entry.row for entry in entries])
 
     def _ended(self, entry: Entry) -> bool:
@@ -346,6 +347,18 @@ class Import:
         until = f"{entry.id} until {row.purge_at:%Y-%m-%d %H:%M} UTC"
         self.notes.remark(Topic.NOTE, EXPIRED, until, entry.place)
         return False
+
+    def _postpone_deletion(self, entry: Entry) -> None:
+        """As with what has expired: a moment that had passed leaves time to cancel it."""
+        row = entry.row
+        if row.delete_at is None:
+            return
+        if row.delete_at <= self.now:
+            row.delete_at = self.now + LEAST_LEFT
+            until = f"{entry.id} until {row.delete_at:%Y-%m-%d %H:%M} UTC"
+            self.notes.remark(Topic.NOTE, OVERDUE, until, entry.place)
+        # From then on its age does not stand in the way.
+        row.delete_at = max(row.delete_at, deletable_from(row) + timedelta(seconds=1))
 
     def _is_over(self, entry: Entry) -> bool:
         """Whether it is a subscription that is deleted for good by now."""

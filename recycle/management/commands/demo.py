@@ -385,6 +385,10 @@ class Demo:
             then(timedelta(minutes=RULE_USED), partial(self._delete, instance))
         for instance in used[:1]:
             then(timedelta(days=1), partial(self._protect, instance))
+        first = next(iter(REGIONS))
+        shown = [instance for instance in used[1:] if instance.zone.region_id == first]
+        for instance in shown[:1]:
+            then(timedelta(hours=2), partial(self._schedule_deletion, instance))
         no_fees = [instance for instance in hourly[1:] if instance.family in NO_FEES_FAMILIES]
         for instance in no_fees[: max(1, len(no_fees) // 3)]:
             then(timedelta(hours=3), partial(self._start, instance))
@@ -394,6 +398,13 @@ class Demo:
         # None: no bar unless the standard error is a terminal.
         for moment, step in tqdm(in_order, "History", unit=" actions", disable=None):
             step(moment)
+
+    def _schedule_deletion(self, instance: Instance, moment: datetime) -> None:
+        actions.schedule_deletion(
+            _only(instance),
+            delete_at=self.now + timedelta(hours=9),
+            context=_acting(self._someone(), moment),
+        )
 
     def _start(self, instance: Instance, moment: datetime) -> None:
         actions.start(_only(instance), context=_acting(self._someone(), moment))

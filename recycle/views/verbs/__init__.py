@@ -10,6 +10,7 @@ from functools import partial
 
 from django.http import HttpResponse
 from django.utils.translation import gettext as _
+from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from recycle import actions
@@ -72,6 +73,37 @@ def purge(request: Request) -> HttpResponse:
 @needs(Action.EXTEND, BIN)
 def extend(request: Request) -> HttpResponse:
     return _act(request, Action.EXTEND, BIN)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(Action.RENAME, LIST)
+def rename(request: Request) -> HttpResponse:
+    return _act(request, Action.RENAME, LIST)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(Action.RESIZE, LIST)
+def resize(request: Request) -> HttpResponse:
+    return _act(request, Action.RESIZE, LIST)
+
+
+@sensitive_post_parameters("password", "password_again")
+@require_http_methods(["GET", "POST"])
+@needs(Action.RESET_PASSWORD, LIST)
+def reset_password(request: Request) -> HttpResponse:
+    return _act(request, Action.RESET_PASSWORD, LIST)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(Action.SCHEDULE, LIST)
+def schedule(request: Request) -> HttpResponse:
+    return _act(request, Action.SCHEDULE, LIST)
+
+
+@require_http_methods(["GET", "POST"])
+@needs(Action.UNSCHEDULE, LIST)
+def unschedule(request: Request) -> HttpResponse:
+    return _act(request, Action.UNSCHEDULE, LIST)
 
 
 @require_http_methods(["GET", "POST"])
@@ -140,9 +172,9 @@ def _act(request: Request, action: Action, home: str) -> HttpResponse:
     if not answered:
         # Nothing has been answered yet, so that nothing of it is wrong.
         form.errors.clear()
-        return show_preview(request, action, page, form, preview)
+        return show_preview(request, action, page, form, preview, assumed)
     if expected and not retyped:
         page.add_error("confirm", _("Type exactly what is asked for."))
     if page.errors or form.errors:
-        return show_preview(request, action, page, form, preview, status=422)
+        return show_preview(request, action, page, form, preview, assumed, status=422)
     return carry_out_or_ask(retyped=retyped)

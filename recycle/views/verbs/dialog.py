@@ -15,6 +15,7 @@ from recycle import wording
 from recycle.actions import Done, Outcome, Refused
 from recycle.actions.bindings import described
 from recycle.actions.keeping import Retentions
+from recycle.actions.machine import new_names
 from recycle.actions.outcome import Key
 from recycle.actions.verbs import renewed
 from recycle.forms import MAX_NAMED, SelectionDialogForm, SelectionForm
@@ -22,7 +23,14 @@ from recycle.http import Request
 from recycle.labels import refusal_label, retention_label
 from recycle.lifecycle import Action, ResourceAction, State
 from recycle.models import Instance, InstanceQuerySet
-from recycle.policy import RELEASED, Refusal, Retention, deletable_from, why_not_no_fees
+from recycle.policy import (
+    RELEASED,
+    Refusal,
+    Retention,
+    deletable_from,
+    deletion_of,
+    why_not_no_fees,
+)
 from recycle.text import as_seen
 from recycle.views.answers import render_dialog, stay_here
 
@@ -132,6 +140,7 @@ def show_preview(
     page: SelectionDialogForm,
     form: SelectionForm,
     preview: Preview,
+    assumed: Mapping[str, Any],
     status: int = 200,
 ) -> HttpResponse:
     groups = preview.groups
@@ -143,6 +152,7 @@ def show_preview(
         "url": url,
         "title": wording.title(action, preview.total),
         "preview": preview,
+        "assumed": assumed,
         "previewed": PREVIEWED,
         "groups": groups,
         "going": preview.going,
@@ -187,6 +197,15 @@ def _describe(
             rows.annotate(bound=described(request.user)).values_list("pk", "bound")
         )
     retentions = Retentions(list(instances.values()))
+    if action is Action.RENAME and assumed["name"]:
+        going = [
+            instances[done.id]
+            for group in groups
+            for done in group.members
+            if isinstance(done, Done) and done.id in instances
+        ]
+        names = new_names(going, assumed["name"], assumed["number"], assumed["count"])
+        assumed = {**assumed, "names": names}
     for group in groups:
         for member in sorted(group.members[:INSTANCES_SHOWN], key=lambda member: member.name):
             instance = instances.get(member.id)
@@ -224,6 +243,21 @@ def _prospect(
             else _("expires %(time)s → %(new)s")
         )
         return expires % {"time": _moment(instance.expires_at), "new": _moment(new)}
+    if action is Action.RENAME:
+        new_name = assumed.get("names", {}).get(instance.pk)
+        return f"→ {new_name}" if new_name else ""
+    if action is Action.RESIZE:
+        return f"{instance.instance_type_id} → {assumed['instance_type']}"
+    if action is Action.SCHEDULE:
+        at_the_end = deletion_of(instance.billing_mode)
+        fate = (
+            _("into the recycle bin")
+            if at_the_end is Action.RECYCLE
+            else _("released at once, for good")
+        )
+        return f"{_moment(assumed['delete_at'])} · {fate}"
+    if action is Action.UNSCHEDULE:
+        return _moment(instance.delete_at)
     if action is Action.EXTEND:
         assert instance.purge_at
         new = instance.purge_at + assumed["longer"]
