@@ -13,7 +13,7 @@ def add(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
-    dependencies = [("recycle", "0030_projects")]
+    dependencies = [("recycle", "0033_projects")]
 
     # Back again nobody asks for them.
     operations = [migrations.RunPython(add, migrations.RunPython.noop)]

@@ -6,7 +6,7 @@ import recycle.models.agreement
 
 
 class Migration(migrations.Migration):
-    dependencies = [("recycle", "0031_default_projects")]
+    dependencies = [("recycle", "0034_default_projects")]
 
     operations = [
         migrations.AddConstraint(
