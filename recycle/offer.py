@@ -1,4 +1,28 @@
-"""What can be ordered: images, kinds of disks, sizes. Tables, no queries."""
+"""What can be ordered: families of types, images, kinds of disks, sizes. Tables, no queries."""
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+# What families are called, by the letters that they begin with. The vendor does not publish all of
+# the English names.
+FAMILIES: dict[str, Promise] = {
+    "N": _("General Purpose"),
+    "S": _("Standard"),
+    "SN": _("Standard Network"),
+    "C": _("Compute Optimized"),
+    "I": _("IO Optimized"),
+    "AC": _("ARM Compute"),
+    "SE": _("High Efficiency"),
+}
+
+
+def family_name(family: str) -> str:
+    """A family in words and by its own name, as General Purpose N3; its name alone where the words
+    are not known.
+    """
+    words = FAMILIES.get(family.rstrip("0123456789"))
+    return _("%(words)s %(family)s") % {"words": words, "family": family} if words else family
+
 
 # The vendor's images change by region and day; this list is ours.
 IMAGES = {

@@ -16,6 +16,7 @@ from playwright.sync_api import (
     BrowserContext,
     ConsoleMessage,
     Error,
+    Locator,
     Page,
     Response,
     ViewportSize,
@@ -51,6 +52,12 @@ def chromium() -> Iterator[Browser]:
         yield browser
         with suppress(Error):  # it was closed with us by a Ctrl-C
             browser.close()
+
+
+def from_menu(row: Locator, name: str) -> None:
+    """Choose from the menu of a row."""
+    row.get_by_role("link", name="More").click()
+    row.page.locator(".menu:popover-open").get_by_role("link", name=name, exact=True).click()
 
 
 class Missing(Exception):

@@ -13,7 +13,7 @@ from recycle import actions
 from recycle.actions import resources
 from recycle.lifecycle import State
 from recycle.models import ElasticIP, Event, Instance, InstanceTag, RealServer, Volume
-from tests.browser import PHONE, forgive
+from tests.browser import PHONE, forgive, from_menu
 from tests.conftest import acting
 from tests.test_accessibility import complaints_of_axe, look  # noqa: F401
 
@@ -62,7 +62,7 @@ def confirm(page: Page) -> None:
 
 def delete(page: Page, name: str) -> None:
     page.goto("/instances/")
-    row(page, name).get_by_role("link", name="Delete", exact=True).click()
+    from_menu(row(page, name), "Delete")
     confirm(page)
     expect(message(page)).to_contain_text("Moved 1 instance to the recycle bin.")
 
@@ -157,7 +157,7 @@ def test_without_script_undo_is_a_button_on_the_next_page(open_page, alice, boun
     page = open_page(alice, java_script_enabled=False)
     before = relationships()
     page.goto("/instances/")
-    row(page, "bound").get_by_role("link", name="Delete", exact=True).click()
+    from_menu(row(page, "bound"), "Delete")
     page.get_by_role("button", name="OK").click()
 
     page.get_by_role("button", name="Undo").click()

@@ -6,7 +6,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from recycle.lifecycle import State
 from recycle.models import InstanceTag, Session, Tag
-from tests.browser import PHONE, forgive
+from tests.browser import PHONE, forgive, from_menu
 from tests.test_journeys import confirm, dialog, message, row
 
 pytestmark = pytest.mark.browser
@@ -19,7 +19,7 @@ def focused(page: Page) -> str:
 
 
 def delete(page: Page, name: str) -> Locator:
-    row(page, name).get_by_role("link", name="Delete", exact=True).click()
+    from_menu(row(page, name), "Delete")
     confirm(page)
     undo = page.get_by_role("button", name="Undo")
     expect(undo).to_be_visible()
@@ -39,7 +39,7 @@ def test_undo_stays_whatever_else_is_said_and_wherever_one_goes(page, make_insta
     expect(message(page)).to_contain_text("Select at least one instance.")
     expect(undo).to_be_visible()
 
-    row(page, stopped).get_by_role("link", name="Start", exact=True).click()
+    from_menu(row(page, stopped), "Start")
     confirm(page)
     expect(message(page)).to_contain_text("Started 1 instance.")
     expect(undo).to_be_visible()

@@ -1,16 +1,20 @@
 """The Instance page, and the page of one instance."""
 
+import re
 from datetime import timedelta
 from uuid import uuid4
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
 from recycle import actions
 from recycle.lifecycle import State
-from recycle.models import Account, Event, Instance, Membership
+from recycle.models import Account, ElasticIP, Event, Instance, Membership
+from recycle.offer import family_name
 from recycle.policy import BillingMode, Role
-from tests.conftest import acting
+from tests.conftest import HTMX, acting
 
 pytestmark = pytest.mark.django_db
 
@@ -64,21 +68,53 @@ def test_only_living_instances_are_listed_newest_first(page, make_instance, now)
     assert names(page()) == ["active", "stopped", "expired"]
 
 
-def test_each_row_offers_what_fits_its_state_and_says_why_not_of_the_rest(page, make_instance, now):
+def test_the_menu_of_a_row_offers_what_fits_its_state_and_says_why_not_of_the_rest(
+    page, client, make_instance, now
+):
     running, stopped = make_instance(), make_instance(State.STOPPED)
     expired, young = make_instance(State.EXPIRED), make_instance(created_at=now)
 
+    def offers(instance):
+        response = client.get(reverse("recycle:instance_menu", args=[instance.pk]), headers=HTMX)
+        verbs = ("start", "stop", "renew", "delete", "rename")
+        return {verb for verb in verbs if offered(response, verb, instance)}, response.text
+
+    page()
+
+    assert offers(running)[0] == {"stop", "delete", "rename"}
+    assert offers(stopped)[0] == {"start", "delete", "rename"}
+    assert offers(expired)[0] == {"renew", "rename"}
+    assert offers(young)[0] == {"stop", "rename"}
+    assert 'title="It can be deleted once it is more than 1 hour old."' in offers(young)[1]
+
+
+def test_a_row_renames_and_does_not_connect_and_nothing_in_it_deletes(page, make_instance):
+    instance = make_instance(name="web")
+
     response = page()
 
-    assert offered(response, "stop", running)
-    assert not offered(response, "start", running)
-    assert offered(response, "start", stopped)
-    assert not offered(response, "stop", stopped)
-    assert offered(response, "renew", expired)
-    assert not offered(response, "delete", expired)
-    assert offered(response, "delete", running)
-    assert not offered(response, "delete", young)
-    assert 'title="It can be deleted once it is more than 1 hour old."' in response.text
+    assert offered(response, "rename", instance)
+    assert not offered(response, "delete", instance)
+    assert "No machine stands behind it." in response.text
+
+
+def test_the_head_of_a_column_narrows_the_list_to_one_status(page, make_instance):
+    make_instance(name="on"), make_instance(State.STOPPED, name="off")
+
+    text = page(size="50", sort="name").text
+
+    address = re.search(r'href="([^"]*status=stopped[^"]*)"', text)
+    assert address
+    assert "sort=name" in address[1]
+    assert names(page(status="stopped")) == ["off"]
+
+
+@pytest.mark.parametrize(
+    ("family", "words"),
+    [("N3", "General Purpose N3"), ("SE9", "High Efficiency SE9"), ("E1", "E1")],
+)
+def test_a_family_is_called_in_words(family, words):
+    assert family_name(family) == words
 
 
 @pytest.mark.parametrize("query", [{}, {"sort": "name"}, {"size": "50"}])
@@ -193,3 +229,50 @@ def test_the_log_of_an_instance_is_its_own(detail, alice, make_instance):
 
     assert "not this one" not in detail(instance).text
     assert Event.objects.count() == 1
+
+
+# --- Batch query ----------------------------------------------------------------------------------
+
+
+@pytest.mark.both
+def test_many_are_asked_for_at_once_by_whole_ids_names_and_addresses(page, make_instance, bind):
+    by_id, by_ip = make_instance(name="web-1"), make_instance(name="web-3")
+    make_instance(name="Web 2")
+    bound, longer = make_instance(name="web-4"), make_instance(name="web-22")
+    bind(bound)
+    eip = ElasticIP.objects.get(instance=bound).address
+    asked = f"{by_id.pk}, wEB 2\r\n{by_ip.private_ip}；{eip} nothing"
+
+    response = page(many=asked)
+
+    assert set(names(response)) == {"web-1", "Web 2", "web-3", "web-4"}
+    assert longer.name not in names(response)
+    # The address of what is selected by this filter says it, in one line.
+    assert f"many={by_id.pk}%2CwEB+2%2C" in response.text
+    assert page(many="web-22").context["page"].count.number == 1
+
+
+@pytest.mark.parametrize(
+    ("many", "words"),
+    [(" ".join(f"web-{n}" for n in range(51)), "Ask for 50 at most."), ("x" * 1_901, "1900")],
+)
+def test_more_than_an_address_holds_is_refused_in_a_sentence(page, make_instance, many, words):
+    make_instance()
+
+    response = page(many=many)
+
+    assert response.status_code == 400
+    assert words in response.text
+
+
+def test_a_batch_query_costs_as_much_for_fifty_as_for_one(
+    page, make_instance, django_assert_num_queries
+):
+    for number in range(3):
+        make_instance(name=f"web-{number}")
+    page()
+    with CaptureQueriesContext(connection) as one:
+        page(many="web-1")
+
+    with django_assert_num_queries(len(one)):
+        page(many="\n".join(f"web-{n}" for n in range(50)))

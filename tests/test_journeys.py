@@ -16,7 +16,7 @@ from recycle.lifecycle import Action, State
 from recycle.management.commands.screenshots import PASSWORD, console
 from recycle.models import Event, Instance
 from recycle.policy import BillingMode
-from tests.browser import DESKTOP, PHONE, forgive
+from tests.browser import DESKTOP, PHONE, forgive, from_menu
 from tests.conftest import acting
 
 pytestmark = pytest.mark.browser
@@ -236,7 +236,7 @@ def test_a_daily_instance_moves_to_the_bin_with_what_it_was_bound_to(page, make_
     bind(instance)
     page.goto("/instances/")
 
-    row(page, instance).get_by_role("link", name="Delete").click()
+    from_menu(row(page, instance), "Delete")
     expect(dialog(page)).to_contain_text("Will move to the recycle bin")
     expect(dialog(page)).to_contain_text("EIP")
     page.get_by_label("Reason").fill("wrong stack")
@@ -255,7 +255,7 @@ def test_an_hourly_instance_is_released_only_after_its_name_was_typed(page, make
     instance = make_instance(State.ACTIVE, BillingMode.HOURLY, name="web-hourly")
     page.goto("/instances/")
 
-    row(page, instance).get_by_role("link", name="Delete").click()
+    from_menu(row(page, instance), "Delete")
     expect(dialog(page)).to_contain_text("Will be released at once, for good")
     ok = dialog(page).get_by_role("button", name="OK")
     expect(ok).to_be_disabled()
@@ -272,10 +272,12 @@ def test_a_subscription_cannot_be_deleted_and_says_why(page, make_instance):
     instance = make_instance(State.ACTIVE, BillingMode.MONTHLY, name="web-monthly")
     page.goto("/instances/")
 
-    expect(row(page, instance).get_by_role("link", name="Delete")).to_have_count(0)
-    expect(row(page, instance).locator(".off", has_text="Delete")).to_have_attribute(
+    row(page, instance).get_by_role("link", name="More").click()
+    menu = page.locator(".menu:popover-open")
+    expect(menu.locator(".off", has_text="Delete")).to_have_attribute(
         "title", re.compile("ubscription")
     )
+    expect(menu.get_by_role("link", name="Delete")).to_have_count(0)
 
 
 def test_a_stop_can_be_one_without_fees(page, make_instance):
@@ -473,7 +475,7 @@ def test_without_javascript_everything_is_a_page(open_page, alice, make_instance
     page = open_page(alice, java_script_enabled=False)
 
     page.goto("/instances/")
-    row(page, instance).get_by_role("link", name="Delete").click()
+    from_menu(row(page, instance), "Delete")
     expect(page).to_have_url(re.compile("/instances/delete/"))
     expect(dialog(page)).to_contain_text("Will move to the recycle bin")
     confirm(page)
@@ -596,6 +598,7 @@ def test_a_viewer_sees_what_is_not_for_viewers_and_why(open_page, victor, recycl
     expect(row(page, recycled).locator(".off").first).to_have_attribute("title", re.compile("role"))
     page.goto("/instances/")
 
+    row(page, running).get_by_role("link", name="More").click()
     for name in ("Stop", "Delete"):
         expect(row(page, running).locator(".off", has_text=name)).to_have_attribute(
             "title", re.compile("role")
@@ -680,7 +683,7 @@ def test_the_first_hour_with_the_console(tmp_path, chromium: Browser):
         expect(row(page, due).first).to_contain_text("Schedule")
         page.get_by_role("searchbox", name="Search instances").fill(mine)
         page.keyboard.press("Enter")
-        row(page, mine).get_by_role("link", name="Delete").click()
+        from_menu(row(page, mine), "Delete")
         confirm(page)
         message(page).get_by_role("link", name="Recycle bin").click()
         row(page, mine).get_by_role("link", name="Restore").click()

@@ -4,7 +4,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from recycle.lifecycle import State
-from tests.browser import forgive
+from tests.browser import forgive, from_menu
 from tests.test_journeys import confirm, dialog, message, row, state_of
 
 pytestmark = pytest.mark.browser
@@ -47,7 +47,7 @@ def test_ok_counts_though_the_dialog_is_still_asked_for_anew(page, make_instance
 def test_what_was_undone_is_said_though_its_button_has_gone(page, make_instance):
     instance = make_instance(State.ACTIVE, name="web-01")
     page.goto("/instances/")
-    row(page, instance).get_by_role("link", name="Delete", exact=True).click()
+    from_menu(row(page, instance), "Delete")
     confirm(page)
     expect(row(page, instance)).to_have_count(0)
     page.evaluate(SLOW, [600])

@@ -47,7 +47,7 @@ def test_a_protected_instance_wears_a_badge_and_can_be_unprotected(alices, make_
 
     assert ">Protected</span>" in row(page, protected)
     assert url("unprotect", protected) in menu(alices, protected)
-    assert 'title="It is protected. Switch the protection off first."' in row(page, protected)
+    assert 'title="It is protected. Switch the protection off first."' in menu(alices, protected)
     assert ">Protected</span>" not in row(page, free)
     assert url("protect", free) in menu(alices, free)
 

@@ -25,11 +25,13 @@ from recycle.models import (
     Event,
     Instance,
     InstanceTag,
+    Project,
     Region,
     RetentionRule,
     Tag,
     User,
     Volume,
+    Zone,
 )
 from recycle.models.folded import FoldedField
 from recycle.policy import Role
@@ -49,6 +51,8 @@ TEXTS = [
     ("50%_\\", ["%", "0%_", "_\\"]),
 ]
 MODELS = list(apps.get_app_config("recycle").get_models())
+# Made after that migration, their rows had theirs from the start, or nothing to fold.
+LATER = (BatchJob, Project, Zone)
 looks_alike = pytest.mark.parametrize(("text", "typed"), TEXTS)
 
 
@@ -87,6 +91,7 @@ def named(account, zone, make_instance, make_volume, make_address, make_balancer
         make_address(load_balancer=make_balancer(name=text))
         InstanceTag.objects.create(instance=living, tag=make_tag(key=text, value="x"))
         make_tag(key="x", value=text)
+        Project.objects.create(account=account, number=9, name=text, created_at=now)
         Event.objects.create(
             account=account,
             at=now,
@@ -105,6 +110,7 @@ def named(account, zone, make_instance, make_volume, make_address, make_balancer
             ("addresses", "q", 2),
             ("balancers", "q", 1),
             ("tags", "q", 2),
+            ("projects", "q", 1),
             ("log", "q", 1),
             ("log", "by", 1),
         ]
@@ -320,15 +326,14 @@ def test_the_migration_fills_them_for_the_rows_there_are(named, make_instance, m
     for number in range(7):
         make_instance(name=f"Ö{number}")
     for model in MODELS:
-        if fields_of(model):
+        if fields_of(model) and model not in LATER:
             model._default_manager.update(**{field.name: None for field in fields_of(model)})
 
     fill.fill(apps, SimpleNamespace(connection=connection))
 
     assert all_folded() > 15
     assert {name: set(sources) for name, sources in fill.SOURCES.items()} == {
-        model._meta.model_name: {field.of for field in fields_of(model)}
+        model._meta.model_name: {field.of for field in fields_of(model)} - {"chinese_name"}
         for model in MODELS
-        # Made later, its rows had theirs from the start.
-        if fields_of(model) and model is not BatchJob
+        if fields_of(model) and model not in LATER
     }

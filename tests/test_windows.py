@@ -13,7 +13,7 @@ from recycle.lifecycle import State
 from recycle.models import Account, Event, Instance, Membership, Region, Zone
 from recycle.policy import Role
 from recycle.urls import urlpatterns
-from tests.browser import forgive
+from tests.browser import forgive, from_menu
 from tests.conftest import HTMX
 
 
@@ -210,7 +210,7 @@ def test_who_has_one_account_is_spared_its_number(client, alice, recycled):
 def names(page: Page) -> set[str]:
     return {
         text.strip().partition("-")[0]
-        for text in page.locator("#instances tbody td:nth-child(2) small").all_inner_texts()
+        for text in page.locator("#instances tbody .called > a:first-child").all_inner_texts()
     }
 
 
@@ -243,7 +243,7 @@ DOINGS = {
     "sort": lambda page: page.locator("#sort-name").click(),
     "page": lambda page: page.locator("#next").click(),
     "size": lambda page: page.locator("#size").select_option("50"),
-    "dialog": lambda page: page.locator("tbody").get_by_role("link", name="Stop").first.click(),
+    "dialog": lambda page: page.locator("tbody .pencil").first.click(),
 }
 
 
@@ -286,7 +286,7 @@ def test_a_window_whose_address_names_its_account_offers_to_go_back_to_it(window
 @pytest.mark.browser
 def test_an_action_of_a_window_left_behind_is_refused(windows, complaints):
     first, other = windows
-    first.locator("tbody").get_by_role("link", name="Stop").first.click()
+    from_menu(first.locator("tbody tr").first, "Stop")
     expect(first.get_by_role("dialog")).to_be_visible()
 
     choose(other, "accounts", "Zeta")

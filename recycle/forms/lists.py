@@ -1,7 +1,10 @@
 """What the lists take from their address: filters, order and page."""
 
+import re
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import reduce
+from operator import or_
 from typing import Any, ClassVar
 from uuid import UUID
 
@@ -15,18 +18,21 @@ from django.utils.translation import gettext_lazy
 from recycle.days import within
 from recycle.forms.filters import FilterForm
 from recycle.forms.scope import Scope
-from recycle.forms.search import address_begins, has, id_begins, is_tag
+from recycle.forms.search import address_begins, address_is, has, id_begins, is_tag
 from recycle.lifecycle import LIVING, Action, ResourceAction
 from recycle.listing import Count, Cursor, Page, paginate
 from recycle.models import ElasticIP, Event, InstanceQuerySet, InstanceTag, Tag
 from recycle.models.instance import statuses_of
 from recycle.models.tenancy import OwnedQuerySet
 from recycle.policy import BillingMode
+from recycle.text import fold
 
 PAGE_SIZES = (10, 20, 50, 100)
 DEFAULT_SIZE = 20
 # A key of 128 characters, a value of 255, and the sign between them.
 LONGEST_TAG = 384
+# Of a batch query: so many whole ids make an address that every proxy takes.
+MOST_MANY, LONGEST_MANY = 50, 1_900
 # Instances that are named in a statement by their EIPs.
 MOST_BOUND = 1_000
 
@@ -140,8 +146,48 @@ def acted_on_by(batch: UUID | None, rows: InstanceQuerySet) -> InstanceQuerySet:
     return rows.filter(Exists(Event.objects.filter(instance_id=OuterRef("pk"), batch=batch)))
 
 
+class ManyField(forms.CharField):
+    """Whole ids, names or addresses between commas or lines, each of them once. Between spaces as
+    well, which a name may have too.
+    """
+
+    def __init__(self) -> None:
+        super().__init__(required=False, max_length=LONGEST_MANY, label=gettext_lazy("Batch query"))
+
+    def to_python(self, value: Any) -> Any:
+        parts = re.split(r"[,;，；、\r\n\t]+", super().to_python(value) or "")
+        terms = [term for part in parts for term in (part.strip(), *part.split())]
+        return list(dict.fromkeys(filter(None, terms)))
+
+    def run_validators(self, value: Any) -> None:
+        super().run_validators(",".join(value))
+        if len(value) > MOST_MANY:
+            raise ValidationError(
+                _("Ask for %(most)d at most.") % {"most": MOST_MANY}, code="too_many"
+            )
+
+
+def _is_one_of(terms: Sequence[str], scope: Scope) -> Q:
+    """The id, the name, the private IP or an EIP is one of these, whole."""
+    ids, addresses, found = [], [], Q()
+    for term in terms:
+        try:
+            ids.append(UUID(term))
+        except ValueError:
+            found |= Q(name_folded=fold(term))
+            # The beginning has an index.
+            found |= address_is("private_ip", term) & address_begins("private_ip", term)
+            addresses.append(address_is("address", term))
+    bound = ElasticIP.objects.visible_to(scope.by).of(scope.account).filter(instance__isnull=False)
+    if addresses:
+        ids += bound.filter(reduce(or_, addresses)).values_list("instance", flat=True)
+    return found | Q(pk__among=ids)
+
+
 class InstanceListForm(ListForm):
     """What the lists of instances have in common."""
+
+    many = ManyField()
 
     zone = forms.ChoiceField(required=False, label=gettext_lazy("Zone"))
     billing = forms.ChoiceField(
@@ -162,20 +208,24 @@ class InstanceListForm(ListForm):
             rows = rows.filter(billing_mode=data["billing"])
         if text := data["q"].strip():
             rows = rows.filter(_matches(text, self.scope))
+        if data["many"]:
+            rows = rows.filter(_is_one_of(data["many"], self.scope))
         return rows
+
+    def as_text(self, name: str, value: Any) -> str | list[str]:
+        return ",".join(value) if name == "many" else super().as_text(name, value)
 
 
 class InstanceFilter(InstanceListForm):
     default_sort = "-created_at"
     sorts = ("created_at", "-created_at", "name", "-name")
     columns = {
-        "configuration": gettext_lazy("Configuration"),
+        "configuration": gettext_lazy("Type"),
+        "network": gettext_lazy("Network"),
         "ip": gettext_lazy("Private IP / EIP"),
-        "billing": gettext_lazy("Billing mode"),
-        "zone": gettext_lazy("Zone"),
         "project": gettext_lazy("Project"),
+        "billing": gettext_lazy("Billing mode / Created"),
         "tags": gettext_lazy("Tags"),
-        "created": gettext_lazy("Created"),
     }
 
     status = forms.ChoiceField(

@@ -10,9 +10,10 @@ from uuid import UUID
 
 from django import template
 from django.db.models import Model
+from django.forms import BoundField
 from django.templatetags.static import static
 from django.urls import reverse
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_noop
@@ -37,6 +38,8 @@ from recycle.policy import (
 register = template.Library()
 
 SOON, NOW = timedelta(minutes=30), timedelta(minutes=5)
+# A list shows so many characters of a place at least, also of wide ones.
+CUT = 9
 
 
 @register.simple_tag
@@ -64,8 +67,8 @@ def region(context: template.Context, code: str) -> SafeString:
 
 
 def place(code: str, name: str) -> SafeString:
-    """A list may cut it short; what it is in full, and its code, are the tooltip."""
-    title = code if name == code else f"{name} · {code}"
+    """Its code is the tooltip, with the whole name where a list cuts it short."""
+    title = f"{name} · {code}" if len(name) > CUT else code
     return format_html('<span class="place" title="{}">{}</span>', title, name)
 
 
@@ -214,6 +217,33 @@ def sort_header(context: dict[str, Any], column: str, label: str, first: str = "
         context["place"].address(sort=other, cursor=None),
         context["list_name"],
         label,
+    )
+
+
+@register.simple_tag(takes_context=True)
+def filter_header(context: dict[str, Any], field: BoundField) -> SafeString:
+    """The head of a column that can be narrowed to one of its words: a menu of links to the same
+    list. They load the page, so that the form above says it as well.
+    """
+    name, chosen = field.html_name, context["form"].cleaned_data.get(field.html_name) or ""
+    links = [
+        (
+            context["place"].address(**{name: value or None, "cursor": None}),
+            SafeString(' aria-current="true"') if value == chosen else "",
+            label,
+        )
+        for value, label in field.field.choices  # type: ignore[attr-defined]
+    ]
+    return format_html(
+        '<th scope="col">'
+        '<button type="button" class="btn link{}" popovertarget="by-{}">{}{}</button>'
+        '<div class="menu start" popover id="by-{}">{}</div></th>',
+        " chosen" if chosen else "",
+        name,
+        field.label,
+        icon("down"),
+        name,
+        format_html_join("", '<a href="{}"{}>{}</a>', links),
     )
 
 

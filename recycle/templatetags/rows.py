@@ -30,6 +30,7 @@ from recycle.http import Request
 from recycle.labels import refusal_label
 from recycle.lifecycle import Action
 from recycle.models import Instance
+from recycle.offer import family_name
 from recycle.policy import Refusal, Role
 from recycle.templatetags.console import (
     disabled,
@@ -155,6 +156,8 @@ class Common:
             "zone": self.zone,
             "region": self.region,
             "size": self.size,
+            "family": self.family,
+            "pencil": self.pencil,
             "bound_words": self.bound_words,
             "since": lambda moment: time_since(moment, self._now, self.gettext),
             "short": short,
@@ -206,6 +209,10 @@ class Common:
             seconds_between(end, since),
             seconds_between(end, self._now),
         )
+
+    def family(self, instance: Instance) -> str:
+        family = instance.instance_type.family
+        return self._once(("family", family), lambda: family_name(family))
 
     def size(self, instance: Instance) -> str:
         """What its type gives it, and its image."""
@@ -275,6 +282,17 @@ class Common:
         why = ("off", action, reason, instance.billing_mode)
         shown = self._once(why, lambda: disabled(verb.label, refusal_label(reason, instance)))
         return mark_safe(shown)  # noqa: S308 - it has been escaped
+
+    def pencil(self, instance: Instance) -> SafeString:
+        """Beside its name: what opens the dialog that gives it another; nothing where it may not
+        have one.
+        """
+        action, role = Action.RENAME, self._role_in(instance)
+        if policy.why_not(action, instance, role=role, now=self._now):
+            return SafeString()
+        link = self._dialog(action.value, icon("pencil"), "", instance.pk)
+        named = f'<a class="pencil" title="{self.gettext("Rename")}" '
+        return mark_safe(link.replace("<a ", named, 1))  # noqa: S308 - it has been escaped
 
     def dialog(self, action: str, name: str, label: str, row: Model, extra: str = "") -> SafeString:
         """As the tag of this name; `name` is that of the dialog's address."""

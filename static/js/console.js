@@ -465,10 +465,12 @@ heard("keydown", (event) => {
   event.preventDefault();
   document.getElementById("find")?.focus();
 });
+// Without a text of its own, it copies what stands before it.
 on("click", "[data-copy]", async (button) => {
-  try { await navigator.clipboard.writeText(button.dataset.copy); }
+  const text = button.dataset.copy || button.previousElementSibling.textContent;
+  try { await navigator.clipboard.writeText(text); }
   catch { // Plain http has no clipboard.
-    const field = Object.assign(document.createElement("textarea"), { value: button.dataset.copy });
+    const field = Object.assign(document.createElement("textarea"), { value: text });
     button.after(field); field.select(); document.execCommand("copy"); field.remove(); button.focus();
   }
   const picture = button.querySelector("use"), href = picture.getAttribute("href");
