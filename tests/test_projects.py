@@ -5,6 +5,7 @@ from django.urls import reverse
 
 from recycle import policy
 from recycle.actions import projects
+from recycle.actions.resources import balancers
 from recycle.lifecycle import ResourceAction, State
 from recycle.models import (
     Account,
@@ -12,6 +13,7 @@ from recycle.models import (
     Event,
     Instance,
     InstanceTag,
+    Listener,
     LoadBalancer,
     Membership,
     Project,
@@ -348,3 +350,19 @@ def test_nothing_of_another_project_is_bound(client, account, web, ours, make_vo
     free.refresh_from_db()
     assert free.instance is None
     assert not ours.volumes.filter(name="secret-of-gone").exists()
+
+
+def test_what_names_servers_of_another_project_is_told_to_nobody_restricted(
+    account, alice, web, secret, make_listener, make_balancer, make_instance, now
+):
+    rita = restricted(account, (web, Role.OPERATOR))
+    listener = make_listener(load_balancer=make_balancer(project_number=WEB))
+    theirs = make_instance(project_number=SECRET)
+    server = {"listener": listener, "instance": theirs, "address": theirs.private_ip}
+    RealServer.objects.create(**server, port=80)
+
+    balancers.remove_listeners(Listener.objects.all(), unbind=True, context=acting(alice, now))
+
+    assert Event.objects.filter(action="remove").get().detail["real_servers"]
+    assert not Event.objects.visible_to(rita).exists()
+    assert Event.objects.visible_to(alice).count() == 2

@@ -19,6 +19,7 @@ from recycle.actions.resources.base import (
     is_too_much,
     look_up,
     look_up_instance,
+    projects_of,
     record_all,
     record_one,
     why_not_bind,
@@ -315,6 +316,8 @@ def remove_listeners(
             Kind.LISTENER,
             locked,
             account_id=listener.load_balancer.account_id,
+            # It names them all: with one of another project, it is told to nobody restricted.
+            beside=next((server for server in servers if len(projects_of(server)) > 1), None),
             load_balancer=str(listener.load_balancer),
             real_servers=[str(server) for server in servers],
         )
