@@ -156,6 +156,7 @@ class Common:
             "zone": self.zone,
             "region": self.region,
             "size": self.size,
+            "figures": self.figures,
             "family": self.family,
             "pencil": self.pencil,
             "bound_words": self.bound_words,
@@ -216,8 +217,11 @@ class Common:
 
     def size(self, instance: Instance) -> str:
         """What its type gives it, and its image."""
-        made = self._once(("size", instance.instance_type_id), lambda: _size_of(instance))
-        return f"{made} · {instance.image_name}" if instance.image_name else made
+        return _joined(self.figures(instance), instance.image_name)
+
+    def figures(self, instance: Instance) -> str:
+        """What its type gives it."""
+        return self._once(("size", instance.instance_type_id), lambda: _size_of(instance))
 
     def bound_words(self, bound: Mapping[str, Sequence[object] | None] | None) -> tuple[str, str]:
         """How much something was bound to, as an event keeps it, in two lines: what is reached from
