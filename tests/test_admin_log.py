@@ -21,7 +21,8 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both]
 
 PASSWORD = "a-Long-Secret-7"
 FROM = "203.0.113.7"
-NO_MEMBERS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+NO_ROLES = {"project_roles-TOTAL_FORMS": 0, "project_roles-INITIAL_FORMS": 0}
+NO_MEMBERS = {"memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0, **NO_ROLES}
 
 
 @pytest.fixture
@@ -120,6 +121,7 @@ def test_a_password_that_was_not_accepted_is_not_written(client, root, alice):
 def test_rights_and_names_of_users_are_written_with_what_they_were(client, root, alice):
     membership = alice.memberships.get()
     members = {
+        **NO_ROLES,
         "memberships-TOTAL_FORMS": 1,
         "memberships-INITIAL_FORMS": 1,
         "memberships-0-id": membership.pk,
@@ -256,11 +258,11 @@ def test_the_catalogue_is_written_for_the_installation(client, root):
 
     rows = AuditEvent.objects.order_by("id").values_list("action", "kind", "subject_name")
     assert list(rows) == [
-        ("create", "region", "cn-north-9"),
-        ("create", "zone", "cn-north-9a"),
-        ("update", "zone", "cn-north-9a"),
-        ("remove", "zone", "cn-north-9a"),
-        ("remove", "region", "cn-north-9"),
+        ("create", "region", "cn-north-9 · North"),
+        ("create", "zone", "cn-north-9a · Zone A"),
+        ("update", "zone", "cn-north-9a · Zone A"),
+        ("remove", "zone", "cn-north-9a · Zone A"),
+        ("remove", "region", "cn-north-9 · North"),
     ]
     assert AuditEvent.objects.get(action="update").changes == ["vCPU at most: 4 → 8"]
     assert not Zone.objects.exists()

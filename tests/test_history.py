@@ -28,21 +28,28 @@ pytestmark = [pytest.mark.django_db, pytest.mark.both]
 # would; each of its entries has one of ours beside it, which does not let the person go.
 BELONGINGS = {
     "recycle.Membership.user",
+    "recycle.ProjectRole.user",
     "recycle.User_groups.user",
     "recycle.User_user_permissions.user",
     "admin.LogEntry.user",
     "account.EmailAddress.user",
     "recycle.Session.user",
 }
+INLINES = ("memberships", "project_roles")
 # What the admin deletes along with something else, and writes about.
 GO_ALONG = {
     "User": {
         "recycle.Membership.user",
+        "recycle.ProjectRole.user",
         "recycle.User_groups.user",
         "recycle.User_user_permissions.user",
     }
     | {"admin.LogEntry.user", "account.EmailAddress.user", "recycle.Session.user"},
-    "Account": {"recycle.Membership.account", "recycle.RetentionRule.account"},
+    "Account": {
+        "recycle.Membership.account",
+        "recycle.Project.account",
+        "recycle.RetentionRule.account",
+    },
 }
 
 
@@ -338,7 +345,8 @@ def test_a_session_that_a_deactivation_ended_does_not_come_back(client, root, al
     browser = type(client)()
     browser.force_login(alice)
     session = browser.cookies[settings.SESSION_COOKIE_NAME].value
-    form = {"username": "alice", "memberships-TOTAL_FORMS": 0, "memberships-INITIAL_FORMS": 0}
+    inlines = [f"{name}-{kind}_FORMS" for name in INLINES for kind in ("TOTAL", "INITIAL")]
+    form = {"username": "alice", **dict.fromkeys(inlines, 0)}
     change = reverse("admin:recycle_user_change", args=[alice.pk])
 
     if way == "action":

@@ -265,7 +265,7 @@ def grown(before, after):
 
 
 # How an action on a row is asked for, and rows for all of them on a list of two pages.
-ACTIONS = {"instances": "stop", "bin": "restore", "expired": "renew", "log": ""}
+ACTIONS = {"instances": "rename", "bin": "restore", "expired": "renew", "log": ""}
 # Of the others, three times show as well that what came once does not come again.
 OFTEN, ROWS = {"instances": 20, "log": 20}, 35
 

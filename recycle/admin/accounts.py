@@ -16,7 +16,7 @@ from recycle.admin.base import ConsoleAdmin, used
 from recycle.admin.people import MembershipInline
 from recycle.forms import KeepForField
 from recycle.logged import context_of
-from recycle.models import Account, AuditAction
+from recycle.models import Account, AuditAction, Project
 from recycle.models.folded import with_folded
 
 
@@ -111,6 +111,11 @@ class AccountAdmin(ConsoleAdmin):
             obj.add_default_project()
         if "keep_for" in form.changed_data:
             keep(Account.objects.filter(pk=obj.pk), keep_for, context=context_of(request))
+
+    def get_deleted_objects(self, objs: Any, request: HttpRequest) -> Any:
+        # A project is never deleted by itself, but it goes with its account.
+        found, counts, needed, protected = super().get_deleted_objects(objs, request)
+        return found, counts, needed - {Project._meta.verbose_name}, protected
 
     def record_removed(self, rows: Iterable[Any], context: Context) -> None:
         for account in rows:

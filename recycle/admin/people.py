@@ -106,6 +106,8 @@ class UserAdmin(BoundedLookups, FoldedSearch, LoggedAdmin, DjangoAdmin):  # type
         for user in rows:
             for membership in user.memberships.select_related("user", "account"):
                 audit.record(ResourceAction.REMOVE, membership, context=context)
+            for role in user.project_roles.select_related("user", "project__account"):
+                audit.record(ResourceAction.REMOVE, role, context=context)
         super().record_removed(rows, context)
 
     @admin.action(description=gettext_lazy("Deactivate the selected users"), permissions=["change"])
