@@ -56,7 +56,7 @@ def test_an_instance_is_renamed_changed_and_given_an_end_that_is_cancelled(
     page.goto("/instances/")
     row = page.locator("main tbody tr")
     expect(row).to_contain_text("web-new")
-    expect(row).to_contain_text("N3.4B")
+    expect(row).to_contain_text("4 vCPU")
     expect(row.locator("time[data-ends]")).to_be_visible()
     choose(CANCEL[language])
     dialog.get_by_role("button", name=ok).click()
