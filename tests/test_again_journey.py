@@ -157,13 +157,14 @@ def test_without_script_undo_is_a_button_on_the_next_page(open_page, alice, boun
     page = open_page(alice, java_script_enabled=False)
     before = relationships()
     page.goto("/instances/")
-    from_menu(row(page, "bound"), "Delete")
+    row(page, "bound").get_by_role("link", name="More").click()
+    page.get_by_role("link", name="Delete", exact=True).click()
     page.get_by_role("button", name="OK").click()
 
     page.get_by_role("button", name="Undo").click()
 
     expect(message(page)).to_contain_text("1 instance is back.")
-    assert urlsplit(page.url).path == reverse("recycle:instances")
+    assert urlsplit(page.url).path == reverse("recycle:instance", args=[bound.pk])
     assert relationships() == before
     assert only(bound).get().state == State.ACTIVE
 
